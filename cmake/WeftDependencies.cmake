@@ -1,0 +1,36 @@
+# The libraries weft stands on; each room links only those it names in src/CMakeLists.txt.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(gRPC CONFIG REQUIRED)
+find_package(Protobuf REQUIRED)  # CMake's own module: Debian ships no config package
+find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
+pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+
+# Debian's dnnl CMake config asks for OpenCL files that no package installs: find it by hand.
+find_library(DNNL_LIBRARY dnnl REQUIRED)
+find_path(DNNL_INCLUDE oneapi/dnnl/dnnl.hpp REQUIRED)
+add_library(dnnl_library INTERFACE)
+target_include_directories(dnnl_library SYSTEM INTERFACE ${DNNL_INCLUDE})
+target_link_libraries(dnnl_library INTERFACE ${DNNL_LIBRARY})
+
+find_path(TOMLPP_INCLUDE toml++/toml.h REQUIRED)
+add_library(tomlplusplus INTERFACE)
+target_include_directories(tomlplusplus SYSTEM INTERFACE ${TOMLPP_INCLUDE})
+
+if(WEFT_TESTS)
+  find_package(GTest REQUIRED)
+  find_package(benchmark REQUIRED)
+  find_path(RAPIDCHECK_INCLUDE rapidcheck.h REQUIRED)
+  find_library(RAPIDCHECK_LIBRARY rapidcheck REQUIRED)
+  add_library(rapidcheck_library INTERFACE)
+  target_include_directories(rapidcheck_library SYSTEM INTERFACE ${RAPIDCHECK_INCLUDE})
+  target_link_libraries(rapidcheck_library INTERFACE ${RAPIDCHECK_LIBRARY})
+endif()

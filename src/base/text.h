@@ -1,0 +1,27 @@
+#pragma once
+// Small text questions shared by everything that talks to people.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace weft::base {
+
+// The candidate nearest to `word` by edit distance, if near enough to be a likely typo (at most a third of its length,
+// at least one edit allowed).
+std::optional<std::string> DidYouMean(std::string_view word, std::span<const std::string> candidates);
+
+// "a, b or c"
+std::string JoinChoices(std::span<const std::string> choices);
+
+std::vector<std::string> Split(std::string_view text, char separator);
+
+// "512 B", "1.5 KiB", "38 MiB"
+std::string HumanBytes(double bytes);
+// "8.2 s", "3 m 20 s", "2 h 05 m"
+std::string HumanDuration(double seconds);
+
+}  // namespace weft::base
