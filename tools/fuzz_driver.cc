@@ -1,5 +1,6 @@
-// Runs a fuzz target without clang's libFuzzer: every file of the given corpus folders, then a bounded number of seeded
-// mutations of each. A crash, a sanitizer report or a hang is the failure. Usage: x_fuzz [--mutations N] FOLDER|FILE...
+// Runs a fuzz target without clang's libFuzzer: every file of the given corpus folders, then a
+// bounded number of seeded mutations of each. A crash, a sanitizer report or a hang is the failure.
+// Usage: x_fuzz [--mutations N] FOLDER|FILE...
 
 #include <cstdint>
 #include <cstdio>

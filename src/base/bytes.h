@@ -1,5 +1,6 @@
 #pragma once
-// Bytes and bounds-checked little-endian reading and writing: the ground every codec, parser and file format stands on.
+// Bytes and bounds-checked little-endian reading and writing: the ground every codec, parser and
+// file format stands on.
 
 #include <cstdint>
 #include <cstring>
@@ -31,10 +32,8 @@ class ByteWriter {
   explicit ByteWriter(Bytes* out) : out_(out) {}
 
   template <class T>
-    requires std::is_arithmetic_v<T>
-  void Put(T value) {
-    PutRaw({reinterpret_cast<const uint8_t*>(&value), sizeof(T)});
-  }
+  requires std::is_arithmetic_v<T>
+  void Put(T value) { PutRaw({reinterpret_cast<const uint8_t*>(&value), sizeof(T)}); }
   void PutRaw(ByteView bytes) { out_->insert(out_->end(), bytes.begin(), bytes.end()); }
   // u32 length, then the bytes.
   void PutString(std::string_view text) {
@@ -55,8 +54,7 @@ class ByteReader {
   size_t position() const { return at_; }
 
   template <class T>
-    requires std::is_arithmetic_v<T>
-  Status Get(T* value) {
+  requires std::is_arithmetic_v<T> Status Get(T* value) {
     RETURN_IF_ERROR(Need(sizeof(T)));
     std::memcpy(value, in_.data() + at_, sizeof(T));
     at_ += sizeof(T);

@@ -1,5 +1,6 @@
 #pragma once
-// CHECK: stops the program when our own reasoning was wrong. Always on. DCHECK only in debug builds, for inner loops.
+// CHECK: stops the program when our own reasoning was wrong. Always on. DCHECK only in debug
+// builds, for inner loops.
 //
 //   CHECK(n > 0) << "n is " << n;
 
@@ -7,7 +8,8 @@
 
 namespace weft::base {
 
-// Collects the message, then prints "file:line: CHECK failed: condition message" on stderr and aborts.
+// Collects the message, then prints "file:line: CHECK failed: condition message" on stderr and
+// aborts.
 class CheckFailure {
  public:
   CheckFailure(const char* file, int line, const char* condition);
@@ -24,8 +26,8 @@ struct CheckVoidify {
 
 }  // namespace weft::base
 
-#define CHECK(condition)            \
-  (condition) ? static_cast<void>(0) \
+#define CHECK(condition)                       \
+  (condition) ? static_cast<void>(0)           \
               : ::weft::base::CheckVoidify() & \
                     ::weft::base::CheckFailure(__FILE__, __LINE__, #condition).stream()
 

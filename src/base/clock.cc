@@ -9,7 +9,8 @@ namespace {
 class MonotonicClock : public Clock {
  public:
   TimePoint Now() const override {
-    return {std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - start_).count()};
+    return {
+        std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - start_).count()};
   }
   void SleepFor(Duration d) override { std::this_thread::sleep_for(d); }
 

@@ -1,5 +1,6 @@
 #pragma once
-// Clock: where time comes from. The only header with a real clock behind it; state machines get a TimePoint handed in.
+// Clock: where time comes from. The only header with a real clock behind it; state machines get a
+// TimePoint handed in.
 
 #include <chrono>
 #include <compare>
@@ -10,7 +11,8 @@ namespace weft::base {
 
 using Duration = std::chrono::nanoseconds;
 
-// Nanoseconds since an arbitrary start (process start on a real clock, zero in the simulator). Never goes back.
+// Nanoseconds since an arbitrary start (process start on a real clock, zero in the simulator).
+// Never goes back.
 struct TimePoint {
   int64_t ns = 0;
 

@@ -172,8 +172,8 @@ Status ApplyOverride(std::string_view assignment, Doc* doc) {
 Fields::Fields(const Doc* doc, std::string where, std::string file)
     : doc_(doc), where_(std::move(where)), file_(std::move(file)) {
   if (doc_ != nullptr && doc_->kind != Doc::Kind::kTable) {
-    status_ = InvalidArgument(
-        fmt::format("{}: got {}, want a table", Place(""), KindName(doc_->kind)));
+    status_ =
+        InvalidArgument(fmt::format("{}: got {}, want a table", Place(""), KindName(doc_->kind)));
     doc_ = nullptr;
   }
 }

@@ -1,6 +1,7 @@
 #pragma once
-// Doc: a parsed TOML or JSON document as one tree of values that remember their line, and Fields, which reads a table
-// strictly: every key must be asked for, so a misspelt one is an error with a did-you-mean.
+// Doc: a parsed TOML or JSON document as one tree of values that remember their line, and Fields,
+// which reads a table strictly: every key must be asked for, so a misspelt one is an error with a
+// did-you-mean.
 
 #include <cstdint>
 #include <map>
@@ -42,7 +43,8 @@ Result<Doc> LoadDoc(const std::string& path);
 // Applies "a.b=value" (value as TOML; a bare word is a string). Errors: kInvalidArgument.
 Status ApplyOverride(std::string_view assignment, Doc* doc);
 
-// Reads one table. Collects the first error and the keys asked for; Finish() reports the error, or an unknown key.
+// Reads one table. Collects the first error and the keys asked for; Finish() reports the error, or
+// an unknown key.
 //
 //   Fields fields(doc, "job", "job.toml");
 //   fields.Get("epochs", &epochs, {.min = 1});
@@ -55,7 +57,8 @@ class Fields {
     bool required = false;
   };
 
-  // `doc` may be null: an absent table. `where` names it in messages ("optimizer"); `file` the document.
+  // `doc` may be null: an absent table. `where` names it in messages ("optimizer"); `file` the
+  // document.
   Fields(const Doc* doc, std::string where, std::string file);
 
   // Leave the target alone if the key is absent. Integers are accepted where numbers are wanted.

@@ -1,5 +1,6 @@
 #pragma once
-// FileSystem: the disk as one injected interface, so that tests and the simulator can fill it, tear it or break it.
+// FileSystem: the disk as one injected interface, so that tests and the simulator can fill it, tear
+// it or break it.
 
 #include <cstdint>
 #include <memory>
@@ -15,15 +16,17 @@ class FileSystem {
  public:
   virtual ~FileSystem() = default;
 
-  // Errors: kNotFound if there is no such file, kPermissionDenied, kInvalidArgument for a folder, kUnavailable on EIO.
+  // Errors: kNotFound if there is no such file, kPermissionDenied, kInvalidArgument for a folder,
+  // kUnavailable on EIO.
   virtual Result<Bytes> ReadFile(const std::string& path) = 0;
 
   // Replaces `path` whole or not at all: writes a neighbour, fsyncs it, renames it over `path`.
-  // Errors: kResourceExhausted when the disk is full (the old file stays as it was), kNotFound for a missing folder,
-  // kPermissionDenied, kUnavailable on EIO.
+  // Errors: kResourceExhausted when the disk is full (the old file stays as it was), kNotFound for
+  // a missing folder, kPermissionDenied, kUnavailable on EIO.
   virtual Status WriteFileAtomic(const std::string& path, ByteView bytes) = 0;
 
-  // Appends and flushes to the operating system (no fsync). Creates the file. Errors as WriteFileAtomic.
+  // Appends and flushes to the operating system (no fsync). Creates the file. Errors as
+  // WriteFileAtomic.
   virtual Status AppendFile(const std::string& path, ByteView bytes) = 0;
 
   virtual bool Exists(const std::string& path) = 0;
@@ -39,13 +42,14 @@ FileSystem& LocalFileSystem();
 
 // What a FaultyFileSystem does to the calls that pass through it.
 struct DiskFaults {
-  int64_t free_bytes = -1;    // bytes that can still be written before kResourceExhausted; below 0: no limit
-  bool fail_reads = false;    // every read gives kUnavailable (EIO)
-  bool tear_writes = false;   // a failing atomic write leaves its half-written neighbour behind
+  int64_t free_bytes =
+      -1;  // bytes that can still be written before kResourceExhausted; below 0: no limit
+  bool fail_reads = false;   // every read gives kUnavailable (EIO)
+  bool tear_writes = false;  // a failing atomic write leaves its half-written neighbour behind
 };
 
-// Wraps another file system and breaks it as told. `inner` and `faults` must outlive it; `faults` may be changed
-// between calls.
+// Wraps another file system and breaks it as told. `inner` and `faults` must outlive it; `faults`
+// may be changed between calls.
 std::unique_ptr<FileSystem> MakeFaultyFileSystem(FileSystem* inner, DiskFaults* faults);
 
 // "a/b" from "a" and "b"; an absolute `name` replaces `folder`.

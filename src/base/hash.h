@@ -1,5 +1,6 @@
 #pragma once
-// Digests: SHA-256 for identities of weights and configs, CRC32C (Castagnoli, RFC 3720 appendix B.4) for frames.
+// Digests: SHA-256 for identities of weights and configs, CRC32C (Castagnoli, RFC 3720 appendix
+// B.4) for frames.
 
 #include <cstdint>
 #include <string>

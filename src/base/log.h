@@ -17,7 +17,8 @@ void Log(LogLevel level, std::string_view message);
 // Messages below `level` are dropped. Default: kInfo.
 void SetLogLevel(LogLevel level);
 
-// Sends messages to `sink` instead of stderr (a progress display clears its bars first); an empty one restores stderr.
+// Sends messages to `sink` instead of stderr (a progress display clears its bars first); an empty
+// one restores stderr.
 void SetLogSink(std::function<void(LogLevel, std::string_view)> sink);
 
 template <class... Args>

@@ -1,6 +1,7 @@
 #pragma once
-// Status and Result<T>: how every room reports bad input and a failing environment. Our own mistakes are CHECKs
-// (check.h); a normal absence is std::optional; nothing is thrown across a room.
+// Status and Result<T>: how every room reports bad input and a failing environment. Our own
+// mistakes are CHECKs (check.h); a normal absence is std::optional; nothing is thrown across a
+// room.
 
 #include <optional>
 #include <string>
@@ -119,8 +120,8 @@ using base::Status;
 }  // namespace weft
 
 // Returns the Status of `expr` from the calling function unless it is ok.
-#define RETURN_IF_ERROR(expr)                                      \
-  do {                                                             \
+#define RETURN_IF_ERROR(expr)                                                                \
+  do {                                                                                       \
     if (::weft::base::Status weft_status_ = (expr); !weft_status_.ok()) return weft_status_; \
   } while (false)
 

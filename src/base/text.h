@@ -10,9 +10,10 @@
 
 namespace weft::base {
 
-// The candidate nearest to `word` by edit distance, if near enough to be a likely typo (at most a third of its length,
-// at least one edit allowed).
-std::optional<std::string> DidYouMean(std::string_view word, std::span<const std::string> candidates);
+// The candidate nearest to `word` by edit distance, if near enough to be a likely typo (at most a
+// third of its length, at least one edit allowed).
+std::optional<std::string> DidYouMean(std::string_view word,
+                                      std::span<const std::string> candidates);
 
 // "a, b or c"
 std::string JoinChoices(std::span<const std::string> choices);

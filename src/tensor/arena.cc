@@ -8,8 +8,7 @@ namespace weft::tensor {
 
 Arena::Arena(size_t bytes) : size_(bytes) {
   if (bytes == 0) return;
-  void* data =
-      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   CHECK(data != MAP_FAILED) << "cannot map " << bytes << " bytes";
   // Fewer page faults and TLB misses on large arenas; a refusal does no harm.
   if (bytes >= (size_t{4} << 20)) ::madvise(data, bytes, MADV_HUGEPAGE);

@@ -43,9 +43,7 @@ class Shape {
     return shape;
   }
 
-  bool operator==(const Shape& other) const {
-    return rank_ == other.rank_ && dims_ == other.dims_;
-  }
+  bool operator==(const Shape& other) const { return rank_ == other.rank_ && dims_ == other.dims_; }
 
   // "64x3x32x32"
   std::string ToString() const;

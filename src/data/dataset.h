@@ -1,0 +1,48 @@
+#pragma once
+// Dataset: labelled samples by index. Sources (one file each) read a format into memory; decorators
+// (normalise, augment) wrap a source; batches.h turns indices into batches.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "tensor/shape.h"
+
+namespace weft::data {
+
+// Which draw of augmentation a read belongs to: the same (seed, epoch, index) gives the same pixels
+// everywhere.
+struct ReadContext {
+  uint64_t seed = 0;
+  int64_t epoch = 0;
+};
+
+// Immutable after opening; threads: any.
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+  virtual int64_t size() const = 0;
+  virtual Shape sample_shape() const = 0;  // (C, H, W)
+  virtual int64_t classes() const = 0;
+  // Writes sample `index` (0..size-1) as f32 (C, H, W), pixels in [0, 1] before normalisation, and
+  // returns its label.
+  virtual int32_t Read(int64_t index, const ReadContext& context,
+                       std::span<float> sample) const = 0;
+  virtual std::string description() const = 0;
+};
+
+struct OpenOptions {
+  // "idx:DIR", "cifar10:DIR", "cifar100:DIR", "synthetic:shapes?n=6000&seed=1&noise=0.1"
+  std::string source;
+  bool train = true;  // which split of a source that holds both (idx, cifar)
+};
+
+// Errors: kNotFound for a missing file or folder (names it), kDataLoss for a damaged one (file,
+// byte, got, wanted; a label out of range names the sample), kInvalidArgument for an unknown
+// source, with a did-you-mean.
+Result<std::unique_ptr<Dataset>> OpenDataset(const OpenOptions& options);
+
+}  // namespace weft::data
