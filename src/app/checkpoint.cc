@@ -150,10 +150,9 @@ Result<Checkpoint> DecodeCheckpoint(ByteView bytes) {
 CheckpointFolder::CheckpointFolder(base::FileSystem* file_system, std::string path)
     : file_system_(file_system), path_(std::move(path)) {}
 
-std::vector<std::string> CheckpointFolder::Names() const {
-  auto listed = file_system_->List(path_);
-  if (!listed.ok()) return {};
-  std::vector<std::string> names = std::move(listed).value();
+Result<std::vector<std::string>> CheckpointFolder::Names() const {
+  if (!file_system_->Exists(path_)) return std::vector<std::string>();
+  ASSIGN_OR_RETURN(std::vector<std::string> names, file_system_->List(path_));
   std::erase_if(names, [](const std::string& name) { return !StepOf(name); });
   std::sort(names.begin(), names.end(),
             [](const auto& a, const auto& b) { return *StepOf(a) > *StepOf(b); });
@@ -175,7 +174,9 @@ Result<std::string> CheckpointFolder::Write(const Checkpoint& checkpoint) {
 // the run went on from an older checkpoint because that one was damaged.
 void CheckpointFolder::RemoveOld(int64_t step) {
   size_t kept = 0;
-  for (const std::string& name : Names()) {
+  const auto names = Names();
+  if (!names.ok()) return;  // nothing lost but space; the next Write tries again
+  for (const std::string& name : *names) {
     if (*StepOf(name) <= step && kept < kMostKept) {
       ++kept;
       continue;
@@ -186,7 +187,7 @@ void CheckpointFolder::RemoveOld(int64_t step) {
 }
 
 Result<CheckpointFolder::Found> CheckpointFolder::ReadLatest() const {
-  std::vector<std::string> names = Names();
+  ASSIGN_OR_RETURN(std::vector<std::string> names, Names());
   if (names.empty()) return base::NotFound(path_ + ": got no checkpoint, want step-N.safetensors");
   Found found;
   const auto pointer = file_system_->ReadFile(base::JoinPath(path_, kLatest));

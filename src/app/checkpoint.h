@@ -54,8 +54,8 @@ class CheckpointFolder {
   const std::string& path() const { return path_; }
 
  private:
-  // Names of checkpoint files, newest step first.
-  std::vector<std::string> Names() const;
+  // Names of checkpoint files, newest step first; none if there is no folder.
+  Result<std::vector<std::string>> Names() const;
   void RemoveOld(int64_t step);
 
   base::FileSystem* file_system_;
