@@ -114,6 +114,16 @@ Result<Graph> Graph::Build(std::string name, Shape input, int64_t classes,
     layer.shape = *shape;
     graph.layers_.push_back(std::move(layer));
   }
+  std::vector<bool> used(graph.layers_.size(), false);
+  used.back() = true;
+  for (const Layer& layer : graph.layers_) {
+    for (int at : layer.inputs) used[static_cast<size_t>(at)] = true;
+  }
+  for (size_t i = 0; i < used.size(); ++i) {
+    if (used[i]) continue;
+    return InvalidArgument(Place(file, graph.layers_[i]) +
+                           ": no later layer reads its output; take it out or name it in `from`");
+  }
   const Layer& last = graph.layers_.back();
   if (last.shape.elements() != classes) {
     return InvalidArgument(
