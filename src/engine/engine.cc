@@ -19,7 +19,8 @@ struct Engine::Bound {
   std::vector<std::unique_ptr<kernel::Kernel>> gradients;  // to staging; null where plain
 };
 
-// One parameter between its kernel layout and the flat vector, by way of the staging buffer. Plain ones are copied directly.
+// One parameter between its kernel layout and the flat vector, by way of the staging buffer. Plain
+// ones are copied directly.
 struct Engine::Exchange {
   std::unique_ptr<const kernel::Op> to_kernel;  // null: plain
   std::unique_ptr<const kernel::Op> to_flat;
@@ -74,8 +75,7 @@ Status Engine::PlaceParameters(const Program& program) {
   parameters_ = tensor::Arena(program.parameter_bytes);
   size_t staging_bytes = 0;
   for (size_t i = 0; i < program.parameters.size(); ++i) {
-    const plan::Value& value =
-        program.values[static_cast<size_t>(program.parameters[i].weights)];
+    const plan::Value& value = program.values[static_cast<size_t>(program.parameters[i].weights)];
     parameter_layouts_.push_back(value.layout);
     parameter_offsets_.push_back(value.offset);
     const kernel::Layout plain(value.layout.shape());
@@ -119,8 +119,7 @@ void Engine::Bind(Bound* bound) {
   for (const plan::Step& step : program.steps) {
     std::vector<void*> args;
     for (const int arg : step.args) args.push_back(address(arg));
-    bound->kernels.push_back(
-        step.op->Bind(args, arena_.data() + step.scratch_offset));
+    bound->kernels.push_back(step.op->Bind(args, arena_.data() + step.scratch_offset));
   }
   if (program.mode != Mode::kTrain) return;
   for (size_t i = 0; i < program.parameters.size(); ++i) {
@@ -214,10 +213,9 @@ Result<StepResult> Engine::ReadStats(const Bound& bound, const data::Batch& batc
   kernel::LossStats stats;
   std::memcpy(&stats, At(arena_, value.offset), sizeof(stats));
   if (stats.bad_label >= 0) {
-    return InvalidArgument(fmt::format("label of sample {} of the batch: got {}, want 0..{}",
-                                       stats.bad_label,
-                                       batch.labels[static_cast<size_t>(stats.bad_label)],
-                                       graph_->classes() - 1));
+    return InvalidArgument(
+        fmt::format("label of sample {} of the batch: got {}, want 0..{}", stats.bad_label,
+                    batch.labels[static_cast<size_t>(stats.bad_label)], graph_->classes() - 1));
   }
   return StepResult{stats.loss_sum, stats.correct, batch.size};
 }

@@ -1,6 +1,7 @@
 #pragma once
-// Engine: runs one device's block of the training step: parameters in, batch in, gradient out. It compiles a Program for
-// each batch size it meets (Prepare) and from then on a step of that size allocates nothing.
+// Engine: runs one device's block of the training step: parameters in, batch in, gradient out. It
+// compiles a Program for each batch size it meets (Prepare) and from then on a step of that size
+// allocates nothing.
 
 #include <cstdint>
 #include <map>
@@ -44,21 +45,22 @@ class Engine {
 
   const model::Graph& graph() const { return *graph_; }
 
-  // Compiles and binds the program for `batch` samples; does nothing if it stands already. Errors of plan::Compile.
+  // Compiles and binds the program for `batch` samples; does nothing if it stands already. Errors
+  // of plan::Compile.
   Status Prepare(plan::Mode mode, int64_t batch);
   // The prepared program, for printing.
   const plan::Program& program(plan::Mode mode, int64_t batch) const;
 
-  // The flat vector of the graph, [graph().parameter_count()], statistics included. Before the first SetParameters all
-  // are zero. Prepare must have been called once.
+  // The flat vector of the graph, [graph().parameter_count()], statistics included. Before the
+  // first SetParameters all are zero. Prepare must have been called once.
   void SetParameters(std::span<const float> flat);
   void GetParameters(std::span<float> flat) const;
 
-  // Forward, loss, backward. Errors: kInvalidArgument for a label out of range (names the sample in the batch), those of
-  // Prepare for a new batch size.
+  // Forward, loss, backward. Errors: kInvalidArgument for a label out of range (names the sample in
+  // the batch), those of Prepare for a new batch size.
   Result<StepResult> Train(const data::Batch& batch);
-  // Of the last Train: the mean gradient in the trainable stretch, the batch's mean and unbiased variance in the
-  // statistics. flat: [graph().parameter_count()].
+  // Of the last Train: the mean gradient in the trainable stretch, the batch's mean and unbiased
+  // variance in the statistics. flat: [graph().parameter_count()].
   void GetGradient(std::span<float> flat) const;
 
   // One update from the last Train by this device alone, in the kernels' own layouts.
@@ -73,7 +75,7 @@ class Engine {
   size_t memory_bytes() const;
 
  private:
-  struct Bound;  // a Program with its kernels at their addresses
+  struct Bound;     // a Program with its kernels at their addresses
   struct Exchange;  // reorders between the flat vector and the kernels' layouts
 
   Engine(std::shared_ptr<const model::Graph> graph, const EngineOptions& options,
@@ -86,8 +88,9 @@ class Engine {
   std::shared_ptr<const model::Graph> graph_;
   EngineOptions options_;
   std::unique_ptr<kernel::Backend> backend_;
-  std::vector<kernel::Layout> parameter_layouts_;  // one a parameter of the graph; set by the first Prepare
-  std::vector<size_t> parameter_offsets_;          // bytes
+  std::vector<kernel::Layout>
+      parameter_layouts_;                  // one a parameter of the graph; set by the first Prepare
+  std::vector<size_t> parameter_offsets_;  // bytes
   tensor::Arena parameters_;
   tensor::Arena arena_;    // shared by all programs
   tensor::Arena staging_;  // one plain tensor on its way from or to the flat vector
