@@ -25,10 +25,10 @@ Status ReadNumbers(const Doc& doc, const char* key, std::map<std::string, double
 
 // The reference strays from itself by `float32` between precisions; ten times that is a good
 // float32 engine.
-double Tolerance(const Doc& doc, const char* key, double least) {
+double Tolerance(const Doc& doc, const char* key) {
   const Doc* table = doc.Find("float32_deviation");
   const Doc* value = table == nullptr ? nullptr : table->Find(key);
-  return std::max(value == nullptr ? 0.0 : 10 * value->number, least);
+  return value == nullptr ? 0.0 : 10 * value->number;
 }
 
 std::vector<float> StartingParameters(const model::Graph& graph) {
@@ -116,9 +116,9 @@ Result<ReferenceRun> LoadReferenceRun(const std::string& path) {
   }
   const Doc* name = optimizer->Find("name");
   run.optimizer.name = name == nullptr ? "sgd" : name->text;
-  run.lr = number(optimizer, "lr", 0);
-  run.optimizer.momentum = number(optimizer, "momentum", 0);
-  run.optimizer.weight_decay = number(optimizer, "weight_decay", 0);
+  run.lr = number(optimizer, "lr");
+  run.optimizer.momentum = number(optimizer, "momentum");
+  run.optimizer.weight_decay = number(optimizer, "weight_decay");
   run.optimizer.beta1 = number(optimizer, "beta1", 0.9);
   run.optimizer.beta2 = number(optimizer, "beta2", 0.999);
   run.optimizer.eps = number(optimizer, "eps", 1e-8);
@@ -127,11 +127,11 @@ Result<ReferenceRun> LoadReferenceRun(const std::string& path) {
   for (const Doc& loss : losses->array) run.losses.push_back(loss.number);
   RETURN_IF_ERROR(ReadNumbers(doc, "gradient_norms_step0", &run.gradient_norms).Annotate(path));
   RETURN_IF_ERROR(ReadNumbers(doc, "weight_norms_end", &run.weight_norms).Annotate(path));
-  // "within ten times that, and within 1e-4 relative on losses": the looser of ten times and
+  // A good float32 engine stays within ten times the deviation, and within 1e-4 on losses.
   // rounding of the sum.
-  run.loss_tolerance = std::min(1e-4, Tolerance(doc, "losses", 2e-6));
-  run.gradient_tolerance = Tolerance(doc, "gradient_norms_step0", 2e-6);
-  run.weight_tolerance = Tolerance(doc, "weight_norms_end", 2e-6);
+  run.loss_tolerance = std::min(1e-4, Tolerance(doc, "losses"));
+  run.gradient_tolerance = Tolerance(doc, "gradient_norms_step0");
+  run.weight_tolerance = Tolerance(doc, "weight_norms_end");
   return run;
 }
 

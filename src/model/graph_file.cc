@@ -60,7 +60,19 @@ void ReadWindow(Fields* fields, bool pooling, Layer* layer) {
   GetPair(fields, "pad", 0, &layer->pad_height, &layer->pad_width);
 }
 
-void ReadTypeFields(Fields* fields, Layer* layer) {
+// `out` of a linear layer: an integer, or "classes".
+void ReadLinearOut(Fields* fields, int64_t classes, Layer* layer) {
+  const Doc* value = fields->Take("out");
+  if (value != nullptr && value->kind == Doc::Kind::kString && value->text == "classes") {
+    layer->out = classes;
+  } else if (value != nullptr && value->kind == Doc::Kind::kString) {
+    fields->Fail("out", fmt::format("got \"{}\", want an integer or \"classes\"", value->text));
+  } else {
+    fields->Get("out", &layer->out, {.min = 1, .max = 1 << 24, .required = true});
+  }
+}
+
+void ReadTypeFields(Fields* fields, int64_t classes, Layer* layer) {
   constexpr double kMost = 1 << 24;
   switch (layer->type) {
     case LayerType::kConv:
@@ -70,7 +82,7 @@ void ReadTypeFields(Fields* fields, Layer* layer) {
       ReadWindow(fields, false, layer);
       break;
     case LayerType::kLinear:
-      fields->Get("out", &layer->out, {.min = 1, .max = kMost, .required = true});
+      ReadLinearOut(fields, classes, layer);
       fields->Get("bias", &layer->bias);
       break;
     case LayerType::kBatchnorm:
@@ -112,7 +124,8 @@ struct Names {
   }
 };
 
-Result<Layer> ReadLayer(const Doc& doc, int number, const std::string& file, Names* names) {
+Result<Layer> ReadLayer(const Doc& doc, int number, int64_t classes, const std::string& file,
+                        Names* names) {
   Layer layer;
   layer.line = doc.line;
   const Doc* given = doc.Find("name");
@@ -150,7 +163,7 @@ Result<Layer> ReadLayer(const Doc& doc, int number, const std::string& file, Nam
       fields.Fail(layer.type == LayerType::kAdd ? "inputs" : "from", at.status().message());
     }
   }
-  ReadTypeFields(&fields, &layer);
+  ReadTypeFields(&fields, classes, &layer);
   RETURN_IF_ERROR(fields.Finish());
   names->index[layer.name] = number;
   return layer;
@@ -178,7 +191,7 @@ Result<Graph> GraphFromDoc(const Doc& doc, const std::string& file, const GraphC
   std::vector<Layer> layers;
   for (const Doc& item : list->array) {
     ASSIGN_OR_RETURN(Layer layer,
-                     ReadLayer(item, static_cast<int>(layers.size()) + 1, file, &names));
+                     ReadLayer(item, static_cast<int>(layers.size()) + 1, classes, file, &names));
     layers.push_back(std::move(layer));
   }
   ASSIGN_OR_RETURN(Graph graph, Graph::Build(name, Shape(input), classes, std::move(layers), file));
@@ -217,7 +230,17 @@ Result<std::string> PresetText(const std::string& name) {
 Result<Graph> LoadPreset(const std::string& name, const GraphContext& context) {
   ASSIGN_OR_RETURN(const std::string text, PresetText(name));
   const std::string file = "preset " + name;
-  ASSIGN_OR_RETURN(const Doc doc, base::ParseToml(text, file));
+  ASSIGN_OR_RETURN(Doc doc, base::ParseToml(text, file));
+  // A preset's own input and classes are defaults: the data decides.
+  if (context.input.rank() > 0) {
+    Doc* input = doc.FindOrAdd("input");
+    input->array.clear();
+    for (const int64_t extent : context.input.dims()) {
+      input->array.push_back(
+          {.kind = Doc::Kind::kInt, .integer = extent, .number = static_cast<double>(extent)});
+    }
+  }
+  if (context.classes > 0) doc.FindOrAdd("classes")->integer = context.classes;
   return GraphFromDoc(doc, file, context);
 }
 
