@@ -1,5 +1,6 @@
 #pragma once
-// Signals: the first SIGINT or SIGTERM asks for a drain, the second ends the process at once with 128 + its number.
+// Signals: the first SIGINT or SIGTERM asks for a drain, the second ends the process at once with
+// 128 + its number.
 
 namespace weft::app {
 
