@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+// toml++ 3.3 asserts that a key starts well before it checks it, so "[[[" or "{" would end the
+// program (its pull request 301); without the assertion its own check gives the error.
+#define TOML_ASSERT(expr) static_cast<void>(0)
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
@@ -56,6 +59,9 @@ Doc FromJson(const nlohmann::ordered_json& json) {
   } else if (json.is_string()) {
     doc.kind = Doc::Kind::kString;
     doc.text = json.get<std::string>();
+  } else if (json.is_number_unsigned() && json.get<uint64_t>() > INT64_MAX) {
+    doc.kind = Doc::Kind::kFloat;
+    doc.number = json.get<double>();
   } else if (json.is_number_integer()) {
     doc.kind = Doc::Kind::kInt;
     doc.integer = json.get<int64_t>();
@@ -71,9 +77,9 @@ Doc FromJson(const nlohmann::ordered_json& json) {
 }
 
 std::string RangeText(const Fields::Range& range) {
-  if (range.max >= 1e300) return fmt::format("at least {:g}", range.min);
-  if (range.min <= -1e300) return fmt::format("at most {:g}", range.max);
-  return fmt::format("{:g}..{:g}", range.min, range.max);
+  if (range.max >= 1e300) return fmt::format("at least {:.16g}", range.min);
+  if (range.min <= -1e300) return fmt::format("at most {:.16g}", range.max);
+  return fmt::format("{:.16g}..{:.16g}", range.min, range.max);
 }
 
 }  // namespace
@@ -136,8 +142,18 @@ Result<Doc> ParseToml(std::string_view text, const std::string& name) {
 }
 
 Result<Doc> ParseJson(std::string_view text, const std::string& name) {
+  bool too_deep = false;
+  const auto watch_depth = [&](int depth, nlohmann::ordered_json::parse_event_t, auto&) {
+    too_deep = too_deep || depth > kMaxDepth;
+    return !too_deep;
+  };
   try {
-    return FromJson(nlohmann::ordered_json::parse(text));
+    const auto json = nlohmann::ordered_json::parse(text, watch_depth);
+    if (too_deep) {
+      return InvalidArgument(
+          fmt::format("{}: got tables or arrays nested deeper than {}", name, kMaxDepth));
+    }
+    return FromJson(json);
   } catch (const nlohmann::json::exception& error) {
     return InvalidArgument(fmt::format("{}: not valid JSON: {}", name, error.what()));
   }
@@ -164,7 +180,7 @@ Status ApplyOverride(std::string_view assignment, Doc* doc) {
     replacement.kind = Doc::Kind::kString;
     replacement.text = value;
   }
-  replacement.line = 0;
+  replacement.line = Doc::kOverrideLine;
   *doc->FindOrAdd(key) = std::move(replacement);
   return OkStatus();
 }
@@ -181,7 +197,9 @@ Fields::Fields(const Doc* doc, std::string where, std::string file)
 std::string Fields::Place(std::string_view key) const {
   const Doc* value = doc_ == nullptr || key.empty() ? doc_ : doc_->Find(key);
   const int line = value != nullptr ? value->line : doc_ != nullptr ? doc_->line : 0;
-  std::string place = line > 0 ? fmt::format("{}:{}: ", file_, line) : fmt::format("{}: ", file_);
+  std::string place = line == Doc::kOverrideLine ? "--set: "
+                      : line > 0                 ? fmt::format("{}:{}: ", file_, line)
+                                                 : fmt::format("{}: ", file_);
   place += where_;
   if (!key.empty()) place += (where_.empty() ? "" : ".") + std::string(key);
   return place;

@@ -27,12 +27,18 @@ struct Doc {
   std::vector<std::pair<std::string, Doc>> table;  // in file order
   int line = 0;                                    // 1-based; 0 where it is not known
 
+  // The line of a value that comes from the command line: messages name --set, not the file.
+  static constexpr int kOverrideLine = -1;
+
   const Doc* Find(std::string_view key) const;
   // Creates missing tables on the way; "a.b" descends.
   Doc* FindOrAdd(std::string_view dotted);
 };
 
 std::string_view KindName(Doc::Kind kind);
+
+// Tables and arrays of a JSON document nest this deep at most: readers of a Doc recurse.
+inline constexpr int kMaxDepth = 64;
 
 // `name` is used in messages: "job.toml:12: ...". Errors: kInvalidArgument with line and column.
 Result<Doc> ParseToml(std::string_view text, const std::string& name);

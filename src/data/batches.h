@@ -28,8 +28,8 @@ struct BatchRange {
   bool operator==(const BatchRange&) const = default;
 };
 
-// Fills `batch` (reusing its memory) with the range. Positions are taken modulo nothing: begin +
-// count <= size.
+// Fills `batch` (reusing its memory) with the range, which must lie within the data set: begin +
+// count <= size. Threads: any.
 void ReadBatch(const Dataset& dataset, uint64_t seed, bool shuffle, const BatchRange& range,
                Batch* batch);
 
@@ -51,6 +51,8 @@ class BatchReader {
   // The batch of `range`: taken from the read-ahead if it was announced (earlier announcements that
   // were never fetched are dropped), else read now.
   Batch Get(const BatchRange& range);
+  // Gives the memory of a batch that is done with to later reads; without it each read allocates.
+  void Recycle(Batch batch);
 
  private:
   class State;

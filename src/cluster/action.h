@@ -1,0 +1,99 @@
+#pragma once
+// Actions: what a state machine asks of its host, to be done in order. The host is the event loop
+// of a process (net) or of the simulator (sim).
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/status.h"
+#include "cluster/event.h"
+#include "cluster/message.h"
+#include "cluster/snapshot.h"
+
+namespace weft::cluster {
+
+// A connection that a device has made; numbered by the coordinator's host, never reused.
+using ConnectionId = uint64_t;
+
+// Sends to a role on a device. A device without a connection: the message is dropped, its sender
+// hears of the lost connection anyway.
+struct Send {
+  Address to;
+  Message message;
+};
+
+// ---- a coordinator's
+
+// Sends over a connection that has no device yet.
+struct Reply {
+  ConnectionId connection = 0;
+  Message message;
+};
+// From now on this connection is `device`: what comes over it comes from there, what goes there
+// goes over it.
+struct Admit {
+  ConnectionId connection = 0;
+  DeviceId device = 0;
+};
+// Closes once what was sent has gone out; OnDisconnected is not called for it.
+struct CloseConnection {
+  ConnectionId connection = 0;
+};
+
+// ---- a leader's
+
+// Write it, then call Leader::OnCheckpointDone. It never changes again and may be written by
+// another thread.
+struct SaveCheckpoint {
+  std::shared_ptr<const Snapshot> snapshot;
+};
+
+// ---- a worker's
+
+// Dial the coordinator, then call Worker::OnConnected or OnDisconnected. An older connection is
+// closed first.
+struct Connect {};
+// Close the connection once what was sent has gone out; OnDisconnected is not called for it.
+struct Disconnect {};
+// Admitted to a run it had not been in, or again after the coordinator began anew: open the data,
+// build the model.
+struct OpenRun {
+  Welcome welcome;
+};
+// Read these samples soon.
+struct ReadAhead {
+  Lease lease;
+};
+// Compute the mean gradient of the lease with these parameters, encode it, then call
+// Worker::OnComputed, OnFault or OnCannotCompute. One at a time.
+struct Compute {
+  uint64_t term = 0;
+  Lease lease;
+  int64_t version = 0;
+  Payload parameters;  // codec packet
+};
+// The fate of an update that was computed: tell the encoder (update_encoder.h).
+struct Settled {
+  uint64_t term = 0;
+  Lease lease;
+  bool applied = false;
+};
+
+// ---- any machine's
+
+struct Emit {
+  Event event;
+};
+// The machine is done and will do nothing more: ok, or why it failed.
+struct Stop {
+  Status status;
+};
+
+using Action = std::variant<Send, Reply, Admit, CloseConnection, SaveCheckpoint, Connect,
+                            Disconnect, OpenRun, ReadAhead, Compute, Settled, Emit, Stop>;
+using Actions = std::vector<Action>;
+
+}  // namespace weft::cluster

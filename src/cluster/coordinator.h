@@ -1,0 +1,114 @@
+#pragma once
+// Coordinator: admits devices, deals the leases of one step after another, watches for devices that
+// die, keeps the ledger and ends the run. It never touches a tensor.
+//
+//   waiting -> stepping -> (paused for evaluation) -> stepping ... -> finishing -> done
+//
+// A step is done when the leader says Committed. Fencing: the term grows by one at each start and
+// is in every message; what comes with another term is not heard.
+// Source of the lease idea: Gray and Cheriton 1989, Leases; fencing as in Chubby's sequencers
+// (Burrows 2006).
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "cluster/action.h"
+#include "cluster/coord_store.h"
+#include "cluster/dealer.h"
+#include "cluster/devices.h"
+#include "cluster/job_spec.h"
+#include "cluster/ledger.h"
+#include "cluster/message.h"
+#include "cluster/step_plan.h"
+
+namespace weft::cluster {
+
+// Threads: one. No call blocks, except on the store.
+class Coordinator {
+ public:
+  // `spec` must be valid. `store` must outlive the coordinator. `first_step` is 0, or the step of
+  // the snapshot that the leader resumes from.
+  Coordinator(JobSpec spec, CoordStore* store, int64_t first_step);
+
+  // Call once, before anything else. A failing store ends in Stop.
+  Actions Start(TimePoint now);
+
+  // The first message of a connection that has no device yet.
+  Actions OnHello(TimePoint now, ConnectionId connection, const Hello& hello);
+  // The connection of an admitted device broke.
+  Actions OnDisconnected(TimePoint now, DeviceId device, const std::string& reason);
+  // Any other message; `from` as the host knows it, not as the message claims.
+  Actions Handle(TimePoint now, Address from, const Message& message);
+
+  std::optional<TimePoint> NextWake() const;
+  Actions Tick(TimePoint now);
+
+  // Goes on after an EpochDone with pause_for_eval.
+  Actions Continue(TimePoint now);
+  // The target is reached: ends with a checkpoint once the step that is under way is done.
+  Actions StopEarly(TimePoint now, const std::string& reason);
+  // Asked to leave: the same; without workers the step that is under way is given up.
+  Actions Drain(TimePoint now);
+
+  static constexpr Address kAddress = {kCoordinatorDevice, Role::kCoordinator};
+  uint64_t term() const { return term_; }
+  bool done() const { return phase_ == Phase::kDone; }
+  const Ledger& ledger() const { return ledger_; }
+  const DeviceTable& devices() const { return devices_; }
+
+ private:
+  enum class Phase { kWaiting, kStepping, kPaused, kFinishing, kDone };
+
+  void On(TimePoint now, Address from, const Heartbeat& heartbeat);
+  void On(TimePoint now, Address from, const ReturnLease& returned);
+  void On(TimePoint now, Address from, const Fault& fault);
+  void On(TimePoint now, Address from, const Bye& bye);
+  void On(TimePoint now, Address from, const Committed& committed);
+  void On(TimePoint now, Address from, const CheckpointDone& done);
+  template <class Other>
+  void On(TimePoint now, Address from, const Other& other);
+
+  bool Fresh(uint64_t term) const { return term == term_; }
+  void ToLeader(Message message);
+  void ToWorker(DeviceId device, Message message);
+  void Emit(Event event);
+  void Warn(std::string text);
+
+  void Advance();  // begins the next step if everything allows it
+  void BeginStep();
+  void Deal();
+  void Lose(DeviceId device, const std::string& reason);
+  void RecordStep(const Committed& committed);
+  void CloseEpoch(int64_t epoch);
+  void End(RunDone::How how, Status status, const std::string& reason);
+  void Finish();
+  Status SaveLedger();
+  std::vector<DeviceId> Living() const;
+  Actions Take();
+
+  const JobSpec spec_;
+  const StepPlan plan_;
+  CoordStore* const store_;
+  DeviceTable devices_;
+  Dealer dealer_;
+  Ledger ledger_;
+
+  Phase phase_ = Phase::kWaiting;
+  uint64_t term_ = 0;
+  int64_t step_;                   // the step under way, or the next one
+  int64_t saved_step_;             // what the newest checkpoint goes on from
+  bool waiting_told_ = false;      // WaitingForWorkers was emitted
+  std::optional<RunDone> ending_;  // decided, not yet carried out
+
+  struct EpochSums {
+    double loss = 0;
+    int64_t correct = 0;
+    int64_t samples = 0;
+  } sums_;
+  Actions actions_;  // collected by the call under way
+};
+
+}  // namespace weft::cluster

@@ -1,0 +1,64 @@
+#pragma once
+// DeviceTable: who takes part in the run: ids, names, connections and signs of life.
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "cluster/action.h"
+#include "cluster/coord_store.h"
+#include "cluster/message.h"
+
+namespace weft::cluster {
+
+struct Device {
+  DeviceId id = 0;
+  std::string name;
+  uint64_t incarnation = 0;
+  ConnectionId connection = 0;
+  TimePoint last_seen;
+};
+
+class DeviceTable {
+ public:
+  // `store` must outlive the table; ids given and names are kept in it, so that an id is never
+  // given twice within a run, whatever restarts.
+  explicit DeviceTable(CoordStore* store) : store_(store) {}
+
+  // Reads what an earlier coordinator of this run gave out. Errors: of the store; kDataLoss.
+  Status Load();
+
+  struct Admission {
+    DeviceId device = 0;
+    bool again = false;                    // had this id before
+    std::optional<ConnectionId> replaced;  // an older connection of the same device
+  };
+  // Admits a device. It gets its old id back if it shows the incarnation that had it, else a new
+  // one. Errors: of the store; the table is unchanged then.
+  Result<Admission> Admit(TimePoint now, ConnectionId connection, const Hello& hello);
+
+  // Null if the device is not in the run now.
+  const Device* Find(DeviceId id) const;
+  void Saw(DeviceId id, TimePoint now);
+  void Remove(DeviceId id);
+
+  // Those in the run now, by id.
+  const std::map<DeviceId, Device>& living() const { return living_; }
+  // Those not seen since `then`.
+  std::vector<DeviceId> SilentSince(TimePoint then) const;
+  // When the longest silent device was last seen.
+  std::optional<TimePoint> OldestSign() const;
+
+ private:
+  std::string UniqueName(const std::string& wanted, DeviceId id) const;
+
+  CoordStore* store_;
+  DeviceId next_id_ = 1;
+  std::map<DeviceId, uint64_t> incarnations_;  // of every id ever given
+  std::map<DeviceId, Device> living_;
+};
+
+}  // namespace weft::cluster

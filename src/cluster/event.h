@@ -1,0 +1,112 @@
+#pragma once
+// Events: what a run has to tell. State machines emit them among their actions; the host shows and
+// records them.
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/status.h"
+#include "cluster/message.h"
+
+namespace weft::cluster {
+
+// ---- from the coordinator
+
+struct StepDone {
+  struct Part {
+    DeviceId device = 0;
+    int64_t samples = 0;
+  };
+  int64_t step = 0;
+  int64_t epoch = 0;
+  int64_t samples = 0;
+  double loss = 0;  // mean over the step's samples
+  int64_t correct = 0;
+  double lr = 0;
+  double gradient_norm = 0;
+  std::vector<Part> parts;  // in slot order
+};
+
+struct EpochDone {
+  int64_t epoch = 0;
+  int64_t next_step = 0;
+  double loss = 0;      // mean over what this process saw of the epoch
+  double accuracy = 0;  // likewise, on the training batches
+  int64_t lost = 0;     // samples of this epoch, counted from what was applied
+  int64_t duplicated = 0;
+};
+
+struct DeviceJoined {
+  DeviceId device = 0;
+  std::string name;
+  bool again = false;  // had been admitted before under this id
+};
+
+struct DeviceLeft {
+  DeviceId device = 0;
+  std::string name;
+  std::string reason;
+};
+
+// From a device's heartbeat.
+struct DeviceProgress {
+  DeviceId device = 0;
+  double samples_per_second = 0;
+  double loss = 0;
+};
+
+struct LeaseRedealt {
+  Lease lease;
+  DeviceId from = 0;
+  DeviceId to = 0;
+};
+
+// The run stands still until a worker joins.
+struct WaitingForWorkers {
+  int64_t have = 0;
+  int64_t want = 0;
+};
+
+struct CheckpointSaved {
+  int64_t step = 0;
+  std::string path;
+};
+
+struct RunDone {
+  enum class How { kCompleted, kStoppedEarly, kDrained, kFailed };
+  How how = How::kCompleted;
+  Status status;       // ok unless kFailed
+  std::string reason;  // for people
+  int64_t next_step = 0;
+  int64_t lost_samples = 0;  // of the whole run, counted from what was applied
+  int64_t duplicated_samples = 0;
+};
+
+// ---- from a worker
+
+struct Joined {
+  DeviceId device = 0;
+  bool again = false;
+};
+
+struct CoordinatorLost {
+  std::string reason;
+  double retry_in_s = 0;
+};
+
+// ---- from any
+
+struct Warning {
+  std::string text;
+};
+
+using Event =
+    std::variant<StepDone, EpochDone, DeviceJoined, DeviceLeft, DeviceProgress, LeaseRedealt,
+                 WaitingForWorkers, CheckpointSaved, RunDone, Joined, CoordinatorLost, Warning>;
+
+// One line for people: "lost the coordinator (connection reset); trying again in 0.8 s".
+std::string Describe(const Event& event);
+
+}  // namespace weft::cluster

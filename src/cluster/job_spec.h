@@ -1,0 +1,56 @@
+#pragma once
+// JobSpec: what the coordinator and the leader must know of a job. They never see its data or its
+// layers.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "cluster/message.h"
+#include "engine/optimizer.h"
+#include "engine/schedule.h"
+
+namespace weft::cluster {
+
+struct JobSpec {
+  std::string run;    // id of the run
+  std::string token;  // what a worker must show; empty: any
+  std::string job;    // handed to every worker as it is (Welcome)
+  std::string model;
+
+  int64_t samples = 0;  // of one epoch
+  int64_t epochs = 1;
+  int64_t batch = 0;  // global; an epoch's last step takes what is left
+
+  // Deterministic: every step has `slots` leases whoever is there, summed in slot order, so that
+  // the result does not depend on the devices. Otherwise one lease a living worker.
+  bool deterministic = false;
+  int64_t slots = 1;
+  // Samples of each slot of a full batch (then there are always that many slots); empty: equal.
+  std::vector<int64_t> shares;
+
+  int64_t checkpoint_every = 0;  // steps; epochs and runs end with a checkpoint in any case
+  bool pause_for_eval = false;   // after each epoch wait for Coordinator::Continue or StopEarly
+  int64_t start_workers = 1;     // the first step waits until so many have joined
+
+  int64_t heartbeat_ms = 500;
+  int64_t device_timeout_ms = 5000;  // silent for so long: its leases go to others
+
+  engine::ScheduleOptions schedule;
+  engine::OptimizerOptions optimizer;
+  int64_t trainable_count = 0;                       // of the flat vector
+  std::vector<engine::StatisticStretch> statistics;  // the rest of it
+  std::string codec_up = "dense";                    // of gradients
+  std::string codec_down = "dense";                  // of parameters
+
+  Address leader = {kCoordinatorDevice, Role::kLeader};
+
+  int64_t parameter_count() const;
+};
+
+// Errors: kInvalidArgument, "field: got X, want Y".
+Status Validate(const JobSpec& spec);
+
+}  // namespace weft::cluster

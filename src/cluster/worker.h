@@ -1,0 +1,131 @@
+#pragma once
+// Worker: keeps a connection to the coordinator, computes the leases it is granted and pushes the
+// updates, keeping each until the leader has acknowledged it.
+//
+//   offline -> dialing -> greeting -> joined
+//      ^-- back-off --------+-----------+        -> stopped
+//
+// The math runs elsewhere (the host's own thread); one Compute is out at a time.
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "base/clock.h"
+#include "cluster/action.h"
+#include "cluster/back_off.h"
+#include "cluster/message.h"
+
+namespace weft::cluster {
+
+struct WorkerOptions {
+  std::string name;
+  std::string token;
+  std::string program;
+  int64_t cores = 0;
+  int64_t memory_bytes = 0;
+  uint64_t incarnation = 0;  // random per process start
+  uint64_t jitter_seed = 0;
+  Duration greeting_timeout = std::chrono::seconds(5);  // for the answer to Hello
+  Duration drain_timeout = std::chrono::seconds(5);     // for acknowledgements before leaving
+  std::optional<Duration> give_up_after;  // without a coordinator for so long; nothing: never
+};
+
+// Threads: one.
+class Worker {
+ public:
+  explicit Worker(const WorkerOptions& options);
+
+  Actions Start(TimePoint now);
+  Actions OnConnected(TimePoint now);
+  // The connection broke, or could not be made.
+  Actions OnDisconnected(TimePoint now, const std::string& reason);
+  Actions Handle(TimePoint now, Address from, const Message& message);
+
+  // What a Compute led to.
+  struct Update {
+    double loss_sum = 0;
+    int64_t correct = 0;
+    Payload gradient;  // codec packet
+    double samples_per_second = 0;
+  };
+  Actions OnComputed(TimePoint now, const Update& update);
+  // The math failed in a way that concerns the run, such as a loss that is not finite.
+  Actions OnFault(TimePoint now, const Status& status);
+  // This device cannot compute this lease (its data cannot be read); another may.
+  Actions OnCannotCompute(TimePoint now, const Status& status);
+
+  std::optional<TimePoint> NextWake() const;
+  Actions Tick(TimePoint now);
+
+  // Gives its leases back, waits for acknowledgements, leaves.
+  Actions Drain(TimePoint now);
+
+  // {0, kWorker} before the first Welcome.
+  Address address() const { return {device_, Role::kWorker}; }
+  bool joined() const { return phase_ == Phase::kJoined; }
+  size_t unacknowledged() const { return pushed_.size(); }
+
+ private:
+  enum class Phase { kOffline, kDialing, kGreeting, kJoined, kStopped };
+
+  void On(TimePoint now, const Welcome& welcome);
+  void On(TimePoint now, const Refuse& refuse);
+  void On(TimePoint now, const Grant& grant);
+  void On(TimePoint now, const PushAck& ack);
+  void On(TimePoint now, const Parameters& parameters);
+  void On(TimePoint now, const Finished& finished);
+  template <class Other>
+  void On(TimePoint now, const Other& other);
+
+  void Offline(TimePoint now, const std::string& reason);
+  void ForgetTerm();
+  void DropObsolete();
+  void ComputeNext();
+  void PullIfNeeded(int64_t version);
+  void ReadAheadOnce(const Lease& lease);
+  void GiveBack(const Lease& lease, const std::string& reason);
+  void LeaveIfDrained(TimePoint now);
+  void Leave(const std::string& reason, const Status& status);
+  void ToCoordinator(Message message);
+  void ToLeader(Message message);
+  void Emit(Event event);
+  Actions Take();
+
+  const WorkerOptions options_;
+  BackOff back_off_;
+  Phase phase_ = Phase::kOffline;
+  TimePoint retry_at_;       // kOffline
+  TimePoint greeting_ends_;  // kDialing, kGreeting
+  TimePoint heartbeat_at_;   // kJoined
+  TimePoint offline_since_;
+  std::optional<TimePoint> drain_ends_;
+
+  DeviceId device_ = 0;
+  std::string run_;
+  uint64_t term_ = 0;
+  Address leader_;
+  Duration heartbeat_ = std::chrono::milliseconds(500);
+  uint64_t next_sequence_ = 1;
+
+  struct Work {
+    Lease lease;
+    int64_t version = 0;
+  };
+  std::deque<Work> queue_;            // granted, not begun
+  std::optional<Compute> computing_;  // out with the host
+  bool abandoned_ = false;            // its result is no longer wanted
+  std::map<uint64_t, Push> pushed_;   // by sequence, not acknowledged
+  std::set<uint64_t> announced_;      // leases whose samples are being read
+
+  Parameters held_;                  // the newest
+  std::optional<int64_t> pull_out_;  // version asked for
+  double samples_per_second_ = 0;
+  double loss_ = 0;
+  Actions actions_;
+};
+
+}  // namespace weft::cluster

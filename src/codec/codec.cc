@@ -1,0 +1,23 @@
+#include "codec/codec.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "codec/dense.h"
+#include "codec/fp16.h"
+
+namespace weft::codec {
+
+std::vector<std::string> CodecNames() { return {"dense", "fp16"}; }
+
+Result<std::unique_ptr<Codec>> MakeCodec(const std::string& name) {
+  if (name == "dense") return MakeDense();
+  if (name == "fp16") return MakeFp16();
+  const std::vector<std::string> names = CodecNames();
+  const auto near = base::DidYouMean(name, names);
+  return base::InvalidArgument(fmt::format("codec: got \"{}\", want {}{}", name,
+                                           base::JoinChoices(names),
+                                           near ? "; did you mean \"" + *near + "\"?" : ""));
+}
+
+}  // namespace weft::codec

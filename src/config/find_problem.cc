@@ -1,0 +1,153 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <functional>
+#include <numeric>
+
+#include "config/options.h"
+
+// Each function returns the first contradiction of its section. A key that the chosen name or
+// schedule does not read is one too: it would be ignored in silence.
+namespace weft::config {
+namespace {
+
+bool GoodName(const std::string& name) {
+  const auto good = [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+  };
+  return !name.empty() && name.size() <= 64 && name[0] != '.' &&
+         std::all_of(name.begin(), name.end(), good);
+}
+
+std::optional<Problem> InJob(const RunConfig& config) {
+  if (!GoodName(config.job.name)) {
+    return Problem{"job", "name",
+                   fmt::format("got \"{}\", want 1 to 64 letters, digits, '-', '_' or '.', not "
+                               "starting with '.'",
+                               config.job.name)};
+  }
+  if (config.job.target_accuracy > 0 && config.data.test.empty()) {
+    return Problem{"job", "target_accuracy",
+                   fmt::format("got {} without test data, want data.test to be set",
+                               config.job.target_accuracy)};
+  }
+  return std::nullopt;
+}
+
+std::optional<Problem> InModel(const ModelOptions& model) {
+  if (model.preset.empty() && model.file.empty()) {
+    return Problem{"model", "preset", "is missing, want preset = \"...\" or file = \"...\""};
+  }
+  if (!model.preset.empty() && !model.file.empty()) {
+    return Problem{"model", "file", "got a file and a preset, want one of them"};
+  }
+  return std::nullopt;
+}
+
+std::optional<Problem> InData(const DataOptions& data) {
+  if (data.test_limit > 0 && data.test.empty()) {
+    return Problem{"data", "test_limit", "got a limit without test data, want data.test to be set"};
+  }
+  return std::nullopt;
+}
+
+std::optional<Problem> InUpdateRule(const OptimizerOptions& optimizer) {
+  const OptimizerOptions defaults;
+  const auto ignored = [&](std::string_view key, std::string_view owner) {
+    return Problem{"optimizer", key,
+                   fmt::format("is read by {} only, got name = \"{}\"", owner, optimizer.name)};
+  };
+  const auto below_one = [](std::string_view key, double value) {
+    return Problem{"optimizer", key, fmt::format("got {}, want a number below 1", value)};
+  };
+  if (optimizer.name == "sgd") {
+    if (optimizer.beta1 != defaults.beta1) return ignored("beta1", "adamw");
+    if (optimizer.beta2 != defaults.beta2) return ignored("beta2", "adamw");
+    if (optimizer.eps != defaults.eps) return ignored("eps", "adamw");
+    if (optimizer.nesterov && optimizer.momentum == 0) {
+      return Problem{"optimizer", "nesterov", "got true without momentum, want momentum above 0"};
+    }
+  } else {
+    if (optimizer.momentum != 0) return ignored("momentum", "sgd");
+    if (optimizer.nesterov) return ignored("nesterov", "sgd");
+  }
+  if (optimizer.lr == 0) {
+    return Problem{"optimizer", "lr", "got 0, want a number above 0"};
+  }
+  if (optimizer.momentum >= 1) return below_one("momentum", optimizer.momentum);
+  if (optimizer.beta1 >= 1) return below_one("beta1", optimizer.beta1);
+  if (optimizer.beta2 >= 1) return below_one("beta2", optimizer.beta2);
+  if (optimizer.eps == 0) return Problem{"optimizer", "eps", "got 0, want a number above 0"};
+  return std::nullopt;
+}
+
+std::optional<Problem> InSchedule(const OptimizerOptions& optimizer) {
+  const auto ignored = [&](std::string_view key, std::string_view owner) {
+    return Problem{
+        "optimizer", key,
+        fmt::format("is read by schedule = \"{}\" only, got \"{}\"", owner, optimizer.schedule)};
+  };
+  const bool step = optimizer.schedule == "step";
+  if (step && optimizer.step_epochs.empty()) {
+    return Problem{"optimizer", "step_epochs",
+                   "is missing, want the epochs at which the rate drops, such as [30, 60]"};
+  }
+  if (!step && !optimizer.step_epochs.empty()) return ignored("step_epochs", "step");
+  if (!step && optimizer.step_factor != OptimizerOptions().step_factor) {
+    return ignored("step_factor", "step");
+  }
+  const auto& epochs = optimizer.step_epochs;
+  const auto fall = std::adjacent_find(epochs.begin(), epochs.end(), std::greater_equal<>());
+  if (fall != epochs.end()) {
+    return Problem{"optimizer", "step_epochs",
+                   fmt::format("got {} after {}, want rising epochs", *(fall + 1), *fall)};
+  }
+  if (optimizer.schedule != "cosine" && optimizer.min_lr != 0) return ignored("min_lr", "cosine");
+  if (optimizer.min_lr > optimizer.lr) {
+    return Problem{"optimizer", "min_lr",
+                   fmt::format("got {}, want at most lr = {}", optimizer.min_lr, optimizer.lr)};
+  }
+  return std::nullopt;
+}
+
+std::optional<Problem> InCluster(const RunConfig& config) {
+  const ClusterOptions& cluster = config.cluster;
+  const int64_t batch = config.job.batch;
+  if (cluster.shares.empty() && batch < cluster.workers) {
+    return Problem{"job", "batch",
+                   fmt::format("got {}, want at least one sample for each of the {} workers", batch,
+                               cluster.workers)};
+  }
+  if (!cluster.shares.empty()) {
+    if (static_cast<int64_t>(cluster.shares.size()) != cluster.workers) {
+      return Problem{"cluster", "shares",
+                     fmt::format("got {} shares, want one for each of the {} workers",
+                                 cluster.shares.size(), cluster.workers)};
+    }
+    const int64_t sum = std::accumulate(cluster.shares.begin(), cluster.shares.end(), int64_t{0});
+    if (sum != batch) {
+      return Problem{"cluster", "shares",
+                     fmt::format("got a sum of {}, want job.batch = {}", sum, batch)};
+    }
+  }
+  if (cluster.device_timeout_ms < 2 * cluster.heartbeat_ms) {
+    return Problem{"cluster", "device_timeout_ms",
+                   fmt::format("got {}, want at least two heartbeats ({} ms)",
+                               cluster.device_timeout_ms, 2 * cluster.heartbeat_ms)};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Problem> FindProblem(const RunConfig& config) {
+  if (auto problem = InJob(config)) return problem;
+  if (auto problem = InModel(config.model)) return problem;
+  if (auto problem = InData(config.data)) return problem;
+  if (auto problem = InUpdateRule(config.optimizer)) return problem;
+  if (auto problem = InSchedule(config.optimizer)) return problem;
+  return InCluster(config);
+}
+
+}  // namespace weft::config

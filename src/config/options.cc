@@ -1,0 +1,229 @@
+#include "config/options.h"
+
+namespace weft::config {
+namespace {
+
+// Beyond these a number is a slip of the hand, and sums of such numbers stay far from overflow.
+constexpr double kMaxCount = 1e9;
+constexpr double kMaxSeed = 9007199254740991;  // 2^53 - 1: exact in every JSON reader
+
+void VisitJob(JobOptions* job, OptionVisitor* v) {
+  v->Section("job", "What to train, how long, and what to leave behind.");
+  v->Visit({.key = "name",
+            .meaning = "Name of the run: letters, digits, `-`, `_` and `.`, at most 64.",
+            .default_text = "the job file's name"},
+           &job->name);
+  v->Visit({.key = "seed",
+            .meaning = "Seed of weights, sample order, augmentation and dropout.",
+            .min = 0,
+            .max = kMaxSeed},
+           &job->seed);
+  v->Visit({.key = "epochs",
+            .meaning = "Passes over the training data.",
+            .min = 1,
+            .max = 1e6,
+            .required = true},
+           &job->epochs);
+  v->Visit({.key = "batch",
+            .meaning = "Samples in one step, over all workers.",
+            .min = 1,
+            .max = 1e6,
+            .required = true},
+           &job->batch);
+  v->Visit({.key = "deterministic",
+            .meaning = "Add gradients in a fixed order, so that equal runs end in equal bits."},
+           &job->deterministic);
+  v->Visit({.key = "eval_every",
+            .meaning = "Epochs between evaluations on the test data; 0: only at the end.",
+            .min = 0,
+            .max = 1e6},
+           &job->eval_every);
+  v->Visit({.key = "target_accuracy",
+            .meaning = "Stop at the first evaluation that reaches this share of correct test "
+                       "samples; 0: never.",
+            .min = 0,
+            .max = 1},
+           &job->target_accuracy);
+  v->Visit({.key = "out",
+            .meaning = "Run folder; a relative one starts at the working directory.",
+            .default_text = "`runs/NAME-TIME`"},
+           &job->out);
+  v->Visit({.key = "checkpoint_every",
+            .meaning = "Steps between checkpoints; 0: at the end of each epoch.",
+            .min = 0,
+            .max = kMaxCount},
+           &job->checkpoint_every);
+}
+
+void VisitModel(ModelOptions* model, OptionVisitor* v) {
+  v->Section("model", "The network: exactly one of `preset` and `file`.");
+  v->Visit({.key = "preset", .meaning = "A network that comes with weft, such as `lenet5`."},
+           &model->preset);
+  v->Visit({.key = "file", .meaning = "A model file, TOML or JSON.", .path = PathKind::kFile},
+           &model->file);
+  v->Visit({.key = "init",
+            .meaning = "Weights to start from (safetensors).",
+            .default_text = "drawn from the seed",
+            .path = PathKind::kFile},
+           &model->init);
+}
+
+void VisitData(DataOptions* data, OptionVisitor* v) {
+  v->Section("data", "Where samples come from and what is done to them.");
+  v->Visit({.key = "train",
+            .meaning = "Training data: `idx:DIR`, `cifar10:DIR`, `cifar100:DIR` or "
+                       "`synthetic:shapes?n=6000&seed=1`.",
+            .required = true,
+            .path = PathKind::kSource},
+           &data->train);
+  v->Visit({.key = "test",
+            .meaning = "Test data, in the same forms; of a folder that holds both, the test part.",
+            .default_text = "no evaluation",
+            .path = PathKind::kSource},
+           &data->test);
+  v->Visit({.key = "normalise",
+            .meaning = "`true`: mean and deviation of each channel, measured on the training data; "
+                       "`{mean = [..], std = [..]}`: given; `false`: pixels stay in 0..1."},
+           &data->normalise);
+  v->Visit({.key = "crop_pad",
+            .meaning = "Zero pixels added on each side before a random crop back to size.",
+            .min = 0,
+            .max = 1024},
+           &data->crop_pad);
+  v->Visit({.key = "flip", .meaning = "Mirror a training sample left-right half of the time."},
+           &data->flip);
+  v->Visit({.key = "limit",
+            .meaning = "Use only this many training samples; 0: all.",
+            .min = 0,
+            .max = kMaxCount},
+           &data->limit);
+  v->Visit({.key = "test_limit",
+            .meaning = "Use only this many test samples; 0: all.",
+            .min = 0,
+            .max = kMaxCount},
+           &data->test_limit);
+  v->Later("placement", "distributed");
+  v->Later("partition", "iid");
+}
+
+void VisitOptimizer(OptimizerOptions* optimizer, OptionVisitor* v) {
+  v->Section("optimizer", "How gradients become new weights.");
+  v->Visit({.key = "name", .meaning = "The update rule.", .choices = {"sgd", "adamw"}},
+           &optimizer->name);
+  v->Visit({.key = "lr",
+            .meaning = "Learning rate after warm-up.",
+            .min = 0,
+            .max = 1e3,
+            .default_text = "0.01 for sgd, 0.001 for adamw"},
+           &optimizer->lr);
+  v->Visit({.key = "momentum", .meaning = "Of sgd; below 1.", .min = 0, .max = 1},
+           &optimizer->momentum);
+  v->Visit({.key = "nesterov", .meaning = "Look ahead along the momentum (sgd)."},
+           &optimizer->nesterov);
+  v->Visit({.key = "weight_decay", .meaning = "Pull of every weight to 0.", .min = 0, .max = 1e3},
+           &optimizer->weight_decay);
+  v->Visit({.key = "beta1", .meaning = "Memory of the mean (adamw); below 1.", .min = 0, .max = 1},
+           &optimizer->beta1);
+  v->Visit(
+      {.key = "beta2", .meaning = "Memory of the square (adamw); below 1.", .min = 0, .max = 1},
+      &optimizer->beta2);
+  v->Visit({.key = "eps", .meaning = "Added to the root (adamw); above 0.", .min = 0, .max = 1},
+           &optimizer->eps);
+  v->Visit({.key = "schedule",
+            .meaning = "How the rate goes on after warm-up: `constant`; `step`: times "
+                       "`step_factor` at each of `step_epochs`; `cosine`: down to `min_lr` at the "
+                       "last step.",
+            .choices = {"constant", "step", "cosine"}},
+           &optimizer->schedule);
+  v->Visit({.key = "warmup_steps",
+            .meaning = "Steps over which the rate rises in a line from 0 to `lr`.",
+            .min = 0,
+            .max = kMaxCount},
+           &optimizer->warmup_steps);
+  v->Visit({.key = "step_epochs",
+            .meaning = "Epochs, counted from 0 and rising, at whose start the rate drops (`step`).",
+            .min = 1,
+            .max = 1e6},
+           &optimizer->step_epochs);
+  v->Visit({.key = "step_factor", .meaning = "Factor of each drop (`step`).", .min = 0, .max = 1},
+           &optimizer->step_factor);
+  v->Visit({.key = "min_lr", .meaning = "Where `cosine` ends.", .min = 0, .max = 1e3},
+           &optimizer->min_lr);
+}
+
+void VisitCluster(ClusterOptions* cluster, OptionVisitor* v) {
+  v->Section("cluster", "Who computes and how they are held together.");
+  v->Visit({.key = "workers",
+            .meaning = "Workers: `train` runs them here, `up` waits for them before the start.",
+            .min = 1,
+            .max = 1e5},
+           &cluster->workers);
+  v->Visit({.key = "aggregation",
+            .meaning = "How updates are joined; `sync`: every step waits for all of its samples.",
+            .choices = {"sync"},
+            .later = {"async", "ssp", "buffered", "auto"}},
+           &cluster->aggregation);
+  v->Visit({.key = "shares",
+            .meaning = "Samples of each worker in a step; together they make `job.batch`.",
+            .min = 1,
+            .max = 1e6,
+            .default_text = "even"},
+           &cluster->shares);
+  v->Visit({.key = "threads",
+            .meaning = "Threads of each worker; 0: the cores of the machine, shared out evenly.",
+            .min = 0,
+            .max = 1024},
+           &cluster->threads);
+  v->Visit({.key = "heartbeat_ms",
+            .meaning = "Milliseconds between signs of life of a worker.",
+            .min = 10,
+            .max = 60000},
+           &cluster->heartbeat_ms);
+  v->Visit({.key = "device_timeout_ms",
+            .meaning = "Milliseconds of silence after which a worker's samples go to others; at "
+                       "least two heartbeats.",
+            .min = 20,
+            .max = 3600000},
+           &cluster->device_timeout_ms);
+  v->Visit({.key = "kernels",
+            .meaning = "Which kernels compute; `auto` takes oneDNN's, and the plain ones for what "
+                       "it refuses.",
+            .choices = {"auto", "onednn", "reference"}},
+           &cluster->kernels);
+  v->Later("leaders", "1");
+  v->Later("local_steps", "1");
+  v->Later("max_staleness", "0");
+}
+
+void VisitLink(LinkOptions* link, OptionVisitor* v) {
+  const std::vector<std::string> choices = {"dense", "fp16"};
+  const std::vector<std::string> later = {"int8", "dgc", "chunk-topk", "3lc", "powersgd", "auto"};
+  v->Section("link", "How numbers are packed for the network.");
+  v->Visit({.key = "codec",
+            .meaning = "Of gradients, worker to leader; what `fp16` rounds off is sent later.",
+            .choices = choices,
+            .later = later},
+           &link->codec);
+  v->Visit({.key = "down_codec",
+            .meaning = "Of parameters, leader to worker.",
+            .choices = choices,
+            .later = later},
+           &link->down_codec);
+  v->Later("density", "");
+  v->Later("budget", "");
+}
+
+}  // namespace
+
+void VisitOptions(RunConfig* config, OptionVisitor* visitor) {
+  VisitJob(&config->job, visitor);
+  VisitModel(&config->model, visitor);
+  VisitData(&config->data, visitor);
+  VisitOptimizer(&config->optimizer, visitor);
+  VisitCluster(&config->cluster, visitor);
+  VisitLink(&config->link, visitor);
+  visitor->LaterSection("cut");
+  visitor->LaterSection("device");
+}
+
+}  // namespace weft::config

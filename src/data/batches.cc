@@ -1,0 +1,128 @@
+#include "data/batches.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <utility>
+
+#include "base/check.h"
+#include "base/rng.h"
+#include "base/worker_thread.h"
+#include "data/order.h"
+
+namespace weft::data {
+
+void ReadBatch(const Dataset& dataset, uint64_t seed, bool shuffle, const BatchRange& range,
+               Batch* batch) {
+  CHECK(range.begin >= 0 && range.count >= 0 && range.begin + range.count <= dataset.size())
+      << "got positions " << range.begin << " + " << range.count << " of " << dataset.size();
+  const auto elements = static_cast<size_t>(dataset.sample_shape().elements());
+  const auto count = static_cast<size_t>(range.count);
+  batch->size = range.count;
+  batch->samples.resize(count * elements);
+  batch->labels.resize(count);
+  batch->keys.resize(count);
+  const EpochOrder order(seed, range.epoch, dataset.size(), shuffle);
+  const ReadContext context{.seed = seed, .epoch = range.epoch};
+  const uint64_t epoch_seed = base::DeriveSeed(seed, static_cast<uint64_t>(range.epoch));
+  for (size_t i = 0; i < count; ++i) {
+    const int64_t index = order[range.begin + static_cast<int64_t>(i)];
+    batch->labels[i] =
+        dataset.Read(index, context, std::span(batch->samples).subspan(i * elements, elements));
+    batch->keys[i] = base::DeriveSeed(epoch_seed, static_cast<uint64_t>(index));
+  }
+}
+
+// One announced range and, later, its batch. Shared by the queue and the task that fills it, so
+// that either may go first.
+struct Announced {
+  BatchRange range;
+  enum class State { kWaiting, kPosted, kReading, kReady, kDropped } state = State::kWaiting;
+  Batch batch;
+};
+
+class BatchReader::State {
+ public:
+  State(const Dataset* dataset, const Options& options) : dataset_(*dataset), options_(options) {
+    CHECK(options.depth > 0) << "depth is 0";
+  }
+
+  void Prefetch(const BatchRange& range) {
+    const std::lock_guard lock(mutex_);
+    announced_.push_back(std::make_shared<Announced>());
+    announced_.back()->range = range;
+    PostMore();
+  }
+
+  Batch Get(const BatchRange& range) {
+    std::unique_lock lock(mutex_);
+    const auto found = std::find_if(announced_.begin(), announced_.end(),
+                                    [&](const auto& entry) { return entry->range == range; });
+    if (found == announced_.end()) {
+      lock.unlock();
+      Batch batch;
+      ReadBatch(dataset_, options_.seed, options_.shuffle, range, &batch);
+      return batch;
+    }
+    const std::shared_ptr<Announced> wanted = *found;
+    std::for_each(announced_.begin(), found,
+                  [](const auto& entry) { entry->state = Announced::State::kDropped; });
+    announced_.erase(announced_.begin(), found);
+    PostMore();  // now that `wanted` is first, it is among those read ahead
+    ready_.wait(lock, [&] { return wanted->state == Announced::State::kReady; });
+    announced_.pop_front();
+    PostMore();
+    return std::move(wanted->batch);
+  }
+
+  void Recycle(Batch batch) {
+    const std::lock_guard lock(mutex_);
+    if (spare_.size() <= options_.depth) spare_.push_back(std::move(batch));
+  }
+
+ private:
+  // Hands the first `depth` announced ranges to the thread. Under the mutex.
+  void PostMore() {
+    const size_t ahead = std::min(options_.depth, announced_.size());
+    for (size_t i = 0; i < ahead; ++i) {
+      if (announced_[i]->state != Announced::State::kWaiting) continue;
+      announced_[i]->state = Announced::State::kPosted;
+      thread_.Post([this, entry = announced_[i]] { Fill(*entry); });
+    }
+  }
+
+  // On the thread.
+  void Fill(Announced& entry) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (entry.state == Announced::State::kDropped) return;
+      entry.state = Announced::State::kReading;
+      if (!spare_.empty()) {
+        entry.batch = std::move(spare_.back());
+        spare_.pop_back();
+      }
+    }
+    ReadBatch(dataset_, options_.seed, options_.shuffle, entry.range, &entry.batch);
+    const std::lock_guard lock(mutex_);
+    entry.state = Announced::State::kReady;  // of no consequence if it was dropped meanwhile
+    ready_.notify_one();
+  }
+
+  const Dataset& dataset_;
+  const Options options_;
+  std::mutex mutex_;
+  std::condition_variable ready_;
+  std::deque<std::shared_ptr<Announced>> announced_;
+  std::vector<Batch> spare_;
+  base::WorkerThread thread_;  // last: its tasks use all of the above
+};
+
+BatchReader::BatchReader(const Dataset* dataset, const Options& options)
+    : state_(std::make_unique<State>(dataset, options)) {}
+BatchReader::~BatchReader() = default;
+void BatchReader::Prefetch(const BatchRange& range) { state_->Prefetch(range); }
+Batch BatchReader::Get(const BatchRange& range) { return state_->Get(range); }
+void BatchReader::Recycle(Batch batch) { state_->Recycle(std::move(batch)); }
+
+}  // namespace weft::data

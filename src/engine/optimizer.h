@@ -1,0 +1,78 @@
+#pragma once
+// Optimizer: one combined gradient into the flat parameter vector. The first `trainable` values are
+// trained by SGD or AdamW (kernel/update.h); the rest are running statistics, which follow what the
+// devices measured in their batches.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+
+namespace weft::engine {
+
+struct OptimizerOptions {
+  enum class Kind { kSgd, kAdamw };
+  Kind kind = Kind::kSgd;
+  double momentum = 0;    // sgd
+  bool nesterov = false;  // sgd
+  double beta1 = 0.9;     // adamw
+  double beta2 = 0.999;   // adamw
+  double eps = 1e-8;      // adamw
+  double weight_decay = 0;
+};
+
+// "sgd", "adamw".
+std::vector<std::string> OptimizerNames();
+// Errors: kInvalidArgument for an unknown name, with a did-you-mean.
+Result<OptimizerOptions::Kind> OptimizerFromName(const std::string& name);
+
+// Values [begin, begin + count) of the flat vector are running statistics:
+// running = (1 - momentum) * running + momentum * measured.
+struct StatisticStretch {
+  int64_t begin = 0;
+  int64_t count = 0;
+  double momentum = 0.1;
+};
+
+// What an optimizer remembers between steps, for checkpoints.
+struct OptimizerState {
+  struct Moment {
+    std::string name;           // "velocity"; "first_moment", "second_moment"
+    std::vector<float> values;  // [trainable]
+    bool operator==(const Moment&) const = default;
+  };
+  int64_t steps = 0;  // updates applied so far
+  std::vector<Moment> moments;
+  bool operator==(const OptimizerState&) const = default;
+};
+
+// Threads: one.
+class Optimizer {
+ public:
+  // The stretches must tile [trainable, size of the vector) in order; CHECKed.
+  Optimizer(const OptimizerOptions& options, int64_t trainable,
+            std::vector<StatisticStretch> statistics);
+
+  // Length of the flat vector.
+  int64_t size() const { return size_; }
+
+  // One update.
+  //   combined    [size] f32  read: mean gradient, then measured statistics
+  //   parameters  [size] f32  read and written
+  void Apply(double lr, std::span<const float> combined, std::span<float> parameters);
+
+  const OptimizerState& state() const { return state_; }
+  // Errors: kDataLoss if the state is of another optimizer or model; nothing changes then.
+  Status Restore(OptimizerState state);
+
+ private:
+  OptimizerOptions options_;
+  size_t trainable_;
+  int64_t size_;
+  std::vector<StatisticStretch> statistics_;
+  OptimizerState state_;
+};
+
+}  // namespace weft::engine
