@@ -20,9 +20,11 @@ data::Normalisation ToNormalisation(const config::Normalise& normalise) {
   return result;
 }
 
-Result<unique_ptr<data::Dataset>> OpenSplit(const config::RunConfig& config, bool train) {
+Result<unique_ptr<data::Dataset>> OpenSplit(const config::RunConfig& config, bool train,
+                                            bool train_split) {
   const std::string& source = train ? config.data.train : config.data.test;
-  Result<unique_ptr<data::Dataset>> opened = data::OpenDataset({.source = source, .train = train});
+  Result<unique_ptr<data::Dataset>> opened =
+      data::OpenDataset({.source = source, .train = train_split});
   if (!opened.ok()) return opened.status().Annotate(train ? "data.train" : "data.test");
   unique_ptr<data::Dataset> dataset = std::move(opened).value();
   const int64_t limit = train ? config.data.limit : config.data.test_limit;
@@ -74,7 +76,7 @@ Result<shared_ptr<const Job>> OpenJob(const config::RunConfig& config,
 
   unique_ptr<data::Dataset> train;
   if (options.train_data || (normalise.on && normalise.mean.empty())) {
-    ASSIGN_OR_RETURN(train, OpenSplit(config, true));
+    ASSIGN_OR_RETURN(train, OpenSplit(config, true, true));
     context = {train->sample_shape(), train->classes()};
     if (normalise.on && normalise.mean.empty()) {
       const data::Normalisation measured = data::MeasureNormalisation(*train);
@@ -85,7 +87,7 @@ Result<shared_ptr<const Job>> OpenJob(const config::RunConfig& config,
   const data::Normalisation normalisation = ToNormalisation(normalise);
   unique_ptr<data::Dataset> test;
   if (options.test_data && !config.data.test.empty()) {
-    ASSIGN_OR_RETURN(test, OpenSplit(config, false));
+    ASSIGN_OR_RETURN(test, OpenSplit(config, false, options.test_split_is_train));
     if (context.classes == 0) context = {test->sample_shape(), test->classes()};
     if (!(test->sample_shape() == context.input)) {
       return InvalidArgument(fmt::format("data.test: got samples of {}, want {} as data.train has",

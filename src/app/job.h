@@ -25,7 +25,8 @@ struct Job {
 struct OpenJobOptions {
   bool train_data = true;
   bool test_data = true;
-  std::string model_text;  // instead of the config's model file or preset
+  bool test_split_is_train = false;  // data.test names the training split of its source
+  std::string model_text;            // instead of the config's model file or preset
 };
 
 // Errors: those of data::OpenDataset, model::LoadGraph and friends, annotated with the config's

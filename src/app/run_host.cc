@@ -265,12 +265,12 @@ void RunHost::EvaluationDone(const Result<Evaluated>& evaluated) {
 // ---- the loop
 
 std::optional<TimePoint> RunHost::NextWake() const {
-  const TimePoint poll = Now() + kPoll;
   const std::optional<TimePoint> wake = stopped_ ? std::nullopt : coordinator_->NextWake();
-  return wake && *wake < poll ? *wake : poll;
+  return wake && *wake < next_poll_ ? *wake : next_poll_;
 }
 
 void RunHost::Tick(TimePoint now) {
+  next_poll_ = now + kPoll;
   options_.view->Tick(now);
   if (stopped_) return;
   if (!draining_ && SignalReceived() != 0) {

@@ -103,6 +103,7 @@ class RunHost : private net::HubHandler {
   bool delivering_ = false;
 
   TimePoint began_;
+  TimePoint next_poll_;  // when the face is redrawn and signals are looked for
   Outcome outcome_;
   bool stopped_ = false;  // the coordinator is done; evaluations may still run
   bool draining_ = false;

@@ -53,11 +53,11 @@ Status WorkerHost::Run() {
 std::optional<TimePoint> WorkerHost::NextWake() const {
   std::optional<TimePoint> wake = worker_.NextWake();
   if (!options_.drain_on_signal) return wake;
-  const TimePoint poll = base::SystemClock().Now() + kSignalPoll;
-  return wake && *wake < poll ? wake : std::optional<TimePoint>(poll);
+  return wake && *wake < next_poll_ ? wake : std::optional<TimePoint>(next_poll_);
 }
 
 void WorkerHost::Tick(TimePoint now) {
+  next_poll_ = now + kSignalPoll;
   if (options_.drain_on_signal && !draining_ && SignalReceived() != 0) {
     draining_ = true;
     Do(worker_.Drain(now));

@@ -61,6 +61,7 @@ class WorkerHost {
   std::shared_ptr<Link> link_;  // the current one
   Status status_;
   bool draining_ = false;
+  TimePoint next_poll_;  // when signals are looked for
 
   // On the math thread only.
   std::unique_ptr<Trainer> trainer_;
