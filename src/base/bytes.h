@@ -45,7 +45,8 @@ class ByteWriter {
   Bytes* out_;
 };
 
-// Reads from bytes it does not own. A read past the end returns kDataLoss and consumes nothing.
+// Reads from bytes it does not own. A read past the end, or a bool that is neither 0 nor 1, returns
+// kDataLoss and consumes nothing.
 class ByteReader {
  public:
   explicit ByteReader(ByteView in) : in_(in) {}
@@ -56,6 +57,12 @@ class ByteReader {
   template <class T>
   requires std::is_arithmetic_v<T> Status Get(T* value) {
     RETURN_IF_ERROR(Need(sizeof(T)));
+    if constexpr (std::is_same_v<T, bool>) {
+      if (in_[at_] > 1) {
+        return DataLoss("byte " + std::to_string(at_) + ": got " + std::to_string(in_[at_]) +
+                        ", want 0 or 1");
+      }
+    }
     std::memcpy(value, in_.data() + at_, sizeof(T));
     at_ += sizeof(T);
     return OkStatus();
