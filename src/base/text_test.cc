@@ -10,6 +10,8 @@ const std::vector<std::string> kWords = {"epochs", "batch", "eval_every", "seed"
 TEST(Text, DidYouMeanFindsLikelyTypos) {
   EXPECT_EQ(DidYouMean("epoch", kWords), "epochs");
   EXPECT_EQ(DidYouMean("epcohs", kWords), "epochs");
+  EXPECT_EQ(DidYouMean("sede", kWords), "seed");
+  EXPECT_EQ(DidYouMean("epo", kWords), std::nullopt);
   EXPECT_EQ(DidYouMean("Batch", kWords), "batch");
   EXPECT_EQ(DidYouMean("eval-every", kWords), "eval_every");
   EXPECT_EQ(DidYouMean("sed", kWords), "seed");
