@@ -34,7 +34,12 @@ class ByteWriter {
   template <class T>
   requires std::is_arithmetic_v<T>
   void Put(T value) { PutRaw({reinterpret_cast<const uint8_t*>(&value), sizeof(T)}); }
-  void PutRaw(ByteView bytes) { out_->insert(out_->end(), bytes.begin(), bytes.end()); }
+  void PutRaw(ByteView bytes) {
+    // Not vector::insert: gcc 12 sees writes past the end in it that are not there.
+    const size_t at = out_->size();
+    out_->resize(at + bytes.size());
+    if (!bytes.empty()) std::memcpy(out_->data() + at, bytes.data(), bytes.size());
+  }
   // u32 length, then the bytes.
   void PutString(std::string_view text) {
     Put(static_cast<uint32_t>(text.size()));
