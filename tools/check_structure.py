@@ -225,6 +225,17 @@ def check_text(path, kind, text):
             yield Violation(path, number, "columns", f"got {len(line)} columns, want at most {MAX_COLUMNS}")
 
 
+def check_document(root, path, text, names):
+    """Links lead somewhere, and source files that are spoken of (room/file.h) exist."""
+    sources = re.compile(r"(?<![\w/])(?:" + "|".join(names) + r")/[\w/]+\.(?:h|cc)\b")
+    for number, line in enumerate(text.split("\n"), 1):
+        targets = [(link, (root / path).parent / link) for link in re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", line)]
+        targets += [(source, root / "src" / source) for source in sources.findall(line)] if names else []
+        for target, place in targets:
+            if not place.exists():
+                yield Violation(path, number, "document", f"{target} does not exist")
+
+
 def check(root, allowed):
     """All violations of a tree. `allowed` as ALLOWED."""
     root = Path(root)
@@ -242,6 +253,8 @@ def check(root, allowed):
         if not kind:
             continue
         found += check_text(path, kind, text)
+        if kind == ".md":
+            found += check_document(root, path, text, [name for name, _, _ in rooms])
         if kind == ".h" and not path.startswith("firmware/"):
             found += check_header(path, text)
         if kind in CPP:

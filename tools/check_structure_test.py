@@ -39,7 +39,8 @@ HEADER = "#pragma once\n// Thing: what it is.\n"
 # What each absence is about, used where it is allowed: nothing here is a violation.
 CLEAN = {
     "src/CMakeLists.txt": CMAKE,
-    "ARCHITECTURE.md": ARCHITECTURE + "\nA link [here](" + "x" * 200 + ")\n| " + "x" * 200 + " |\n",
+    "ARCHITECTURE.md":
+        ARCHITECTURE + "\nA [link](https://" + "x" * 200 + "), [another](docs/a.md#part)\n| " + "x" * 200 + " |\n",
     "src/base/clock.cc": '#include "base/clock.h"\n\n#include <ctime>\n'
                          "void Rest() { std::this_thread::sleep_for(std::chrono::seconds(1)); }\n"
                          "long Now() { return std::time(nullptr); }\n",
@@ -58,6 +59,7 @@ CLEAN = {
     "lab/relay.cc": "long Now() { return std::chrono::steady_clock::now(); }\n",
     "src/model/presets/note.txt": "not code, no room\n",
     "build/release/generated.h": "int x;  // std::thread, no pragma\n",
+    "docs/a.md": "See [it](../ARCHITECTURE.md), `base/clock.h`, (kernel/conv.cc) and fmt/format.h.\n",
     "examples/demo.toml": 'train = "idx:../shared/data"\nout = "runs/home/x"\n',
 }
 
@@ -105,6 +107,8 @@ PLANTS = [
     ("path", "docs/a.md", "Run /work/weft/scripts/test.\n", 1),
     ("columns", "tools/a.py", "a = 1  # " + "x" * 120 + "\n", 1),
     ("columns", "docs/a.md", "\n\n" + "word " * 30 + "\n", 3),
+    ("document", "docs/a.md", "\n[gone](ARCHITECTURE.md)\n", 2),
+    ("document", "docs/a.md", "`Now` (base/clocks.h)\n", 1),
 ]
 
 
@@ -132,7 +136,7 @@ class StructureTest(unittest.TestCase):
 
     def test_every_rule_has_a_plant(self):
         rules = {absence.rule for absence in check_structure.ABSENCES}
-        rules |= {"rooms", "header", "unfinished", "size", "path", "columns"}
+        rules |= {"rooms", "header", "unfinished", "size", "path", "columns", "document"}
         self.assertEqual({plant[0] for plant in PLANTS}, rules)
 
     def test_message_names_place_and_way_out(self):
