@@ -54,7 +54,6 @@ Doc FromToml(const toml::node& node) {
 using Json = nlohmann::ordered_json;
 
 // Below this depth FromJson, which calls itself, would be at the mercy of the input.
-constexpr int kMaxJsonDepth = 64;
 
 bool IsAboveInt64(const Json& json) {
   return json.is_number_unsigned() &&
@@ -92,7 +91,7 @@ class JsonWatch {
  public:
   bool operator()(int depth, Json::parse_event_t event, const Json& value) {
     if (!problem_.empty()) return false;
-    if (depth > kMaxJsonDepth) problem_ = fmt::format("nested more than {} deep", kMaxJsonDepth);
+    if (depth > kMaxDepth) problem_ = fmt::format("nested more than {} deep", kMaxJsonDepth);
     if (event == Json::parse_event_t::object_start) keys_.emplace_back();
     if (event == Json::parse_event_t::object_end) keys_.pop_back();
     if (event == Json::parse_event_t::key && !keys_.back().insert(value).second) {
@@ -107,7 +106,7 @@ class JsonWatch {
   std::string problem_;
 };
 
-// What came from --set has no line in the file, nor has anything in it.
+// What came from --set has no line in a file, nor has anything in it.
 void SetLines(int line, Doc* doc) {
   doc->line = line;
   for (Doc& item : doc->array) SetLines(line, &item);
