@@ -1,0 +1,33 @@
+#pragma once
+// Between weft's Layout and oneDNN's memory descriptor. The descriptor may have other extents than
+// the logical shape (grouped weights are 5-D, weights of a linear layer after an image 4-D); only
+// the order of the numbers counts.
+
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include "kernel/layout.h"
+
+namespace weft::kernel {
+
+using dnnl::memory;
+
+memory::dims DimsOf(const Shape& shape);
+
+memory::desc PlainDesc(const memory::dims& dims);
+memory::desc AnyDesc(const memory::dims& dims);
+
+// The descriptor behind `layout`, seen with `dims` (the same count of numbers) if it is plain.
+memory::desc DescOf(const Layout& layout, const memory::dims& dims);
+memory::desc DescOf(const Layout& layout);
+
+// Plain if the bytes are in row-major order without padding, however the library calls it.
+Layout LayoutOf(const Shape& shape, const memory::desc& desc);
+
+// A descriptor of `dims` blocked and ordered as `model` is, e.g. both nChw8c. Empty if `model` has
+// none of the usual forms of activations.
+memory::desc DescLike(const memory::desc& model, const memory::dims& dims);
+
+// "[65536 8192 256 8 | 8b]": strides, then the inner blocks by size and axis.
+std::string DescText(const memory::desc& desc);
+
+}  // namespace weft::kernel
