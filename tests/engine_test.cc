@@ -166,13 +166,14 @@ TEST(Engine, SameSeedSameBits) {
 
 TEST(Engine, LocalUpdatesLowerTheLoss) {
   const auto graph = tests::ParseGraph(tests::kEveryLayer);
-  for (const std::string name : {"sgd", "adamw"}) {
+  using Kind = OptimizerOptions::Kind;
+  for (const Kind kind : {Kind::kSgd, Kind::kAdamw}) {
     const auto engine = MakeEngine(graph, "auto");
     ASSERT_TRUE(engine->Prepare(Mode::kTrain, 16).ok());
     engine->SetParameters(graph->InitialParameters(1));
     const data::Batch batch = RandomBatch(*graph, 16, 4);
     OptimizerOptions optimizer;
-    optimizer.name = name;
+    optimizer.kind = kind;
     optimizer.momentum = 0.9;
     double first = 0;
     double last = 0;
@@ -181,9 +182,9 @@ TEST(Engine, LocalUpdatesLowerTheLoss) {
       ASSERT_TRUE(result.ok());
       if (step == 0) first = result->loss();
       last = result->loss();
-      engine->Apply(optimizer, name == "sgd" ? 0.02 : 0.005);
+      engine->Apply(optimizer, kind == Kind::kSgd ? 0.02 : 0.005);
     }
-    EXPECT_LT(last, 0.3 * first) << name;
+    EXPECT_LT(last, 0.3 * first) << static_cast<int>(kind);
   }
 }
 

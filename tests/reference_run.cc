@@ -115,10 +115,11 @@ Result<ReferenceRun> LoadReferenceRun(const std::string& path) {
     return InvalidArgument(path + ": want batch, steps, optimizer and a loss for each step");
   }
   const Doc* name = optimizer->Find("name");
-  run.optimizer.name = name == nullptr ? "sgd" : name->text;
-  run.lr = number(optimizer, "lr");
-  run.optimizer.momentum = number(optimizer, "momentum");
-  run.optimizer.weight_decay = number(optimizer, "weight_decay");
+  ASSIGN_OR_RETURN(run.optimizer.kind,
+                   engine::OptimizerFromName(name == nullptr ? "sgd" : name->text));
+  run.lr = number(optimizer, "lr", 0);
+  run.optimizer.momentum = number(optimizer, "momentum", 0);
+  run.optimizer.weight_decay = number(optimizer, "weight_decay", 0);
   run.optimizer.beta1 = number(optimizer, "beta1", 0.9);
   run.optimizer.beta2 = number(optimizer, "beta2", 0.999);
   run.optimizer.eps = number(optimizer, "eps", 1e-8);

@@ -91,7 +91,7 @@ class JsonWatch {
  public:
   bool operator()(int depth, Json::parse_event_t event, const Json& value) {
     if (!problem_.empty()) return false;
-    if (depth > kMaxDepth) problem_ = fmt::format("nested more than {} deep", kMaxJsonDepth);
+    if (depth > kMaxDepth) problem_ = fmt::format("nested more than {} deep", kMaxDepth);
     if (event == Json::parse_event_t::object_start) keys_.emplace_back();
     if (event == Json::parse_event_t::object_end) keys_.pop_back();
     if (event == Json::parse_event_t::key && !keys_.back().insert(value).second) {

@@ -210,8 +210,7 @@ Status Engine::Run(Mode mode, const data::Batch& batch, Bound** bound) {
 
 Result<StepResult> Engine::ReadStats(const Bound& bound, const data::Batch& batch) const {
   const plan::Value& value = bound.program.values[static_cast<size_t>(bound.program.stats)];
-  kernel::LossStats stats;
-  std::memcpy(&stats, At(arena_, value.offset), sizeof(stats));
+  const auto& stats = *reinterpret_cast<const kernel::LossStats*>(arena_.data() + value.offset);
   if (stats.bad_label >= 0) {
     return InvalidArgument(
         fmt::format("label of sample {} of the batch: got {}, want 0..{}", stats.bad_label,
