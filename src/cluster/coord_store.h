@@ -1,12 +1,7 @@
 #pragma once
-<<<<<<< HEAD
 // CoordStore: where a coordinator keeps what must outlive it: a small ordered map of records,
 // changed in transactions. SQLite stands behind it for one machine (net/sqlite_store.h); etcd is
 // the other member of the family.
-=======
-// CoordStore: where a coordinator keeps what must outlive it: a small ordered map of records, changed in transactions.
-// SQLite stands behind it for one machine (net/sqlite_store.h); etcd is the other member of the family.
->>>>>>> net
 
 #include <map>
 #include <memory>
