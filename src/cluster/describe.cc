@@ -1,0 +1,118 @@
+#include "cluster/describe.h"
+
+#include <fmt/format.h>
+
+#include "base/hash.h"
+
+namespace weft::cluster {
+namespace {
+
+std::string Body(const Payload& payload) {
+  if (payload == nullptr) return "none";
+  return fmt::format("{} bytes {:08x}", payload->size(), base::Crc32c(*payload));
+}
+
+std::string Fields(const Hello& m) {
+  return fmt::format("name {} incarnation {} program {} device {}", m.name, m.incarnation,
+                     m.program, m.device);
+}
+std::string Fields(const Welcome& m) {
+  return fmt::format("device {} term {} run {} leader {}", m.device, m.term, m.run,
+                     Describe(m.leader));
+}
+std::string Fields(const Refuse& m) {
+  return fmt::format("code {} retry {} reason {}", m.code, m.retry, m.reason);
+}
+std::string Fields(const Heartbeat& m) {
+  return fmt::format("term {} rate {} loss {}", m.term, m.samples_per_second, m.loss);
+}
+std::string Fields(const Grant& m) {
+  return fmt::format("term {} lease {} version {} next {}", m.term, Describe(m.lease), m.version,
+                     Describe(m.next));
+}
+std::string Fields(const ReturnLease& m) {
+  return fmt::format("term {} lease {} reason {}", m.term, Describe(m.lease), m.reason);
+}
+std::string Fields(const Fault& m) {
+  return fmt::format("term {} step {} code {} reason {}", m.term, m.step, m.code, m.reason);
+}
+std::string Fields(const Finished& m) {
+  return fmt::format("term {} code {} reason {}", m.term, m.code, m.reason);
+}
+std::string Fields(const Bye& m) { return fmt::format("reason {}", m.reason); }
+std::string Fields(const Push& m) {
+  return fmt::format("term {} device {} sequence {} lease {} version {} loss {} correct {} body {}",
+                     m.term, m.device, m.sequence, Describe(m.lease), m.version, m.loss_sum,
+                     m.correct, Body(m.gradient));
+}
+std::string Fields(const PushAck& m) {
+  return fmt::format("term {} sequence {} applied {} version {}", m.term, m.sequence, m.applied,
+                     m.version);
+}
+std::string Fields(const Pull& m) {
+  return fmt::format("term {} device {} version {}", m.term, m.device, m.version);
+}
+std::string Fields(const Parameters& m) {
+  return fmt::format("term {} version {} body {}", m.term, m.version, Body(m.values));
+}
+std::string Fields(const BeginStep& m) {
+  return fmt::format("term {} step {} epoch {} samples {} leases {} lr {} checkpoint {}", m.term,
+                     m.step, m.epoch, m.total_samples, m.leases.size(), m.lr, m.checkpoint);
+}
+std::string Fields(const Committed& m) {
+  std::string devices;
+  for (DeviceId device : m.devices) devices += fmt::format(" {}", device);
+  return fmt::format("term {} step {} version {} devices{} loss {} correct {} norm {} problem {}",
+                     m.term, m.step, m.version, devices, m.loss_sum, m.correct, m.gradient_norm,
+                     m.problem);
+}
+std::string Fields(const CheckpointDone& m) {
+  return fmt::format("term {} step {} path {} problem {}", m.term, m.step, m.path, m.problem);
+}
+
+struct NameOf {
+  std::string_view operator()(const Hello&) const { return "Hello"; }
+  std::string_view operator()(const Welcome&) const { return "Welcome"; }
+  std::string_view operator()(const Refuse&) const { return "Refuse"; }
+  std::string_view operator()(const Heartbeat&) const { return "Heartbeat"; }
+  std::string_view operator()(const Grant&) const { return "Grant"; }
+  std::string_view operator()(const ReturnLease&) const { return "ReturnLease"; }
+  std::string_view operator()(const Fault&) const { return "Fault"; }
+  std::string_view operator()(const Finished&) const { return "Finished"; }
+  std::string_view operator()(const Bye&) const { return "Bye"; }
+  std::string_view operator()(const Push&) const { return "Push"; }
+  std::string_view operator()(const PushAck&) const { return "PushAck"; }
+  std::string_view operator()(const Pull&) const { return "Pull"; }
+  std::string_view operator()(const Parameters&) const { return "Parameters"; }
+  std::string_view operator()(const BeginStep&) const { return "BeginStep"; }
+  std::string_view operator()(const Committed&) const { return "Committed"; }
+  std::string_view operator()(const CheckpointDone&) const { return "CheckpointDone"; }
+};
+
+}  // namespace
+
+std::string_view MessageName(const Message& message) { return std::visit(NameOf(), message); }
+
+std::string Describe(Address address) {
+  switch (address.role) {
+    case Role::kCoordinator:
+      return "coordinator";
+    case Role::kLeader:
+      return address.device == kCoordinatorDevice ? "leader"
+                                                  : fmt::format("leader {}", address.device);
+    case Role::kWorker:
+      return fmt::format("worker {}", address.device);
+  }
+  return "nobody";
+}
+
+std::string Describe(const Lease& lease) {
+  return fmt::format("{}.{}[{}+{}]", lease.step, lease.slot, lease.begin, lease.count);
+}
+
+std::string Describe(const Message& message) {
+  return std::visit(
+      [&](const auto& m) { return std::string(MessageName(message)) + " " + Fields(m); }, message);
+}
+
+}  // namespace weft::cluster

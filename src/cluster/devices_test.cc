@@ -1,0 +1,81 @@
+#include "cluster/devices.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace weft::cluster {
+namespace {
+
+using testing::ElementsAre;
+
+Hello From(const std::string& name, uint64_t incarnation, DeviceId device = 0) {
+  Hello hello;
+  hello.name = name;
+  hello.incarnation = incarnation;
+  hello.device = device;
+  return hello;
+}
+
+TEST(DeviceTable, GivesIdsFromOneAndUniqueNames) {
+  const auto store = MakeMemoryStore();
+  DeviceTable table(store.get());
+  EXPECT_EQ(table.Admit({0}, 1, From("pi", 11)).value().device, 1u);
+  EXPECT_EQ(table.Admit({0}, 2, From("pi", 12)).value().device, 2u);
+  EXPECT_EQ(table.Admit({0}, 3, From("pi", 13)).value().device, 3u);
+  EXPECT_EQ(table.Admit({0}, 4, From("", 14)).value().device, 4u);
+  EXPECT_EQ(table.Find(1)->name, "pi");
+  EXPECT_EQ(table.Find(2)->name, "pi-2");
+  EXPECT_EQ(table.Find(3)->name, "pi-3");
+  EXPECT_EQ(table.Find(4)->name, "device");
+}
+
+TEST(DeviceTable, ADeviceComesBackByItsIncarnation) {
+  const auto store = MakeMemoryStore();
+  DeviceTable table(store.get());
+  ASSERT_TRUE(table.Admit({0}, 1, From("pi", 11)).ok());
+  const auto again = table.Admit({5}, 2, From("pi", 11, 1)).value();
+  EXPECT_EQ(again.device, 1u);
+  EXPECT_TRUE(again.again);
+  EXPECT_EQ(again.replaced, ConnectionId{1});
+  EXPECT_EQ(table.Find(1)->name, "pi");
+  // Another process that claims the id is another device.
+  const auto other = table.Admit({6}, 3, From("pi", 99, 1)).value();
+  EXPECT_EQ(other.device, 2u);
+  EXPECT_FALSE(other.again || other.replaced);
+}
+
+TEST(DeviceTable, IdsOutliveTheCoordinator) {
+  const auto store = MakeMemoryStore();
+  DeviceTable before(store.get());
+  for (uint64_t i = 1; i <= 12; ++i) ASSERT_TRUE(before.Admit({0}, i, From("pi", i)).ok());
+  DeviceTable after(store.get());
+  ASSERT_TRUE(after.Load().ok());
+  EXPECT_TRUE(after.living().empty());
+  EXPECT_EQ(after.Admit({0}, 20, From("pi", 7, 7)).value().device, 7u);
+  EXPECT_EQ(after.Admit({0}, 21, From("new", 50)).value().device, 13u);
+}
+
+TEST(DeviceTable, BadRecordsAreRefused) {
+  const auto store = MakeMemoryStore();
+  ASSERT_TRUE(store->Put({{"device/x", "5"}}).ok());
+  DeviceTable table(store.get());
+  EXPECT_EQ(table.Load().code(), Code::kDataLoss);
+}
+
+TEST(DeviceTable, KnowsWhoIsSilent) {
+  const auto store = MakeMemoryStore();
+  DeviceTable table(store.get());
+  EXPECT_EQ(table.OldestSign(), std::nullopt);
+  ASSERT_TRUE(table.Admit({10}, 1, From("a", 1)).ok());
+  ASSERT_TRUE(table.Admit({20}, 2, From("b", 2)).ok());
+  EXPECT_EQ(table.OldestSign(), TimePoint{10});
+  table.Saw(1, {30});
+  EXPECT_EQ(table.OldestSign(), TimePoint{20});
+  EXPECT_THAT(table.SilentSince({25}), ElementsAre(2));
+  table.Remove(2);
+  EXPECT_EQ(table.Find(2), nullptr);
+  EXPECT_TRUE(table.SilentSince({25}).empty());
+}
+
+}  // namespace
+}  // namespace weft::cluster
