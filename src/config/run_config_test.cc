@@ -7,6 +7,7 @@
 
 #include "base/doc.h"
 #include "base/file_system.h"
+#include "codec/codec.h"
 
 namespace weft::config {
 namespace {
@@ -363,6 +364,13 @@ TEST_F(LoadedJob, BadOverrides) {
   EXPECT_EQ(error("cluster.worker=2"),
             "--set: cluster.worker: unknown key; did you mean \"workers\"?");
   EXPECT_EQ(error("cluster.workers=many"), "--set: cluster.workers: got a string, want an integer");
+}
+
+TEST(RunConfig, TakesEveryCodecThereIs) {
+  for (const std::string& codec : codec::CodecNames()) {
+    EXPECT_EQ(ErrorOf(With("[link]\ncodec = \"" + codec + "\"\ndown_codec = \"" + codec + "\"\n")),
+              "ok");
+  }
 }
 
 TEST(RunConfig, MissingFile) {

@@ -136,9 +136,9 @@ std::string JobReference() {
   VisitOptions(&defaults, &writer);
   return "# A job file\n\n"
          "A job is TOML, or JSON of the same shape. An unknown key is an error. On the command "
-         "line "
+         "line\n"
          "`--set section.key=value` overrides a key. Relative paths, in the file and in overrides, "
-         "start at the job file's folder; `job.out` starts at the working directory.\n\n"
+         "start at\nthe job file's folder; `job.out` starts at the working directory.\n\n"
          "This page is written by the program from the options it reads; a test compares the "
          "two.\n" +
          writer.text();

@@ -1,0 +1,168 @@
+#include "app/progress_state.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <utility>
+#include <variant>
+
+#include "app/terminal.h"
+#include "base/text.h"
+
+namespace weft::app {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kSpeedWindow = 5s;
+constexpr Duration kSightEvery = 100ms;
+constexpr Duration kShortestSpan = 300ms;
+
+}  // namespace
+
+ProgressState::ProgressState(const ProgressFacts& facts)
+    : facts_(facts),
+      epoch_(facts.first_epoch),
+      epoch_samples_(facts.first_epoch_samples),
+      epoch_started_(facts.started) {}
+
+std::string ProgressState::EpochName(int64_t epoch) const {
+  return fmt::format("epoch {}/{}", epoch + 1, facts_.epochs);
+}
+
+std::vector<std::string> ProgressState::Handle(const cluster::Event& event, TimePoint now) {
+  std::vector<std::string> lines;
+  if (const auto* step = std::get_if<cluster::StepDone>(&event)) {
+    lines = Finish();
+    OnStep(*step, now);
+  } else if (const auto* epoch = std::get_if<cluster::EpochDone>(&event)) {
+    std::string line = fmt::format("{}  loss {:.4f}  accuracy {:.1f}%", EpochName(epoch->epoch),
+                                   epoch->loss, 100 * epoch->accuracy);
+    if (epoch->lost > 0) line += fmt::format("  LOST {} samples", epoch->lost);
+    if (epoch->duplicated > 0) line += fmt::format("  {} samples TWICE", epoch->duplicated);
+    line += "  " + base::HumanDuration(base::Seconds(now - epoch_started_));
+    held_ = {line};
+    PauseClock(now);
+  } else if (const auto* joined = std::get_if<cluster::DeviceJoined>(&event)) {
+    workers_[joined->device] = {Printable(joined->name), "joined", 0, 0};
+    if (has_steps()) {
+      lines.push_back(cluster::Describe(event));
+    } else {
+      epoch_started_ = now;  // still gathering: neither news nor training
+    }
+  } else if (const auto* left = std::get_if<cluster::DeviceLeft>(&event)) {
+    workers_.erase(left->device);
+    lines.push_back(cluster::Describe(event));
+  } else if (const auto* progress = std::get_if<cluster::DeviceProgress>(&event)) {
+    const auto worker = workers_.find(progress->device);
+    if (worker != workers_.end()) worker->second.samples_per_second = progress->samples_per_second;
+  } else if (const auto* waiting = std::get_if<cluster::WaitingForWorkers>(&event)) {
+    waiting_ = *waiting;
+  } else if (std::holds_alternative<cluster::LeaseRedealt>(event) ||
+             std::holds_alternative<cluster::Joined>(event) ||
+             std::holds_alternative<cluster::CoordinatorLost>(event)) {
+    lines.push_back(cluster::Describe(event));
+  } else if (const auto* warning = std::get_if<cluster::Warning>(&event)) {
+    lines.push_back("warning: " + warning->text);
+  }
+  for (std::string& line : lines) line = Printable(line);
+  return lines;
+}
+
+std::vector<std::string> ProgressState::Handle(const Evaluated& test, TimePoint now) {
+  PauseClock(now);
+  const std::string figures =
+      fmt::format("test loss {:.4f}  test accuracy {:.2f}%", test.loss, 100 * test.accuracy);
+  std::vector<std::string> lines = Finish();
+  if (lines.empty()) return {EpochName(test.epoch) + "  " + figures};
+  lines.back() += "  " + figures;
+  return lines;
+}
+
+std::vector<std::string> ProgressState::Finish() { return std::exchange(held_, {}); }
+
+void ProgressState::OnStep(const cluster::StepDone& step, TimePoint now) {
+  waiting_.reset();
+  if (step.epoch != epoch_) {
+    epoch_ = step.epoch;
+    epoch_samples_ = seen_samples_ = correct_ = 0;
+    loss_sum_ = 0;
+  }
+  step_ = step.step;
+  epoch_samples_ += step.samples;
+  seen_samples_ += step.samples;
+  total_samples_ += step.samples;
+  correct_ += step.correct;
+  loss_sum_ += step.loss * static_cast<double>(step.samples);
+  LookAtClock(now);
+  for (auto& [device, worker] : workers_) {
+    worker.share = 0;
+    worker.state = "waiting";
+  }
+  for (const auto& part : step.parts) {
+    const auto worker = workers_.find(part.device);
+    if (worker == workers_.end() || step.samples == 0) continue;
+    worker->second.state = "training";
+    worker->second.share += static_cast<double>(part.samples) / static_cast<double>(step.samples);
+  }
+}
+
+double ProgressState::epoch_share() const {
+  if (facts_.samples_per_epoch <= 0) return 0;
+  return std::min(
+      1.0, static_cast<double>(epoch_samples_) / static_cast<double>(facts_.samples_per_epoch));
+}
+
+double ProgressState::loss() const {
+  return seen_samples_ == 0 ? 0 : loss_sum_ / static_cast<double>(seen_samples_);
+}
+
+double ProgressState::accuracy() const {
+  return seen_samples_ == 0 ? 0
+                            : static_cast<double>(correct_) / static_cast<double>(seen_samples_);
+}
+
+void ProgressState::LookAtClock(TimePoint now) {
+  if (!sights_.empty() && now - sights_.back().at < kSightEvery) return;
+  sights_.push_back({now, total_samples_});
+  while (sights_.size() > 2 && now - sights_.front().at > kSpeedWindow) sights_.pop_front();
+  const Duration span = now - sights_.front().at;
+  if (span < kShortestSpan) return;
+  const int64_t samples = total_samples_ - sights_.front().samples;
+  samples_per_second_ = static_cast<double>(samples) / base::Seconds(span);
+}
+
+// Between epochs the model meets the test data: that time says nothing about the speed of training.
+void ProgressState::PauseClock(TimePoint now) {
+  sights_.clear();
+  epoch_started_ = now;
+}
+
+std::optional<double> ProgressState::seconds_left() const {
+  if (samples_per_second_ <= 0) return std::nullopt;
+  const double epochs = static_cast<double>(facts_.epochs - epoch_) - epoch_share();
+  return std::max(0.0,
+                  epochs * static_cast<double>(facts_.samples_per_epoch) / samples_per_second_);
+}
+
+std::string GroupDigits(double number) {
+  if (!std::isfinite(number)) return "-";
+  std::string digits = fmt::format("{:.0f}", number);
+  const int first = digits.starts_with('-') ? 1 : 0;
+  for (int at = static_cast<int>(digits.size()) - 3; at > first; at -= 3) {
+    digits.insert(static_cast<size_t>(at), ",");
+  }
+  return digits;
+}
+
+std::string CountdownText(double seconds) {
+  const auto whole = static_cast<int64_t>(std::min(seconds, 3.6e8) + 0.5);
+  const int64_t hours = whole / 3600;
+  const int64_t minutes = whole / 60 % 60;
+  if (hours > 0) return fmt::format("{}:{:02}:{:02}", hours, minutes, whole % 60);
+  return fmt::format("{}:{:02}", minutes, whole % 60);
+}
+
+}  // namespace weft::app

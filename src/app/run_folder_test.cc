@@ -1,0 +1,163 @@
+#include "app/run_folder.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/log.h"
+#include "base/text.h"
+
+namespace weft::app {
+namespace {
+
+constexpr char kStart[] = "2026-01-31T12:00:00Z";
+
+RunRecord Record() {
+  RunRecord record;
+  record.run = "demo-1";
+  record.program = "weft 0.1.0";
+  record.config.job.name = "demo";
+  record.config.job.epochs = 2;
+  record.config.job.batch = 8;
+  record.config.model.preset = "lenet5";
+  record.config.data.train = "synthetic:shapes";
+  record.config.optimizer.lr = 0.5;
+  record.libraries = {{"oneDNN", "2.6"}};
+  record.started = {kStart};
+  return record;
+}
+
+class RunFolderTest : public testing::Test {
+ protected:
+  RunFolderTest() {
+    std::filesystem::remove_all(path_);
+    base::SetLogSink(
+        [this](base::LogLevel, std::string_view message) { messages_.emplace_back(message); });
+  }
+  ~RunFolderTest() override {
+    base::SetLogSink({});
+    std::filesystem::remove_all(path_);
+  }
+
+  std::string Text(const std::string& name) {
+    return std::string(base::AsText(base::LocalFileSystem().ReadFile(path_ + "/" + name).value()));
+  }
+  nlohmann::ordered_json Json() { return nlohmann::ordered_json::parse(Text("run.json")); }
+  RunFolder Create() { return RunFolder::Create(disk_.get(), path_, Record()).value(); }
+
+  const std::string path_ = testing::TempDir() + "run_folder_" +
+                            testing::UnitTest::GetInstance()->current_test_info()->name();
+  std::vector<std::string> messages_;
+  base::DiskFaults faults_;
+  std::unique_ptr<base::FileSystem> disk_ =
+      base::MakeFaultyFileSystem(&base::LocalFileSystem(), &faults_);
+};
+
+TEST_F(RunFolderTest, RecordHoldsWhatTheRunIs) {
+  Create();
+  const auto json = Json();
+  EXPECT_EQ(json["run"], "demo-1");
+  EXPECT_EQ(json["program"], "weft 0.1.0");
+  EXPECT_EQ(json["seed"], 1);
+  EXPECT_EQ(json["config"].dump(), Record().config.ToJson());
+  EXPECT_EQ(json["config_digest"], Record().config.Digest());
+  EXPECT_EQ(json["libraries"]["oneDNN"], "2.6");
+  EXPECT_EQ(json["started"][0], kStart);
+  EXPECT_TRUE(json["result"].is_null());
+}
+
+TEST_F(RunFolderTest, RefusesAFolderWithARun) {
+  Create();
+  const auto again = RunFolder::Create(disk_.get(), path_, Record());
+  EXPECT_EQ(again.status().code(), Code::kAlreadyExists);
+  EXPECT_EQ(again.status().message(), path_ + ": holds a run already; continue it with --resume " +
+                                          path_ + ", or choose another folder with --out");
+}
+
+TEST_F(RunFolderTest, OpenGoesOn) {
+  RunFolder first = Create();
+  first.Add(cluster::DeviceJoined{1, "mini", false}, 0);
+  first.SetDigest("weights", "abc");
+  auto second = RunFolder::Open(disk_.get(), path_, "2026-01-31T13:00:00Z");
+  ASSERT_TRUE(second.ok()) << second.status().ToString();
+  EXPECT_EQ(second->record().config, Record().config);
+  EXPECT_EQ(second->record().devices, std::vector<std::string>{"mini"});
+  EXPECT_EQ(second->record().digests.at("weights"), "abc");
+  EXPECT_EQ(Json()["started"].size(), 2u);
+  EXPECT_EQ(Json()["started"][1], "2026-01-31T13:00:00Z");
+}
+
+TEST_F(RunFolderTest, OpenSaysWhatIsWrong) {
+  EXPECT_EQ(RunFolder::Open(disk_.get(), path_, kStart).status().code(), Code::kNotFound);
+  Create();
+  const auto overwrite = [&](std::string_view text) {
+    ASSERT_TRUE(
+        base::LocalFileSystem().WriteFileAtomic(path_ + "/run.json", base::AsBytes(text)).ok());
+  };
+  overwrite("{\"run\": ");
+  EXPECT_EQ(RunFolder::Open(disk_.get(), path_, kStart).status().code(), Code::kDataLoss);
+  overwrite(R"({"run": "x", "program": "weft"})");
+  EXPECT_EQ(RunFolder::Open(disk_.get(), path_, kStart).status().message(),
+            path_ + "/run.json: config: is missing, want the job's config");
+}
+
+TEST_F(RunFolderTest, MetricsAreOneLineAnEvent) {
+  RunFolder folder = Create();
+  folder.AddStart(0, kStart);
+  folder.Add(cluster::StepDone{0, 0, 8, 2.25, 1, 0.5, 1, {}}, 0.5);
+  folder.Add(cluster::DeviceProgress{1, 10, 2}, 0.6);
+  folder.Add(cluster::EpochDone{0, 1, 2.25, 0.125, 0, 0}, 0.7);
+  folder.Add(Evaluated{0, 4, 2, 0.25}, 0.8);
+  const auto lines = base::Split(Text("metrics.jsonl"), '\n');
+  ASSERT_EQ(lines.size(), 5u);  // the last one is empty
+  EXPECT_EQ(lines[0], R"({"event":"start","step":0,"time":"2026-01-31T12:00:00Z"})");
+  EXPECT_EQ(nlohmann::json::parse(lines[1])["loss"], 2.25);
+  EXPECT_EQ(nlohmann::json::parse(lines[2])["event"], "epoch");
+  EXPECT_EQ(nlohmann::json::parse(lines[3])["accuracy"], 0.25);
+}
+
+TEST_F(RunFolderTest, DevicesAreNotedOnce) {
+  RunFolder folder = Create();
+  for (const char* name : {"mini", "pi", "mini"}) {
+    folder.Add(cluster::DeviceJoined{1, name, false}, 0);
+  }
+  EXPECT_EQ(Json()["devices"].dump(), R"(["mini","pi"])");
+}
+
+TEST_F(RunFolderTest, FinishNotesTheResult) {
+  RunFolder folder = Create();
+  RunResult result;
+  result.outcome = "completed";
+  result.test_accuracy = 0.96875;
+  folder.Finish(result, "2026-01-31T12:01:00Z");
+  EXPECT_EQ(Json()["ended"], "2026-01-31T12:01:00Z");
+  EXPECT_EQ(Json()["result"]["test_accuracy"], 0.96875);
+}
+
+TEST_F(RunFolderTest, FullDiskIsOneWarning) {
+  RunFolder folder = Create();
+  const std::string before = Text("run.json");
+  faults_.free_bytes = 10;
+  folder.Add(cluster::StepDone{}, 0);
+  folder.Add(cluster::DeviceJoined{1, "mini", false}, 0);
+  folder.Finish({}, kStart);
+  ASSERT_EQ(messages_.size(), 1u);
+  EXPECT_EQ(messages_[0], "the run's record has gaps from here on: " + path_ +
+                              "/metrics.jsonl: cannot write: No space left on device; training "
+                              "goes on");
+  EXPECT_EQ(Text("run.json"), before);
+  faults_.free_bytes = -1;
+  folder.Add(cluster::StepDone{}, 0);
+  ASSERT_EQ(messages_.size(), 2u);
+  EXPECT_EQ(messages_[1], path_ + ": can be written again");
+  EXPECT_EQ(base::Split(Text("metrics.jsonl"), '\n').size(), 2u);
+}
+
+TEST_F(RunFolderTest, CreateFailsOnAFullDisk) {
+  faults_.free_bytes = 0;
+  EXPECT_EQ(RunFolder::Create(disk_.get(), path_, Record()).status().code(),
+            Code::kResourceExhausted);
+}
+
+}  // namespace
+}  // namespace weft::app
