@@ -56,6 +56,12 @@ Result<std::unique_ptr<net::Connection>> RunHost::Connect(net::ConnectionHandler
   return hub_->Connect({}, handler);
 }
 
+void RunHost::Fail(const Status& status) {
+  loop_.Post([this, status] {
+    if (!stopped_) Do(Coordinator::kAddress, cluster::Stop{status});
+  });
+}
+
 // ---- the wire: gRPC's threads hand over to the loop
 
 void RunHost::OnMessage(uint64_t connection, cluster::Envelope envelope) {
@@ -199,7 +205,7 @@ void RunHost::StopWhenIdle() {
 
 void RunHost::Show(const cluster::Event& event) {
   const TimePoint now = Now();
-  options_.view->Show(now, event);
+  options_.view->OnEvent(event, now);
   options_.folder->Add(event, base::Seconds(now - began_));
   Note(event);
 }
@@ -245,7 +251,7 @@ void RunHost::EvaluationDone(const Result<Evaluated>& evaluated) {
     Show(cluster::Warning{"evaluation failed: " + evaluated.status().message()});
   } else {
     const TimePoint now = Now();
-    options_.view->Show(now, *evaluated);
+    options_.view->OnTest(*evaluated, now);
     options_.folder->Add(*evaluated, base::Seconds(now - began_));
     outcome_.result.test_loss = evaluated->loss;
     outcome_.result.test_accuracy = evaluated->accuracy;
@@ -271,7 +277,7 @@ std::optional<TimePoint> RunHost::NextWake() const {
 
 void RunHost::Tick(TimePoint now) {
   next_poll_ = now + kPoll;
-  options_.view->Tick(now);
+  options_.view->OnTick(now);
   if (stopped_) return;
   if (!draining_ && SignalReceived() != 0) {
     draining_ = true;

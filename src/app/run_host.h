@@ -46,6 +46,9 @@ class RunHost : private net::HubHandler {
   // A connection for a worker of this process. Threads: any.
   Result<std::unique_ptr<net::Connection>> Connect(net::ConnectionHandler* handler);
 
+  // Ends the run: it cannot go on, for a reason outside the state machines. Threads: any.
+  void Fail(const Status& status);
+
   // Blocks until the run is over, by itself, by a signal (drained) or by a failure.
   struct Outcome {
     cluster::RunDone done;

@@ -169,8 +169,23 @@ int Conclude(const Setup& setup, RunHost::Outcome outcome, ProgressView* view) {
     }
   }
   setup.folder->Finish(result, base::WallTimeUtc());
-  view->Finish(base::SystemClock().Now(), result);
+  view->Finish(result);
   return code;
+}
+
+std::unique_ptr<ProgressView> MakeView(const Setup& setup, const CommonFlags& common) {
+  ProgressOptions options;
+  options.terminal = StderrTerminal();
+  options.style = ChooseStyle(common.json, common.quiet, options.terminal);
+  options.put_json = PrintJsonLine;
+  const Job& job = *setup.job;
+  options.facts.epochs = job.config.job.epochs;
+  options.facts.samples_per_epoch = job.train->size();
+  options.facts.first_epoch = setup.start.step / job.steps_per_epoch();
+  options.facts.first_epoch_samples =
+      setup.start.step % job.steps_per_epoch() * job.config.job.batch;
+  options.facts.started = base::SystemClock().Now();
+  return MakeProgress(std::move(options));
 }
 
 int Fail(const Status& status) {

@@ -5,8 +5,16 @@
 #include <nlohmann/json.hpp>
 
 #include "app/command.h"
+#include "kernel/backend.h"
+#include "net/version.h"
 
 namespace weft::app {
+
+std::map<std::string, std::string> LibraryVersions() {
+  return {{"compiler", "gcc " __VERSION__},
+          {"onednn", kernel::OnednnVersion()},
+          {"grpc", net::GrpcVersion()}};
+}
 
 std::string ProgramName() { return std::string("weft ") + WEFT_VERSION; }
 
