@@ -220,10 +220,7 @@ int RunToEnd(const RunFlags& flags, const CommonFlags& common, const WithHost& w
   const Result<Setup> prepared = Prepare(flags);
   if (!prepared.ok()) return Fail(prepared.status());
   const Setup& setup = *prepared;
-  const std::unique_ptr<ProgressView> view =
-      MakeProgressView({.json = common.json,
-                        .epochs = setup.job->config.job.epochs,
-                        .steps_per_epoch = setup.job->steps_per_epoch()});
+  const std::unique_ptr<ProgressView> view = MakeView(setup, common);
   RunHostOptions options;
   options.job = setup.job;
   options.listen = flags.listen;
