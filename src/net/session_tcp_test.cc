@@ -49,11 +49,8 @@ TEST(SessionTcp, APortInUseIsRefusedWithItsAddress) {
 }
 
 TEST(SessionTcp, NobodyThere) {
-  std::string address;
-  {
-    const testing::Listener listener;
-    address = listener.address();
-  }
+  const testing::Listener closed(/*listening=*/false);
+  const std::string address = closed.address();
   Inbox inbox;
   for (int attempt = 0; attempt < 20; ++attempt) {  // cheap to repeat
     ExpectError(
@@ -88,11 +85,8 @@ TEST(SessionTcp, AServerOfSomethingElse) {
 }
 
 TEST(SessionTcp, ADialAfterAFailureSucceedsAtOnce) {
-  std::string address;
-  {
-    const testing::Listener listener;
-    address = listener.address();
-  }
+  const testing::Listener closed(/*listening=*/false);
+  const std::string address = closed.address();
   Inbox inbox;
   ASSERT_FALSE(Connection::Dial(address, {}, &inbox).ok());
   HubInbox hub_inbox;
