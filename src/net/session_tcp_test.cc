@@ -96,6 +96,17 @@ TEST(SessionTcp, ADialAfterAFailureSucceedsAtOnce) {
   EXPECT_TRUE(connection.ok()) << connection.status().ToString();
 }
 
+TEST(SessionTcp, SpeaksIpv6) {
+  HubInbox hub_inbox;
+  const auto hub = Hub::Start({.listen = "[::1]:0"}, &hub_inbox);
+  if (!hub.ok()) GTEST_SKIP() << "this machine has no IPv6: " << hub.status().ToString();
+  Inbox inbox;
+  const auto connection = Connection::Dial("[::1]:" + std::to_string((*hub)->port()), {}, &inbox);
+  ASSERT_TRUE(connection.ok()) << connection.status().ToString();
+  ASSERT_EQ((*connection)->Send(Control(1)), OkStatus());
+  EXPECT_EQ(TermOf(MustPop(&hub_inbox.messages).envelope), 1u);
+}
+
 TEST(SessionTcp, BothSidesNoticeAConnectionThatIsReset) {
   HubInbox hub_inbox;
   const auto hub = testing::StartHub(Wire::kTcp, &hub_inbox);
