@@ -145,7 +145,7 @@ Result<std::unique_ptr<Connection>> Connection::Dial(const std::string& address,
                                                      const ConnectOptions& options,
                                                      ConnectionHandler* handler) {
   ASSIGN_OR_RETURN(const HostPort parsed, ParseHostPort("address", address, /*want_port=*/true));
-  RouteGrpcLog();
+  RouteLibraryLogs();
   const std::string peer = parsed.ToString();
   return Open(
       grpc::CreateCustomChannel("dns:///" + peer, ClientSideCredentials(), ClientArguments()), peer,

@@ -1,5 +1,7 @@
 #include "net/reassembler.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -11,9 +13,20 @@ namespace weft::net {
 namespace {
 
 // What is reserved for a message of `promised` bytes when `arrived` of them are there: enough that
-// a large message is copied seldom, little enough that a promise alone costs nothing.
+// a large message moves twice at most, little enough that a promise alone costs nothing.
 uint64_t Reserve(uint64_t arrived, uint64_t promised) {
-  return std::min(promised, std::max<uint64_t>(kMaxChunkBytes, 4 * arrived));
+  return std::min(promised,
+                  std::max<uint64_t>(kReassemblerFloorBytes, kReassemblerGrowth * arrived));
+}
+
+// A fresh block of tens of MiB is taken from the system page by page as it is filled, which costs
+// more than filling it; huge pages take that away. Without them it is merely slower.
+void AdviseHugePages(Bytes* block) {
+  constexpr uintptr_t kHugePage = 2 << 20;
+  const auto begin = reinterpret_cast<uintptr_t>(block->data());
+  const uintptr_t first = (begin + kHugePage - 1) / kHugePage * kHugePage;
+  const uintptr_t last = (begin + block->capacity()) / kHugePage * kHugePage;
+  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
 }
 
 std::string Number(uint64_t number) { return "message " + std::to_string(number); }
@@ -98,12 +111,14 @@ Status Reassembler::Append(const v1::Frame& frame, Incoming* incoming) {
   }
   if (arrived > incoming->payload.capacity()) {
     incoming->payload.reserve(Reserve(arrived, incoming->promised));
+    AdviseHugePages(&incoming->payload);
   }
-  incoming->payload.insert(incoming->payload.end(), data.begin(), data.end());
+  const ByteView bytes = base::AsBytes(data);
+  incoming->payload.insert(incoming->payload.end(), bytes.begin(), bytes.end());
   return OkStatus();
 }
 
-uint64_t Reassembler::allocated_bytes() const {
+uint64_t Reassembler::reserved_bytes() const {
   uint64_t bytes = 0;
   for (const auto& [number, incoming] : open_) bytes += incoming.payload.capacity();
   return bytes;

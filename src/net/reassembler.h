@@ -1,7 +1,7 @@
 #pragma once
 // Reassembler: turns the frames of one peer back into messages and refuses all that is not a
-// well-formed sequence of them. Holds at most max_payload_bytes, and never more than a small
-// multiple of what has arrived, whatever the peer promises.
+// well-formed sequence of them. Holds at most max_payload_bytes, and reserves no more than
+// kReassemblerFloorBytes and a multiple of what has arrived, whatever the peer promises.
 
 #include <cstdint>
 #include <map>
@@ -14,6 +14,10 @@
 
 namespace weft::net {
 
+// Reserved is address space, not memory: the system hands out pages as they are filled.
+inline constexpr uint64_t kReassemblerFloorBytes = 1 << 20;
+inline constexpr uint64_t kReassemblerGrowth = 16;
+
 // Threads: one at a time.
 class Reassembler {
  public:
@@ -25,8 +29,8 @@ class Reassembler {
   // kResourceExhausted: above a limit. Nothing may be added after an error.
   Result<std::optional<cluster::Envelope>> Add(const v1::Frame& frame);
 
-  // Payload bytes that are allocated for messages under way.
-  uint64_t allocated_bytes() const;
+  // Payload bytes that are reserved for messages under way.
+  uint64_t reserved_bytes() const;
 
  private:
   struct Incoming {

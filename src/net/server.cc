@@ -90,7 +90,7 @@ class Hub::Service final : public v1::Weft::CallbackService, public SessionOwner
   Service(const HubOptions& options, HubHandler* handler) : options_(options), handler_(handler) {}
 
   Status Listen() {
-    RouteGrpcLog();
+    RouteLibraryLogs();
     grpc::ServerBuilder builder;
     ConfigureServer(&builder);
     builder.RegisterService(this);

@@ -49,11 +49,8 @@ TEST(SessionTcp, APortInUseIsRefusedWithItsAddress) {
 }
 
 TEST(SessionTcp, NobodyThere) {
-  std::string address;
-  {
-    const testing::Listener listener;
-    address = listener.address();
-  }
+  const testing::Listener closed(/*listening=*/false);
+  const std::string address = closed.address();
   Inbox inbox;
   for (int attempt = 0; attempt < 20; ++attempt) {  // cheap to repeat
     ExpectError(
@@ -88,11 +85,8 @@ TEST(SessionTcp, AServerOfSomethingElse) {
 }
 
 TEST(SessionTcp, ADialAfterAFailureSucceedsAtOnce) {
-  std::string address;
-  {
-    const testing::Listener listener;
-    address = listener.address();
-  }
+  const testing::Listener closed(/*listening=*/false);
+  const std::string address = closed.address();
   Inbox inbox;
   ASSERT_FALSE(Connection::Dial(address, {}, &inbox).ok());
   HubInbox hub_inbox;
@@ -100,6 +94,17 @@ TEST(SessionTcp, ADialAfterAFailureSucceedsAtOnce) {
   ASSERT_TRUE(hub.ok()) << hub.status().ToString();
   const auto connection = Connection::Dial(address, {}, &inbox);
   EXPECT_TRUE(connection.ok()) << connection.status().ToString();
+}
+
+TEST(SessionTcp, SpeaksIpv6) {
+  HubInbox hub_inbox;
+  const auto hub = Hub::Start({.listen = "[::1]:0"}, &hub_inbox);
+  if (!hub.ok()) GTEST_SKIP() << "this machine has no IPv6: " << hub.status().ToString();
+  Inbox inbox;
+  const auto connection = Connection::Dial("[::1]:" + std::to_string((*hub)->port()), {}, &inbox);
+  ASSERT_TRUE(connection.ok()) << connection.status().ToString();
+  ASSERT_EQ((*connection)->Send(Control(1)), OkStatus());
+  EXPECT_EQ(TermOf(MustPop(&hub_inbox.messages).envelope), 1u);
 }
 
 TEST(SessionTcp, BothSidesNoticeAConnectionThatIsReset) {

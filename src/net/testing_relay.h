@@ -22,15 +22,17 @@ inline sockaddr_in Loopback(int port) {
   return address;
 }
 
-// A listening socket on a free port of this machine. `backlog` connections are made by the kernel
-// even if nobody accepts them.
+// A free port of this machine, held. If `listening`, the kernel makes connections to it even if
+// nobody accepts them; if not, it refuses them, and a hub may still listen at the port.
 class Listener {
  public:
-  explicit Listener(int backlog = 8) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
+  explicit Listener(bool listening = true) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
+    const int on = 1;
+    CHECK(setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0);
     sockaddr_in address = Loopback(0);
     socklen_t size = sizeof(address);
     CHECK(bind(fd_, reinterpret_cast<sockaddr*>(&address), size) == 0);
-    CHECK(listen(fd_, backlog) == 0);
+    if (listening) CHECK(listen(fd_, 8) == 0);
     CHECK(getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size) == 0);
     port_ = ntohs(address.sin_port);
   }

@@ -1,9 +1,11 @@
 #include "net/transport.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/impl/codegen/grpc_types.h>
 #include <grpc/support/log.h>
 
 #include <mutex>
+#include <string>
 
 #include "base/log.h"
 #include "net/limits.h"
@@ -55,11 +57,15 @@ grpc::ChannelArguments ClientArguments() {
   return arguments;
 }
 
-void RouteGrpcLog() {
+void RouteLibraryLogs() {
   static std::once_flag once;
   std::call_once(once, [] {
     gpr_set_log_function(
         [](gpr_log_func_args* args) { base::LogDebug("grpc: {}", args->message); });
+    google::protobuf::SetLogHandler(
+        [](google::protobuf::LogLevel, const char*, int, const std::string& message) {
+          base::LogDebug("protobuf: {}", message);
+        });
   });
 }
 

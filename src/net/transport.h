@@ -26,9 +26,9 @@ inline constexpr char kAcceptedValue[] = "1";
 void ConfigureServer(grpc::ServerBuilder* builder);
 grpc::ChannelArguments ClientArguments();
 
-// gRPC's own messages become debug messages of base/log.h: what matters in them reaches the user
-// as a Status.
-void RouteGrpcLog();
+// What gRPC and protobuf say themselves becomes debug messages of base/log.h: what matters in it
+// reaches the user as a Status, and a peer that sends nonsense does not fill our stderr.
+void RouteLibraryLogs();
 
 grpc::Status ToGrpc(const Status& status);
 Status FromGrpc(const grpc::Status& status);
