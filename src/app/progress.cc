@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "app/command.h"
 #include "app/event_log.h"
 #include "base/text.h"
 
@@ -16,14 +17,14 @@ class JsonLines : public ProgressView {
   JsonLines(TimePoint started, std::function<void(const nlohmann::ordered_json&)> put_json)
       : started_(started), put_json_(std::move(put_json)) {}
 
-  void OnEvent(const cluster::Event& event, TimePoint now) override {
+  void Show(TimePoint now, const cluster::Event& event) override {
     put_json_(ToJson(event, base::Seconds(now - started_)));
   }
-  void OnTest(const Evaluated& test, TimePoint now) override {
+  void Show(TimePoint now, const Evaluated& test) override {
     put_json_(ToJson(test, base::Seconds(now - started_)));
   }
-  void OnTick(TimePoint) override {}
-  void Finish(const RunResult& result) override { put_json_(ToJson(result)); }
+  void Tick(TimePoint) override {}
+  void Finish(TimePoint, const RunResult& result) override { put_json_(ToJson(result)); }
 
  private:
   TimePoint started_;
@@ -32,10 +33,10 @@ class JsonLines : public ProgressView {
 
 class Quiet : public ProgressView {
  public:
-  void OnEvent(const cluster::Event&, TimePoint) override {}
-  void OnTest(const Evaluated&, TimePoint) override {}
-  void OnTick(TimePoint) override {}
-  void Finish(const RunResult&) override {}
+  void Show(TimePoint, const cluster::Event&) override {}
+  void Show(TimePoint, const Evaluated&) override {}
+  void Tick(TimePoint) override {}
+  void Finish(TimePoint, const RunResult&) override {}
 };
 
 }  // namespace
@@ -46,19 +47,23 @@ ProgressStyle ChooseStyle(bool json, bool quiet, const Terminal& terminal) {
   return terminal.interactive ? ProgressStyle::kBars : ProgressStyle::kPlain;
 }
 
-std::unique_ptr<ProgressView> MakeProgress(ProgressOptions options) {
-  switch (options.style) {
+std::unique_ptr<ProgressView> MakeProgressView(const ProgressOptions& options) {
+  Terminal terminal = StderrTerminal();
+  const ProgressFacts facts = {options.epochs, options.steps_per_epoch, base::SystemClock().Now()};
+  switch (ChooseStyle(options.json, options.quiet, terminal)) {
     case ProgressStyle::kBars:
-      return MakeBars(options.facts, std::move(options.terminal));
+      return MakeBars(facts, std::move(terminal));
     case ProgressStyle::kPlain:
-      return MakePlainLines(options.facts, std::move(options.terminal));
+      return MakePlainLines(facts, std::move(terminal));
     case ProgressStyle::kJson:
-      return MakeJsonLines(options.facts.started, std::move(options.put_json));
+      return MakeJsonLines(facts.started, PrintJsonLine);
     case ProgressStyle::kQuiet:
-      return std::make_unique<Quiet>();
+      return MakeQuiet();
   }
-  return std::make_unique<Quiet>();
+  return MakeQuiet();
 }
+
+std::unique_ptr<ProgressView> MakeQuiet() { return std::make_unique<Quiet>(); }
 
 std::unique_ptr<ProgressView> MakeJsonLines(
     TimePoint started, std::function<void(const nlohmann::ordered_json&)> put_json) {

@@ -18,26 +18,27 @@ namespace weft::app {
 class ProgressView {
  public:
   virtual ~ProgressView() = default;
-  virtual void OnEvent(const cluster::Event& event, TimePoint now) = 0;
-  virtual void OnTest(const Evaluated& test, TimePoint now) = 0;
+  virtual void Show(TimePoint now, const cluster::Event& event) = 0;
+  virtual void Show(TimePoint now, const Evaluated& test) = 0;
   // To be called about ten times a second, so that a frame that came too early is drawn after all.
-  virtual void OnTick(TimePoint now) = 0;
+  virtual void Tick(TimePoint now) = 0;
   // The end. JSON: the result line; otherwise a few lines on how it went and where things lie.
-  virtual void Finish(const RunResult& result) = 0;
+  virtual void Finish(TimePoint now, const RunResult& result) = 0;
 };
 
 enum class ProgressStyle { kBars, kPlain, kJson, kQuiet };
 
-// JSON goes to stdout if asked for; bars need a terminal a person looks at.
+// JSON if asked for; bars need a terminal a person looks at.
 ProgressStyle ChooseStyle(bool json, bool quiet, const Terminal& terminal);
 
 struct ProgressOptions {
-  ProgressStyle style = ProgressStyle::kPlain;
-  ProgressFacts facts;
-  Terminal terminal;                                            // of bars and plain lines
-  std::function<void(const nlohmann::ordered_json&)> put_json;  // prints one object on a line
+  bool json = false;
+  bool quiet = false;
+  int64_t epochs = 0;
+  int64_t steps_per_epoch = 0;
 };
-std::unique_ptr<ProgressView> MakeProgress(ProgressOptions options);
+// The view of this process: JSON on stdout, else what suits its standard error. It counts from now.
+std::unique_ptr<ProgressView> MakeProgressView(const ProgressOptions& options);
 
 // The members, one a file. Bars take over the log (base::SetLogSink) while they live, so that
 // messages do not run through them.
@@ -45,6 +46,7 @@ std::unique_ptr<ProgressView> MakeBars(const ProgressFacts& facts, Terminal term
 std::unique_ptr<ProgressView> MakePlainLines(const ProgressFacts& facts, Terminal terminal);
 std::unique_ptr<ProgressView> MakeJsonLines(
     TimePoint started, std::function<void(const nlohmann::ordered_json&)> put_json);
+std::unique_ptr<ProgressView> MakeQuiet();
 
 // The lines for people that end a run.
 std::string SummaryText(const RunResult& result);

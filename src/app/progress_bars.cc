@@ -70,11 +70,11 @@ class Bars : public ProgressView {
     terminal_.write(EraseFrame());
   }
 
-  void OnEvent(const cluster::Event& event, TimePoint now) override {
+  void Show(TimePoint now, const cluster::Event& event) override {
     const std::lock_guard lock(mutex_);
     const bool alarm = std::holds_alternative<cluster::Warning>(event) ||
                        std::holds_alternative<cluster::CoordinatorLost>(event);
-    for (const std::string& line : state_.Handle(event, now)) {
+    for (const std::string& line : state_.Handle(now, event)) {
       Print(Styled(line, alarm ? Style::kWarning : Style::kPlain, terminal_.color));
     }
     if (std::holds_alternative<cluster::RunDone>(event)) {
@@ -83,16 +83,16 @@ class Bars : public ProgressView {
     }
     MaybeDraw(now);
   }
-  void OnTest(const Evaluated& test, TimePoint now) override {
+  void Show(TimePoint now, const Evaluated& test) override {
     const std::lock_guard lock(mutex_);
-    for (const std::string& line : state_.Handle(test, now)) Print(line);
+    for (const std::string& line : state_.Handle(now, test)) Print(line);
     MaybeDraw(now);
   }
-  void OnTick(TimePoint now) override {
+  void Tick(TimePoint now) override {
     const std::lock_guard lock(mutex_);
     MaybeDraw(now);
   }
-  void Finish(const RunResult& result) override {
+  void Finish(TimePoint, const RunResult& result) override {
     const std::lock_guard lock(mutex_);
     over_ = true;
     terminal_.write(EraseFrame());

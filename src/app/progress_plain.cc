@@ -20,16 +20,16 @@ class PlainLines : public ProgressView {
   PlainLines(const ProgressFacts& facts, Terminal terminal)
       : state_(facts), terminal_(std::move(terminal)), last_line_(facts.started) {}
 
-  void OnEvent(const cluster::Event& event, TimePoint now) override {
-    Print(state_.Handle(event, now));
+  void Show(TimePoint now, const cluster::Event& event) override {
+    Print(state_.Handle(now, event));
     if (std::holds_alternative<cluster::StepDone>(event)) MaybePrintStep(now);
     if (const auto* waiting = std::get_if<cluster::WaitingForWorkers>(&event)) {
       Print({fmt::format("waiting for workers: {} of {} are here", waiting->have, waiting->want)});
     }
   }
-  void OnTest(const Evaluated& test, TimePoint now) override { Print(state_.Handle(test, now)); }
-  void OnTick(TimePoint) override {}
-  void Finish(const RunResult& result) override {
+  void Show(TimePoint now, const Evaluated& test) override { Print(state_.Handle(now, test)); }
+  void Tick(TimePoint) override {}
+  void Finish(TimePoint, const RunResult& result) override {
     Print(state_.Finish());
     terminal_.write(SummaryText(result));
   }

@@ -23,20 +23,17 @@ constexpr Duration kShortestSpan = 300ms;
 }  // namespace
 
 ProgressState::ProgressState(const ProgressFacts& facts)
-    : facts_(facts),
-      epoch_(facts.first_epoch),
-      epoch_samples_(facts.first_epoch_samples),
-      epoch_started_(facts.started) {}
+    : facts_(facts), epoch_started_(facts.started) {}
 
 std::string ProgressState::EpochName(int64_t epoch) const {
   return fmt::format("epoch {}/{}", epoch + 1, facts_.epochs);
 }
 
-std::vector<std::string> ProgressState::Handle(const cluster::Event& event, TimePoint now) {
+std::vector<std::string> ProgressState::Handle(TimePoint now, const cluster::Event& event) {
   std::vector<std::string> lines;
   if (const auto* step = std::get_if<cluster::StepDone>(&event)) {
     lines = Finish();
-    OnStep(*step, now);
+    OnStep(now, *step);
   } else if (const auto* epoch = std::get_if<cluster::EpochDone>(&event)) {
     std::string line = fmt::format("{}  loss {:.4f}  accuracy {:.1f}%", EpochName(epoch->epoch),
                                    epoch->loss, 100 * epoch->accuracy);
@@ -71,7 +68,7 @@ std::vector<std::string> ProgressState::Handle(const cluster::Event& event, Time
   return lines;
 }
 
-std::vector<std::string> ProgressState::Handle(const Evaluated& test, TimePoint now) {
+std::vector<std::string> ProgressState::Handle(TimePoint now, const Evaluated& test) {
   PauseClock(now);
   const std::string figures =
       fmt::format("test loss {:.4f}  test accuracy {:.2f}%", test.loss, 100 * test.accuracy);
@@ -83,17 +80,17 @@ std::vector<std::string> ProgressState::Handle(const Evaluated& test, TimePoint 
 
 std::vector<std::string> ProgressState::Finish() { return std::exchange(held_, {}); }
 
-void ProgressState::OnStep(const cluster::StepDone& step, TimePoint now) {
+void ProgressState::OnStep(TimePoint now, const cluster::StepDone& step) {
   waiting_.reset();
   if (step.epoch != epoch_) {
     epoch_ = step.epoch;
-    epoch_samples_ = seen_samples_ = correct_ = 0;
+    epoch_samples_ = correct_ = 0;
     loss_sum_ = 0;
   }
   step_ = step.step;
   epoch_samples_ += step.samples;
-  seen_samples_ += step.samples;
   total_samples_ += step.samples;
+  ++total_steps_;
   correct_ += step.correct;
   loss_sum_ += step.loss * static_cast<double>(step.samples);
   LookAtClock(now);
@@ -110,28 +107,30 @@ void ProgressState::OnStep(const cluster::StepDone& step, TimePoint now) {
 }
 
 double ProgressState::epoch_share() const {
-  if (facts_.samples_per_epoch <= 0) return 0;
-  return std::min(
-      1.0, static_cast<double>(epoch_samples_) / static_cast<double>(facts_.samples_per_epoch));
+  if (facts_.steps_per_epoch <= 0) return 0;
+  const int64_t done = step_ + 1 - epoch_ * facts_.steps_per_epoch;
+  return std::clamp(static_cast<double>(done) / static_cast<double>(facts_.steps_per_epoch), 0.0,
+                    1.0);
 }
 
 double ProgressState::loss() const {
-  return seen_samples_ == 0 ? 0 : loss_sum_ / static_cast<double>(seen_samples_);
+  return epoch_samples_ == 0 ? 0 : loss_sum_ / static_cast<double>(epoch_samples_);
 }
 
 double ProgressState::accuracy() const {
-  return seen_samples_ == 0 ? 0
-                            : static_cast<double>(correct_) / static_cast<double>(seen_samples_);
+  return epoch_samples_ == 0 ? 0
+                             : static_cast<double>(correct_) / static_cast<double>(epoch_samples_);
 }
 
 void ProgressState::LookAtClock(TimePoint now) {
   if (!sights_.empty() && now - sights_.back().at < kSightEvery) return;
-  sights_.push_back({now, total_samples_});
+  sights_.push_back({now, total_steps_, total_samples_});
   while (sights_.size() > 2 && now - sights_.front().at > kSpeedWindow) sights_.pop_front();
   const Duration span = now - sights_.front().at;
   if (span < kShortestSpan) return;
-  const int64_t samples = total_samples_ - sights_.front().samples;
-  samples_per_second_ = static_cast<double>(samples) / base::Seconds(span);
+  const double seconds = base::Seconds(span);
+  samples_per_second_ = static_cast<double>(total_samples_ - sights_.front().samples) / seconds;
+  steps_per_second_ = static_cast<double>(total_steps_ - sights_.front().steps) / seconds;
 }
 
 // Between epochs the model meets the test data: that time says nothing about the speed of training.
@@ -141,10 +140,9 @@ void ProgressState::PauseClock(TimePoint now) {
 }
 
 std::optional<double> ProgressState::seconds_left() const {
-  if (samples_per_second_ <= 0) return std::nullopt;
-  const double epochs = static_cast<double>(facts_.epochs - epoch_) - epoch_share();
-  return std::max(0.0,
-                  epochs * static_cast<double>(facts_.samples_per_epoch) / samples_per_second_);
+  if (steps_per_second_ <= 0) return std::nullopt;
+  const int64_t steps = facts_.epochs * facts_.steps_per_epoch - (step_ + 1);
+  return std::max(0.0, static_cast<double>(steps) / steps_per_second_);
 }
 
 std::string GroupDigits(double number) {

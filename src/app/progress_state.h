@@ -18,9 +18,7 @@ namespace weft::app {
 // What is known of a run before it begins.
 struct ProgressFacts {
   int64_t epochs = 0;
-  int64_t samples_per_epoch = 0;
-  int64_t first_epoch = 0;          // where this process begins: 0 unless resumed
-  int64_t first_epoch_samples = 0;  // of it, done before
+  int64_t steps_per_epoch = 0;
   TimePoint started = {};
 };
 
@@ -29,8 +27,8 @@ class ProgressState {
   explicit ProgressState(const ProgressFacts& facts);
 
   // Returns lines for the record, oldest first: an epoch that ended, a device that left.
-  std::vector<std::string> Handle(const cluster::Event& event, TimePoint now);
-  std::vector<std::string> Handle(const Evaluated& test, TimePoint now);
+  std::vector<std::string> Handle(TimePoint now, const cluster::Event& event);
+  std::vector<std::string> Handle(TimePoint now, const Evaluated& test);
   // Returns what was held back: an epoch's line waits for its evaluation.
   std::vector<std::string> Finish();
 
@@ -48,7 +46,7 @@ class ProgressState {
   int64_t epochs() const { return facts_.epochs; }
   double epoch_share() const;  // done, 0..1
   int64_t step() const { return step_; }
-  bool has_steps() const { return total_samples_ > 0; }
+  bool has_steps() const { return total_steps_ > 0; }
   double loss() const;      // mean of the epoch so far
   double accuracy() const;  // likewise, on the training batches
   // Over the last seconds of training; 0: not known yet.
@@ -59,25 +57,28 @@ class ProgressState {
  private:
   struct Sight {
     TimePoint at;
+    int64_t steps = 0;
     int64_t samples = 0;
   };
-  void OnStep(const cluster::StepDone& step, TimePoint now);
+  void OnStep(TimePoint now, const cluster::StepDone& step);
   void LookAtClock(TimePoint now);
   void PauseClock(TimePoint now);
   std::string EpochName(int64_t epoch) const;
 
   ProgressFacts facts_;
   int64_t epoch_ = 0;
-  int64_t epoch_samples_ = 0;  // done, those before a resume included
-  int64_t step_ = 0;
+  int64_t step_ = -1;  // the last one done, over the whole run
+  // Since this process began.
+  int64_t total_steps_ = 0;
   int64_t total_samples_ = 0;
   // Of the epoch, as far as this process saw it.
-  int64_t seen_samples_ = 0;
+  int64_t epoch_samples_ = 0;
   double loss_sum_ = 0;
   int64_t correct_ = 0;
   TimePoint epoch_started_;
   std::deque<Sight> sights_;  // one in a while, over the last seconds
   double samples_per_second_ = 0;
+  double steps_per_second_ = 0;
   std::map<cluster::DeviceId, Worker> workers_;
   std::optional<cluster::WaitingForWorkers> waiting_;
   std::vector<std::string> held_;  // an ended epoch's line

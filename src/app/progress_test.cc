@@ -70,20 +70,28 @@ class Progress : public testing::Test {
             color, false};
   }
   std::unique_ptr<ProgressView> View(ProgressStyle style, bool color = false) {
-    return MakeProgress({style,
-                         {.epochs = 2, .samples_per_epoch = 100},
-                         MakeTerminal(color),
-                         [this](const nlohmann::ordered_json& json) { json_.push_back(json); }});
+    const ProgressFacts facts = {.epochs = 2, .steps_per_epoch = 10};
+    switch (style) {
+      case ProgressStyle::kBars:
+        return MakeBars(facts, MakeTerminal(color));
+      case ProgressStyle::kPlain:
+        return MakePlainLines(facts, MakeTerminal(color));
+      case ProgressStyle::kJson:
+        return MakeJsonLines(facts.started, [this](const auto& json) { json_.push_back(json); });
+      case ProgressStyle::kQuiet:
+        return MakeQuiet();
+    }
+    return nullptr;
   }
   // Time moves on by `after`, then one step of 10 samples is done.
   void Step(ProgressView* view, Duration after = 100ms) {
     now_ = now_ + after;
     const int64_t epoch = step_ / 10;
-    view->OnEvent(cluster::StepDone{step_++, epoch, 10, 0.5, 8, 0.1, 1, {{1, 7}, {2, 3}}}, now_);
+    view->Show(now_, cluster::StepDone{step_++, epoch, 10, 0.5, 8, 0.1, 1, {{1, 7}, {2, 3}}});
   }
   void Join(ProgressView* view) {
-    view->OnEvent(cluster::DeviceJoined{1, "mini", false}, now_);
-    view->OnEvent(cluster::DeviceJoined{2, "pi", false}, now_);
+    view->Show(now_, cluster::DeviceJoined{1, "mini", false});
+    view->Show(now_, cluster::DeviceJoined{2, "pi", false});
   }
 
   Screen screen_;
@@ -96,7 +104,7 @@ class Progress : public testing::Test {
 TEST_F(Progress, BarsShowTheRunAndItsWorkers) {
   auto view = View(ProgressStyle::kBars, true);
   Join(view.get());
-  view->OnEvent(cluster::DeviceProgress{1, 1280, 0.5}, now_);
+  view->Show(now_, cluster::DeviceProgress{1, 1280, 0.5});
   for (int i = 0; i < 5; ++i) Step(view.get());
   ASSERT_EQ(screen_.Lines().size(), 3u);
   EXPECT_EQ(screen_.Line(0),
@@ -112,9 +120,9 @@ TEST_F(Progress, BarsDrawAtMostTenTimesASecond) {
   const int before = screen_.writes();
   for (int i = 0; i < 20; ++i) Step(view.get(), 10ms);
   EXPECT_EQ(screen_.writes() - before, 2);
-  view->OnTick(now_ + 50ms);
+  view->Tick(now_ + 50ms);
   EXPECT_EQ(screen_.writes() - before, 2);
-  view->OnTick(now_ + 100ms);
+  view->Tick(now_ + 100ms);
   EXPECT_EQ(screen_.writes() - before, 3);
 }
 
@@ -124,8 +132,8 @@ TEST_F(Progress, LinesWorthKeepingScrollByAboveTheBars) {
   Step(view.get());
   base::LogWarning("the disk is full");
   for (int i = 1; i < 10; ++i) Step(view.get());
-  view->OnEvent(cluster::EpochDone{0, 10, 0.25, 0.75, 0, 0}, now_);
-  view->OnTest(Evaluated{0, 50, 0.125, 0.875}, now_ + 200ms);
+  view->Show(now_, cluster::EpochDone{0, 10, 0.25, 0.75, 0, 0});
+  view->Show(now_ + 200ms, Evaluated{0, 50, 0.125, 0.875});
   EXPECT_EQ(screen_.Line(0), "warning: the disk is full");
   EXPECT_EQ(screen_.Line(1),
             "epoch 1/2  loss 0.2500  accuracy 75.0%  1.0 s  test loss 0.1250  test accuracy "
@@ -133,7 +141,7 @@ TEST_F(Progress, LinesWorthKeepingScrollByAboveTheBars) {
   EXPECT_TRUE(screen_.Line(2).starts_with("epoch 1/2  ####")) << screen_.Line(2);
   EXPECT_EQ(screen_.Lines().size(), 5u);
   const cluster::Event left = cluster::DeviceLeft{2, "pi", "silent"};
-  view->OnEvent(left, now_ + 500ms);
+  view->Show(now_ + 500ms, left);
   EXPECT_EQ(screen_.Line(2), cluster::Describe(left));
   EXPECT_EQ(screen_.Lines().size(), 5u);  // one line more above, one worker less below
   EXPECT_TRUE(screen_.Line(4).starts_with("  mini")) << screen_.Line(4);
@@ -143,7 +151,7 @@ TEST_F(Progress, BarsLeaveACleanScreen) {
   auto view = View(ProgressStyle::kBars);
   Join(view.get());
   for (int i = 0; i < 20; ++i) Step(view.get());
-  view->OnEvent(cluster::EpochDone{1, 20, 0.25, 0.75, 0, 0}, now_);
+  view->Show(now_, cluster::EpochDone{1, 20, 0.25, 0.75, 0, 0});
   RunResult result;
   result.outcome = "completed";
   result.epochs = 2;
@@ -151,7 +159,7 @@ TEST_F(Progress, BarsLeaveACleanScreen) {
   result.seconds = 2;
   result.samples_per_second = 100;
   result.model = "runs/x/model.safetensors";
-  view->Finish(result);
+  view->Finish(now_, result);
   view.reset();
   EXPECT_EQ(screen_.Lines(),
             (std::vector<std::string>{"epoch 2/2  loss 0.2500  accuracy 75.0%  2.0 s",
@@ -176,7 +184,7 @@ TEST_F(Progress, NarrowTerminalsDropTheLeastWanted) {
   Step(view.get());
   EXPECT_EQ(screen_.Line(0), "epoch 1/2  #.   60%");
   for (size_.columns = 1; size_.columns < 130; ++size_.columns) {
-    view->OnTick(now_ = now_ + 100ms);
+    view->Tick(now_ = now_ + 100ms);
     EXPECT_LE(Columns(screen_.Line(0)), std::max(10, size_.columns - 1));
   }
 }
@@ -185,9 +193,9 @@ TEST_F(Progress, ManyWorkersAreCutShort) {
   size_.rows = 8;
   auto view = View(ProgressStyle::kBars);
   for (uint32_t device = 1; device <= 40; ++device) {
-    view->OnEvent(cluster::DeviceJoined{device, "d" + std::to_string(device), false}, now_);
+    view->Show(now_, cluster::DeviceJoined{device, "d" + std::to_string(device), false});
   }
-  view->OnTick(now_ + 100ms);
+  view->Tick(now_ + 100ms);
   ASSERT_EQ(screen_.Lines().size(), 6u);
   EXPECT_EQ(screen_.Line(4), "  d4   joined  ");
   EXPECT_EQ(screen_.Line(5), "  and 36 more");
@@ -195,7 +203,7 @@ TEST_F(Progress, ManyWorkersAreCutShort) {
 
 TEST_F(Progress, WaitingIsShown) {
   auto view = View(ProgressStyle::kBars);
-  view->OnEvent(cluster::WaitingForWorkers{1, 4}, now_);
+  view->Show(now_, cluster::WaitingForWorkers{1, 4});
   EXPECT_EQ(screen_.Line(0), "waiting for workers: 1 of 4 are here");
   Step(view.get());
   EXPECT_TRUE(screen_.Line(0).starts_with("epoch 1/2")) << screen_.Line(0);
@@ -204,10 +212,10 @@ TEST_F(Progress, WaitingIsShown) {
 TEST_F(Progress, PlainLinesComeEveryFewSeconds) {
   auto view = View(ProgressStyle::kPlain);
   Join(view.get());
-  view->OnEvent(cluster::WaitingForWorkers{2, 2}, now_);
+  view->Show(now_, cluster::WaitingForWorkers{2, 2});
   for (int i = 0; i < 10; ++i) Step(view.get(), 1s);
-  view->OnEvent(cluster::EpochDone{0, 10, 0.25, 0.75, 3, 1}, now_);
-  view->OnEvent(cluster::Warning{"slow disk"}, now_);
+  view->Show(now_, cluster::EpochDone{0, 10, 0.25, 0.75, 3, 1});
+  view->Show(now_, cluster::Warning{"slow disk"});
   Step(view.get(), 1s);
   EXPECT_EQ(screen_.Lines(),
             (std::vector<std::string>{
@@ -220,9 +228,7 @@ TEST_F(Progress, PlainLinesComeEveryFewSeconds) {
 }
 
 TEST_F(Progress, ResumedRunsBeginWhereTheyStood) {
-  auto view = MakePlainLines(
-      {.epochs = 2, .samples_per_epoch = 100, .first_epoch = 1, .first_epoch_samples = 50},
-      MakeTerminal());
+  auto view = View(ProgressStyle::kPlain);
   step_ = 15;
   Step(view.get(), 1s);
   Step(view.get(), 5s);
@@ -233,8 +239,8 @@ TEST_F(Progress, JsonIsOneObjectAnEventAndAResultAtTheEnd) {
   auto view = View(ProgressStyle::kJson);
   Join(view.get());
   Step(view.get());
-  view->OnTest(Evaluated{0, 50, 0.125, 0.875}, now_);
-  view->Finish({});
+  view->Show(now_, Evaluated{0, 50, 0.125, 0.875});
+  view->Finish(now_, {});
   ASSERT_EQ(json_.size(), 5u);
   EXPECT_EQ(json_[0]["event"], "device");
   EXPECT_EQ(json_[2]["event"], "step");
@@ -248,7 +254,7 @@ TEST_F(Progress, QuietIsQuiet) {
   auto view = View(ProgressStyle::kQuiet);
   Join(view.get());
   Step(view.get());
-  view->Finish({});
+  view->Finish(now_, {});
   EXPECT_EQ(screen_.writes(), 0);
   EXPECT_TRUE(json_.empty());
 }

@@ -312,7 +312,7 @@ TEST(RunConfig, ReadsJsonJobs) {
 TEST(RunConfig, RefusesMalformedDocuments) {
   EXPECT_EQ(Read("[job]\nepochs = = 2\n").status().message().substr(0, 31),
             "job.toml:2:10: not valid TOML: ");
-  for (const char* text : {"[[[job]]]", "{\"job\": {}}", "[[="}) {
+  for (const char* text : {"[[[job]]]", "{\"job\": {}}", "[[=", "[job]\ngröße = 1\n"}) {
     EXPECT_EQ(Read(text).status().code(), Code::kInvalidArgument) << text;
   }
   EXPECT_EQ(FromJson(std::string(100000, '['), "job.json").status().code(), Code::kInvalidArgument);
