@@ -6,11 +6,13 @@
 
 add_library(weft_flags INTERFACE)
 target_compile_options(weft_flags INTERFACE -Wall -Wextra -Werror -Wshadow=local -Wnon-virtual-dtor -Woverloaded-virtual
+  -Wno-missing-field-initializers  # designated initializers leave out what keeps its default
   -Wno-restrict)  # gcc 12 sees overlaps in std::string that are not there (its bug 105651)
 target_include_directories(weft_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_link_libraries(weft_flags INTERFACE Threads::Threads)
 if(WEFT_SANITIZE)
-  target_compile_options(weft_flags INTERFACE -fsanitize=${WEFT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+  target_compile_options(weft_flags INTERFACE -fsanitize=${WEFT_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=undefined)
   target_link_options(weft_flags INTERFACE -fsanitize=${WEFT_SANITIZE})
 endif()
 
@@ -42,14 +44,16 @@ function(weft_room name)
   endif()
   if(tests)
     add_executable(${name}_test ${tests})
-    target_link_libraries(${name}_test PRIVATE weft_${name} ${ROOM_LIBRARIES} ${ROOM_TEST_LIBRARIES} GTest::gmock GTest::gtest_main)
+    target_link_libraries(${name}_test PRIVATE weft_${name} ${ROOM_LIBRARIES} ${ROOM_TEST_LIBRARIES}
+      GTest::gmock GTest::gtest_main)
     target_compile_definitions(${name}_test PRIVATE WEFT_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     weft_discover_tests(${name}_test ${name} fast)
   endif()
   foreach(bench IN LISTS benches)
     get_filename_component(stem ${bench} NAME_WE)
     add_executable(${name}_${stem} ${bench})
-    target_link_libraries(${name}_${stem} PRIVATE weft_${name} ${ROOM_LIBRARIES} benchmark::benchmark benchmark::benchmark_main)
+    target_link_libraries(${name}_${stem} PRIVATE weft_${name} ${ROOM_LIBRARIES}
+      benchmark::benchmark benchmark::benchmark_main)
   endforeach()
   foreach(fuzzer IN LISTS fuzzers)
     weft_fuzzer(${name} ${fuzzer} "${ROOM_LIBRARIES}")

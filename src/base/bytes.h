@@ -34,7 +34,12 @@ class ByteWriter {
   template <class T>
   requires std::is_arithmetic_v<T>
   void Put(T value) { PutRaw({reinterpret_cast<const uint8_t*>(&value), sizeof(T)}); }
-  void PutRaw(ByteView bytes) { out_->insert(out_->end(), bytes.begin(), bytes.end()); }
+  void PutRaw(ByteView bytes) {
+    // Not vector::insert: gcc 12 sees writes past the end in it that are not there.
+    const size_t at = out_->size();
+    out_->resize(at + bytes.size());
+    if (!bytes.empty()) std::memcpy(out_->data() + at, bytes.data(), bytes.size());
+  }
   // u32 length, then the bytes.
   void PutString(std::string_view text) {
     Put(static_cast<uint32_t>(text.size()));
@@ -45,7 +50,8 @@ class ByteWriter {
   Bytes* out_;
 };
 
-// Reads from bytes it does not own. A read past the end returns kDataLoss and consumes nothing.
+// Reads from bytes it does not own. A read past the end, or a bool that is neither 0 nor 1, returns
+// kDataLoss and consumes nothing.
 class ByteReader {
  public:
   explicit ByteReader(ByteView in) : in_(in) {}
@@ -56,6 +62,12 @@ class ByteReader {
   template <class T>
   requires std::is_arithmetic_v<T> Status Get(T* value) {
     RETURN_IF_ERROR(Need(sizeof(T)));
+    if constexpr (std::is_same_v<T, bool>) {
+      if (in_[at_] > 1) {
+        return DataLoss("byte " + std::to_string(at_) + ": got " + std::to_string(in_[at_]) +
+                        ", want 0 or 1");
+      }
+    }
     std::memcpy(value, in_.data() + at_, sizeof(T));
     at_ += sizeof(T);
     return OkStatus();

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <set>
 
 // toml++ 3.3 asserts that a key starts well before it checks it, so "[[[" or "{" would end the
 // program (its pull request 301); without the assertion its own check gives the error.
@@ -48,7 +51,16 @@ Doc FromToml(const toml::node& node) {
   return doc;
 }
 
-Doc FromJson(const nlohmann::ordered_json& json) {
+using Json = nlohmann::ordered_json;
+
+// Below this depth FromJson, which calls itself, would be at the mercy of the input.
+
+bool IsAboveInt64(const Json& json) {
+  return json.is_number_unsigned() &&
+         json.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+}
+
+Doc FromJson(const Json& json) {
   Doc doc;
   if (json.is_object()) {
     doc.kind = Doc::Kind::kTable;
@@ -59,10 +71,7 @@ Doc FromJson(const nlohmann::ordered_json& json) {
   } else if (json.is_string()) {
     doc.kind = Doc::Kind::kString;
     doc.text = json.get<std::string>();
-  } else if (json.is_number_unsigned() && json.get<uint64_t>() > INT64_MAX) {
-    doc.kind = Doc::Kind::kFloat;
-    doc.number = json.get<double>();
-  } else if (json.is_number_integer()) {
+  } else if (json.is_number_integer() && !IsAboveInt64(json)) {
     doc.kind = Doc::Kind::kInt;
     doc.integer = json.get<int64_t>();
     doc.number = json.get<double>();
@@ -74,6 +83,34 @@ Doc FromJson(const nlohmann::ordered_json& json) {
     doc.boolean = json.get<bool>();
   }
   return doc;
+}
+
+// Finds what JSON's grammar lets pass and we do not: deep nesting, and a key that stands twice in
+// one object (TOML refuses both by itself).
+class JsonWatch {
+ public:
+  bool operator()(int depth, Json::parse_event_t event, const Json& value) {
+    if (!problem_.empty()) return false;
+    if (depth > kMaxDepth) problem_ = fmt::format("nested more than {} deep", kMaxDepth);
+    if (event == Json::parse_event_t::object_start) keys_.emplace_back();
+    if (event == Json::parse_event_t::object_end) keys_.pop_back();
+    if (event == Json::parse_event_t::key && !keys_.back().insert(value).second) {
+      problem_ = fmt::format("key \"{}\" stands twice", value.get<std::string>());
+    }
+    return problem_.empty();
+  }
+  const std::string& problem() const { return problem_; }
+
+ private:
+  std::vector<std::set<std::string>> keys_;  // of the objects around the current place
+  std::string problem_;
+};
+
+// What came from --set has no line in a file, nor has anything in it.
+void SetLines(int line, Doc* doc) {
+  doc->line = line;
+  for (Doc& item : doc->array) SetLines(line, &item);
+  for (auto& [key, value] : doc->table) SetLines(line, &value);
 }
 
 std::string RangeText(const Fields::Range& range) {
@@ -142,19 +179,12 @@ Result<Doc> ParseToml(std::string_view text, const std::string& name) {
 }
 
 Result<Doc> ParseJson(std::string_view text, const std::string& name) {
-  bool too_deep = false;
-  const auto watch_depth = [&](int depth, nlohmann::ordered_json::parse_event_t, auto&) {
-    too_deep = too_deep || depth > kMaxDepth;
-    return !too_deep;
-  };
   try {
-    const auto json = nlohmann::ordered_json::parse(text, watch_depth);
-    if (too_deep) {
-      return InvalidArgument(
-          fmt::format("{}: got tables or arrays nested deeper than {}", name, kMaxDepth));
-    }
-    return FromJson(json);
-  } catch (const nlohmann::json::exception& error) {
+    JsonWatch watch;
+    const Json json = Json::parse(text, std::ref(watch));
+    if (watch.problem().empty()) return FromJson(json);
+    return InvalidArgument(fmt::format("{}: {}", name, watch.problem()));
+  } catch (const Json::exception& error) {
     return InvalidArgument(fmt::format("{}: not valid JSON: {}", name, error.what()));
   }
 }
@@ -180,7 +210,7 @@ Status ApplyOverride(std::string_view assignment, Doc* doc) {
     replacement.kind = Doc::Kind::kString;
     replacement.text = value;
   }
-  replacement.line = Doc::kOverrideLine;
+  SetLines(Doc::kOverrideLine, &replacement);
   *doc->FindOrAdd(key) = std::move(replacement);
   return OkStatus();
 }

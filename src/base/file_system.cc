@@ -74,7 +74,9 @@ class LocalDisk : public FileSystem {
     bytes.reserve(static_cast<size_t>(info.st_size) + 1);
     for (;;) {
       const size_t had = bytes.size();
-      const size_t room = std::max<size_t>(bytes.capacity() - had, 1 << 16);
+      // One spare byte is reserved, so that a file of the expected size ends without growing.
+      const size_t spare = bytes.capacity() - had;
+      const size_t room = spare > 0 ? spare : std::max<size_t>(had, 1 << 16);
       bytes.resize(had + room);
       const ssize_t n = ::read(file.fd(), bytes.data() + had, room);
       bytes.resize(had + static_cast<size_t>(std::max<ssize_t>(n, 0)));

@@ -52,4 +52,8 @@ class Rng {
   uint64_t state_;
 };
 
+// A seed from the operating system, for what must differ between processes (tokens, incarnations).
+// Never for training.
+uint64_t EntropySeed();
+
 }  // namespace weft::base

@@ -114,9 +114,17 @@ class [[nodiscard]] Result {
 
 namespace weft {
 using base::Code;
+using base::DataLoss;
+using base::FailedPrecondition;
+using base::Internal;
+using base::InvalidArgument;
+using base::NotFound;
 using base::OkStatus;
+using base::ResourceExhausted;
 using base::Result;
 using base::Status;
+using base::Unavailable;
+using base::Unimplemented;
 }  // namespace weft
 
 // Returns the Status of `expr` from the calling function unless it is ok.

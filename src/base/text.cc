@@ -8,21 +8,29 @@
 namespace weft::base {
 namespace {
 
-// Levenshtein distance; lower case and '-' against '_' count as equal.
+// Edits that make `a` into `b`: insertions, deletions, substitutions and swaps of two neighbours.
+// Capitals, and '-' for '_', cost nothing.
+// Source: the restricted ("optimal string alignment") form of Damerau's distance.
 size_t EditDistance(std::string_view a, std::string_view b) {
-  const auto fold = [](char c) {
-    if (c == '-') return '_';
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  const auto same = [](char x, char y) {
+    const auto fold = [](char c) {
+      if (c == '-') return '_';
+      return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    };
+    return fold(x) == fold(y);
   };
-  std::vector<size_t> row(b.size() + 1);
+  // Rows i - 2, i - 1 and i of the table of distances between beginnings of `a` and of `b`.
+  std::vector<size_t> before(b.size() + 1), above(b.size() + 1), row(b.size() + 1);
   std::iota(row.begin(), row.end(), size_t{0});
   for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
+    before.swap(above);
+    above.swap(row);
     row[0] = i;
     for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t substitute = diagonal + (fold(a[i - 1]) == fold(b[j - 1]) ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitute});
+      const size_t substitute = above[j - 1] + (same(a[i - 1], b[j - 1]) ? 0 : 1);
+      row[j] = std::min({above[j] + 1, row[j - 1] + 1, substitute});
+      const bool swapped = i > 1 && j > 1 && same(a[i - 1], b[j - 2]) && same(a[i - 2], b[j - 1]);
+      if (swapped) row[j] = std::min(row[j], before[j - 2] + 1);
     }
   }
   return row[b.size()];
@@ -33,13 +41,13 @@ size_t EditDistance(std::string_view a, std::string_view b) {
 std::optional<std::string> DidYouMean(std::string_view word,
                                       std::span<const std::string> candidates) {
   std::optional<std::string> best;
-  size_t best_distance = std::max<size_t>(1, word.size() / 3) + 1;
+  size_t best_distance = SIZE_MAX;
   for (const std::string& candidate : candidates) {
+    const size_t likely = std::max<size_t>(1, std::max(word.size(), candidate.size()) / 3);
     const size_t distance = EditDistance(word, candidate);
-    if (distance < best_distance) {
-      best_distance = distance;
-      best = candidate;
-    }
+    if (distance > likely || distance >= best_distance) continue;
+    best_distance = distance;
+    best = candidate;
   }
   return best;
 }
@@ -76,7 +84,7 @@ std::string HumanBytes(double bytes) {
 }
 
 std::string HumanDuration(double seconds) {
-  if (seconds < 60) return fmt::format("{:.1f} s", seconds);
+  if (seconds < 59.95) return fmt::format("{:.1f} s", seconds);
   const auto whole = static_cast<int64_t>(seconds + 0.5);
   if (whole < 3600) return fmt::format("{} m {:02} s", whole / 60, whole % 60);
   return fmt::format("{} h {:02} m", whole / 3600, whole % 3600 / 60);

@@ -10,8 +10,9 @@
 
 namespace weft::base {
 
-// The candidate nearest to `word` by edit distance, if near enough to be a likely typo (at most a
-// third of its length, at least one edit allowed).
+// The candidate nearest to `word` by edit distance (two neighbours swapped are one edit), if near
+// enough to be a likely typo: at most a third of the longer one's length, at least one edit
+// allowed.
 std::optional<std::string> DidYouMean(std::string_view word,
                                       std::span<const std::string> candidates);
 

@@ -12,6 +12,18 @@
 #include "data/order.h"
 
 namespace weft::data {
+namespace {
+
+// One announced range and, later, its batch. Shared by the queue and the task that fills it, so
+// that either may go first.
+struct Announced {
+  enum class Stage { kWaiting, kPosted, kReading, kReady, kDropped };
+  BatchRange range;
+  Stage stage = Stage::kWaiting;
+  Batch batch;
+};
+
+}  // namespace
 
 void ReadBatch(const Dataset& dataset, uint64_t seed, bool shuffle, const BatchRange& range,
                Batch* batch) {
@@ -34,14 +46,6 @@ void ReadBatch(const Dataset& dataset, uint64_t seed, bool shuffle, const BatchR
   }
 }
 
-// One announced range and, later, its batch. Shared by the queue and the task that fills it, so
-// that either may go first.
-struct Announced {
-  BatchRange range;
-  enum class State { kWaiting, kPosted, kReading, kReady, kDropped } state = State::kWaiting;
-  Batch batch;
-};
-
 class BatchReader::State {
  public:
   State(const Dataset* dataset, const Options& options) : dataset_(*dataset), options_(options) {
@@ -60,17 +64,17 @@ class BatchReader::State {
     const auto found = std::find_if(announced_.begin(), announced_.end(),
                                     [&](const auto& entry) { return entry->range == range; });
     if (found == announced_.end()) {
+      Batch batch = TakeSpare();
       lock.unlock();
-      Batch batch;
       ReadBatch(dataset_, options_.seed, options_.shuffle, range, &batch);
       return batch;
     }
     const std::shared_ptr<Announced> wanted = *found;
     std::for_each(announced_.begin(), found,
-                  [](const auto& entry) { entry->state = Announced::State::kDropped; });
+                  [](const auto& entry) { entry->stage = Announced::Stage::kDropped; });
     announced_.erase(announced_.begin(), found);
     PostMore();  // now that `wanted` is first, it is among those read ahead
-    ready_.wait(lock, [&] { return wanted->state == Announced::State::kReady; });
+    ready_.wait(lock, [&] { return wanted->stage == Announced::Stage::kReady; });
     announced_.pop_front();
     PostMore();
     return std::move(wanted->batch);
@@ -86,26 +90,31 @@ class BatchReader::State {
   void PostMore() {
     const size_t ahead = std::min(options_.depth, announced_.size());
     for (size_t i = 0; i < ahead; ++i) {
-      if (announced_[i]->state != Announced::State::kWaiting) continue;
-      announced_[i]->state = Announced::State::kPosted;
+      if (announced_[i]->stage != Announced::Stage::kWaiting) continue;
+      announced_[i]->stage = Announced::Stage::kPosted;
       thread_.Post([this, entry = announced_[i]] { Fill(*entry); });
     }
+  }
+
+  // A batch whose memory may be written over. Under the mutex.
+  Batch TakeSpare() {
+    if (spare_.empty()) return {};
+    Batch batch = std::move(spare_.back());
+    spare_.pop_back();
+    return batch;
   }
 
   // On the thread.
   void Fill(Announced& entry) {
     {
       const std::lock_guard lock(mutex_);
-      if (entry.state == Announced::State::kDropped) return;
-      entry.state = Announced::State::kReading;
-      if (!spare_.empty()) {
-        entry.batch = std::move(spare_.back());
-        spare_.pop_back();
-      }
+      if (entry.stage == Announced::Stage::kDropped) return;
+      entry.stage = Announced::Stage::kReading;
+      entry.batch = TakeSpare();
     }
     ReadBatch(dataset_, options_.seed, options_.shuffle, entry.range, &entry.batch);
     const std::lock_guard lock(mutex_);
-    entry.state = Announced::State::kReady;  // of no consequence if it was dropped meanwhile
+    entry.stage = Announced::Stage::kReady;  // of no consequence if it was dropped meanwhile
     ready_.notify_one();
   }
 

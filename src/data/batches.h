@@ -16,8 +16,8 @@ struct Batch {
   int64_t size = 0;
   std::vector<float> samples;   // (N, C, H, W) row major
   std::vector<int32_t> labels;  // (N)
-  std::vector<uint64_t>
-      keys;  // (N) a hash of (seed, epoch, sample): the sample's identity for dropout
+  // (N) a hash of (seed, epoch, sample): the sample's identity for dropout
+  std::vector<uint64_t> keys;
 };
 
 // Positions [begin, begin + count) of the order of `epoch`.

@@ -35,7 +35,8 @@ class Dataset {
 };
 
 struct OpenOptions {
-  // "idx:DIR", "cifar10:DIR", "cifar100:DIR", "synthetic:shapes?n=6000&seed=1&noise=0.1"
+  // "idx:DIR", "cifar10:DIR", "cifar100:DIR", "synthetic:shapes?n=6000&seed=1&noise=0.1"; what
+  // each takes stands in idx.h, cifar.h and synthetic.h.
   std::string source;
   bool train = true;  // which split of a source that holds both (idx, cifar)
 };

@@ -12,7 +12,9 @@ EpochOrder::EpochOrder(uint64_t seed, int64_t epoch, int64_t n, bool shuffle)
   while (half_bits_ < 31 && (int64_t{1} << (2 * half_bits_)) < n) ++half_bits_;
   CHECK(n <= int64_t{1} << (2 * half_bits_)) << "an order of " << n << " samples";
   const uint64_t epoch_seed = base::DeriveSeed(seed, static_cast<uint64_t>(epoch));
-  for (uint64_t round = 0; round < 4; ++round) keys_[round] = base::DeriveSeed(epoch_seed, round);
+  for (int round = 0; round < kRounds; ++round) {
+    keys_[round] = base::DeriveSeed(epoch_seed, static_cast<uint64_t>(round));
+  }
 }
 
 int64_t EpochOrder::operator[](int64_t at) const {

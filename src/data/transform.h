@@ -9,8 +9,8 @@
 
 namespace weft::data {
 
-// (x - mean[c]) / std[c]. Empty vectors: measured over the first `kMeasured` samples of the data
-// set.
+// (x - mean[c]) / std[c], one of each a channel (C), std above 0. Both empty: measured over the
+// first `kMeasured` samples of the data set.
 struct Normalisation {
   std::vector<float> mean;
   std::vector<float> std;

@@ -11,11 +11,14 @@ namespace {
 
 std::vector<OptimizerState::Moment> ZeroMoments(const OptimizerOptions& options, size_t n) {
   const std::vector<float> zeros(n);
-  if (options.kind == OptimizerOptions::Kind::kAdamw) {
-    return {{"first_moment", zeros}, {"second_moment", zeros}};
+  switch (StateVectors(options)) {
+    case 0:
+      return {};
+    case 1:
+      return {{"velocity", zeros}};
+    default:
+      return {{"first_moment", zeros}, {"second_moment", zeros}};
   }
-  if (options.momentum != 0) return {{"velocity", zeros}};
-  return {};
 }
 
 }  // namespace
@@ -30,6 +33,31 @@ Result<OptimizerOptions::Kind> OptimizerFromName(const std::string& name) {
   return base::InvalidArgument(fmt::format("optimizer: got \"{}\", want {}{}", name,
                                            base::JoinChoices(names),
                                            near ? "; did you mean \"" + *near + "\"?" : ""));
+}
+
+size_t StateVectors(const OptimizerOptions& options) {
+  if (options.kind == OptimizerOptions::Kind::kAdamw) return 2;
+  return options.momentum != 0 ? 1 : 0;
+}
+
+void UpdateStretch(const OptimizerOptions& options, double lr, int64_t step,
+                   std::span<const float> gradient, std::span<float> weights,
+                   std::span<float> first, std::span<float> second) {
+  if (options.kind == OptimizerOptions::Kind::kAdamw) {
+    const kernel::AdamwOptions adamw{.lr = static_cast<float>(lr),
+                                     .beta1 = static_cast<float>(options.beta1),
+                                     .beta2 = static_cast<float>(options.beta2),
+                                     .eps = static_cast<float>(options.eps),
+                                     .weight_decay = static_cast<float>(options.weight_decay),
+                                     .step = step};
+    kernel::AdamwUpdate(adamw, gradient, weights, first, second);
+  } else {
+    const kernel::SgdOptions sgd{.lr = static_cast<float>(lr),
+                                 .momentum = static_cast<float>(options.momentum),
+                                 .weight_decay = static_cast<float>(options.weight_decay),
+                                 .nesterov = options.nesterov};
+    kernel::SgdUpdate(sgd, gradient, weights, first);
+  }
 }
 
 Optimizer::Optimizer(const OptimizerOptions& options, int64_t trainable,
@@ -53,23 +81,10 @@ void Optimizer::Apply(double lr, std::span<const float> combined, std::span<floa
   ++state_.steps;
   const auto gradient = combined.first(trainable_);
   const auto weights = parameters.first(trainable_);
-  auto& moments = state_.moments;
-  if (options_.kind == OptimizerOptions::Kind::kAdamw) {
-    const kernel::AdamwOptions adamw{.lr = static_cast<float>(lr),
-                                     .beta1 = static_cast<float>(options_.beta1),
-                                     .beta2 = static_cast<float>(options_.beta2),
-                                     .eps = static_cast<float>(options_.eps),
-                                     .weight_decay = static_cast<float>(options_.weight_decay),
-                                     .step = state_.steps};
-    kernel::AdamwUpdate(adamw, gradient, weights, moments[0].values, moments[1].values);
-  } else {
-    const kernel::SgdOptions sgd{.lr = static_cast<float>(lr),
-                                 .momentum = static_cast<float>(options_.momentum),
-                                 .weight_decay = static_cast<float>(options_.weight_decay),
-                                 .nesterov = options_.nesterov};
-    kernel::SgdUpdate(sgd, gradient, weights,
-                      moments.empty() ? std::span<float>() : std::span(moments[0].values));
-  }
+  const auto moment = [&](size_t i) {
+    return i < state_.moments.size() ? std::span(state_.moments[i].values) : std::span<float>();
+  };
+  UpdateStretch(options_, lr, state_.steps, gradient, weights, moment(0), moment(1));
   for (const StatisticStretch& stretch : statistics_) {
     const auto begin = static_cast<size_t>(stretch.begin);
     const auto count = static_cast<size_t>(stretch.count);

@@ -28,6 +28,17 @@ std::vector<std::string> OptimizerNames();
 // Errors: kInvalidArgument for an unknown name, with a did-you-mean.
 Result<OptimizerOptions::Kind> OptimizerFromName(const std::string& name);
 
+// State vectors that an optimizer keeps beside each weight: 0, 1 (velocity) or 2 (moments).
+size_t StateVectors(const OptimizerOptions& options);
+
+// One update of a piece of the trainable parameters; `step` counts updates from 1.
+//   gradient  [n] f32  read
+//   weights   [n] f32  read and written
+//   first, second  [n] f32  read and written: the state vectors; those that do not exist are empty
+void UpdateStretch(const OptimizerOptions& options, double lr, int64_t step,
+                   std::span<const float> gradient, std::span<float> weights,
+                   std::span<float> first, std::span<float> second);
+
 // Values [begin, begin + count) of the flat vector are running statistics:
 // running = (1 - momentum) * running + momentum * measured.
 struct StatisticStretch {

@@ -34,8 +34,9 @@ double LearningRate(const ScheduleOptions& options, int64_t step, int64_t total_
     case ScheduleOptions::Kind::kConstant:
       return options.lr;
     case ScheduleOptions::Kind::kStep: {
-      const int64_t every = options.decay_every > 0 ? options.decay_every : (length + 2) / 3;
-      return options.lr * std::pow(options.decay, static_cast<double>(after / every));
+      const auto passed = std::count_if(options.decay_steps.begin(), options.decay_steps.end(),
+                                        [&](int64_t at) { return at <= step; });
+      return options.lr * std::pow(options.decay, static_cast<double>(passed));
     }
     case ScheduleOptions::Kind::kCosine: {
       const double part = static_cast<double>(after) / static_cast<double>(length);

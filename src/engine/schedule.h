@@ -15,8 +15,8 @@ struct ScheduleOptions {
   Kind kind = Kind::kConstant;
   double lr = 0.01;          // at the peak
   int64_t warmup_steps = 0;  // rises in equal parts to lr; step 0 has lr / warmup_steps
-  int64_t decay_every = 0;   // kStep: steps between decays; 0: a third of the steps after warm-up
-  double decay = 0.1;        // kStep: lr is multiplied by this
+  std::vector<int64_t> decay_steps;  // kStep: the rate is multiplied by `decay` at each of them
+  double decay = 0.1;
   double final_lr = 0;       // kCosine: where the half wave ends
 };
 

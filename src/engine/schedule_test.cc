@@ -16,19 +16,13 @@ TEST(Schedule, ConstantStaysAfterAWarmUpInEqualParts) {
   EXPECT_DOUBLE_EQ(LearningRate(options, 99, 100), 0.4);
 }
 
-TEST(Schedule, StepDecaysEverySoOften) {
-  ScheduleOptions options{
-      .kind = Kind::kStep, .lr = 1.0, .warmup_steps = 10, .decay_every = 20, .decay = 0.5};
+TEST(Schedule, StepDecaysAtEachOfItsSteps) {
+  const ScheduleOptions options{
+      .kind = Kind::kStep, .lr = 1.0, .warmup_steps = 10, .decay_steps = {30, 50}, .decay = 0.5};
   EXPECT_DOUBLE_EQ(LearningRate(options, 29, 90), 1.0);
   EXPECT_DOUBLE_EQ(LearningRate(options, 30, 90), 0.5);
+  EXPECT_DOUBLE_EQ(LearningRate(options, 49, 90), 0.5);
   EXPECT_DOUBLE_EQ(LearningRate(options, 50, 90), 0.25);
-}
-
-TEST(Schedule, StepDecaysByThirdsUnlessTold) {
-  const ScheduleOptions options{.kind = Kind::kStep, .lr = 1.0, .decay = 0.1};
-  EXPECT_DOUBLE_EQ(LearningRate(options, 33, 100), 1.0);
-  EXPECT_DOUBLE_EQ(LearningRate(options, 34, 100), 0.1);
-  EXPECT_DOUBLE_EQ(LearningRate(options, 99, 100), 0.1 * 0.1);
 }
 
 TEST(Schedule, CosineFallsFromThePeakToTheFloor) {

@@ -173,4 +173,7 @@ std::vector<std::string> BackendNames();
 Result<std::unique_ptr<Backend>> MakeBackend(const std::string& kernels,
                                              const BackendOptions& options);
 
+// The version of oneDNN in use, "2.6.3": results may differ in the last bits between versions.
+std::string OnednnVersion();
+
 }  // namespace weft::kernel

@@ -2,6 +2,8 @@
 
 #include <omp.h>
 
+#include "kernel/backend.h"
+
 namespace weft::kernel {
 
 namespace {
@@ -100,6 +102,12 @@ bool IsSlow(const std::string& implementation) { return implementation.starts_wi
 
 bool IsDirect(const std::string& implementation) {
   return implementation.find("gemm") == std::string::npos && !IsSlow(implementation);
+}
+
+std::string OnednnVersion() {
+  const dnnl_version_t* version = dnnl_version();
+  return std::to_string(version->major) + "." + std::to_string(version->minor) + "." +
+         std::to_string(version->patch);
 }
 
 }  // namespace weft::kernel

@@ -113,7 +113,8 @@ Result<Graph> GraphFromDoc(const base::Doc& doc, const std::string& file,
                            const GraphContext& context);
 Result<Graph> LoadGraph(const std::string& path, const GraphContext& context);
 
-// Presets are files of this form under src/model/presets, built into the program.
+// Presets are files of this form under src/model/presets, built into the program; their input and
+// classes are defaults that the context replaces.
 std::vector<std::string> PresetNames();
 // The text of a preset's file. Errors: kNotFound with a did-you-mean.
 Result<std::string> PresetText(const std::string& name);

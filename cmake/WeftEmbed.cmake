@@ -1,0 +1,18 @@
+# weft_embed(room folder): turns every file of src/<room>/<folder> into a C++ array `kEmbedded` of {name without ending,
+# text}, declared in <room>/embedded.h, and adds it to the room's library.
+function(weft_embed room folder)
+  file(GLOB files CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${room}/${folder}/*.toml)
+  set(generated ${CMAKE_CURRENT_BINARY_DIR}/${room}_${folder}.cc)
+  set(text "// Made by cmake/WeftEmbed.cmake from src/${room}/${folder}.\n#include \"${room}/embedded.h\"\n\n")
+  string(APPEND text "namespace weft::${room} {\n\nconst std::vector<EmbeddedFile>& EmbeddedFiles() {\n")
+  string(APPEND text "  static const auto* const files = new std::vector<EmbeddedFile>{\n")
+  foreach(file IN LISTS files)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+    get_filename_component(name ${file} NAME_WLE)
+    file(READ ${file} content)
+    string(APPEND text "      {\"${name}\", R\"toml(${content})toml\"},\n")
+  endforeach()
+  string(APPEND text "  };\n  return *files;\n}\n\n}  // namespace weft::${room}\n")
+  file(GENERATE OUTPUT ${generated} CONTENT "${text}")
+  target_sources(weft_${room} PRIVATE ${generated})
+endfunction()

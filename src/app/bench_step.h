@@ -1,0 +1,36 @@
+#pragma once
+// Measures the training step of one device: what `weft bench step` prints.
+
+#include <string>
+
+#include "base/status.h"
+#include "model/graph.h"
+
+namespace weft::app {
+
+struct BenchStepOptions {
+  int64_t batch = 64;
+  int threads = 1;
+  std::string kernels = "auto";
+  double seconds = 2;  // of timed steps
+};
+
+struct BenchStepResult {
+  double images_per_second = 0;  // from the median step
+  double step_ms = 0;            // median
+  double step_ms_p10 = 0;
+  double step_ms_p90 = 0;
+  int64_t steps = 0;
+  double flops_per_step = 0;  // conv and linear, forward and backward
+  double gflops = 0;
+  double sgemm_gflops = 0;  // rate of a 1024^3 matrix product here, same threads
+  double floor_ms = 0;      // flops_per_step over that rate
+  int64_t memory_bytes = 0;
+  int64_t peak_rss_bytes = 0;
+  std::string plan;  // printed program
+};
+
+// Forward, loss, backward and a momentum update on random samples. Errors of engine::Engine.
+Result<BenchStepResult> BenchStep(const model::Graph& graph, const BenchStepOptions& options);
+
+}  // namespace weft::app

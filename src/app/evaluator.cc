@@ -1,0 +1,53 @@
+#include "app/evaluator.h"
+
+#include <algorithm>
+
+namespace weft::app {
+namespace {
+
+constexpr int64_t kBatch = 100;
+
+data::BatchRange RangeAt(int64_t begin, int64_t size) {
+  return {.epoch = 0, .begin = begin, .count = std::min(kBatch, size - begin)};
+}
+
+}  // namespace
+
+Evaluator::Evaluator(std::unique_ptr<engine::Engine> engine,
+                     std::shared_ptr<const data::Dataset> dataset)
+    : engine_(std::move(engine)),
+      dataset_(std::move(dataset)),
+      reader_(dataset_.get(), {.shuffle = false}) {}
+
+Result<std::unique_ptr<Evaluator>> Evaluator::Make(std::shared_ptr<const model::Graph> graph,
+                                                   std::shared_ptr<const data::Dataset> dataset,
+                                                   const std::string& kernels, int threads) {
+  engine::EngineOptions options;
+  options.threads = threads;
+  options.kernels = kernels;
+  ASSIGN_OR_RETURN(auto engine, engine::Engine::Create(std::move(graph), options));
+  return std::unique_ptr<Evaluator>(new Evaluator(std::move(engine), std::move(dataset)));
+}
+
+Result<Evaluated> Evaluator::Evaluate(std::span<const float> parameters, int64_t epoch) {
+  const int64_t size = dataset_->size();
+  RETURN_IF_ERROR(engine_->Prepare(plan::Mode::kEvaluate, RangeAt(0, size).count));
+  engine_->SetParameters(parameters);
+  double loss_sum = 0;
+  int64_t correct = 0;
+  for (int64_t begin = 0; begin < size; begin += kBatch) {
+    if (begin + kBatch < size) reader_.Prefetch(RangeAt(begin + kBatch, size));
+    ASSIGN_OR_RETURN(const engine::StepResult part,
+                     engine_->Evaluate(reader_.Get(RangeAt(begin, size))));
+    loss_sum += part.loss_sum;
+    correct += part.correct;
+  }
+  Evaluated result;
+  result.epoch = epoch;
+  result.samples = size;
+  result.loss = loss_sum / static_cast<double>(size);
+  result.accuracy = static_cast<double>(correct) / static_cast<double>(size);
+  return result;
+}
+
+}  // namespace weft::app

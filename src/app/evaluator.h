@@ -1,0 +1,34 @@
+#pragma once
+// Evaluator: meets a model with the test data: mean loss and accuracy.
+
+#include <memory>
+#include <span>
+
+#include "app/job.h"
+#include "app/run_event.h"
+#include "base/status.h"
+#include "data/batches.h"
+#include "engine/engine.h"
+
+namespace weft::app {
+
+// Threads: one.
+class Evaluator {
+ public:
+  // `dataset` is normalised as in training. Errors: those of the engine.
+  static Result<std::unique_ptr<Evaluator>> Make(std::shared_ptr<const model::Graph> graph,
+                                                 std::shared_ptr<const data::Dataset> dataset,
+                                                 const std::string& kernels, int threads);
+
+  // `parameters`: the flat vector. `epoch` goes into the result as it is.
+  Result<Evaluated> Evaluate(std::span<const float> parameters, int64_t epoch);
+
+ private:
+  Evaluator(std::unique_ptr<engine::Engine> engine, std::shared_ptr<const data::Dataset> dataset);
+
+  std::unique_ptr<engine::Engine> engine_;
+  std::shared_ptr<const data::Dataset> dataset_;
+  data::BatchReader reader_;
+};
+
+}  // namespace weft::app

@@ -1,0 +1,139 @@
+#include "app/job.h"
+
+#include <fmt/format.h>
+
+#include "base/doc.h"
+#include "base/file_system.h"
+#include "data/transform.h"
+#include "model/safetensors.h"
+
+namespace weft::app {
+namespace {
+
+using std::shared_ptr;
+using std::unique_ptr;
+
+data::Normalisation ToNormalisation(const config::Normalise& normalise) {
+  data::Normalisation result;
+  result.mean.assign(normalise.mean.begin(), normalise.mean.end());
+  result.std.assign(normalise.std.begin(), normalise.std.end());
+  return result;
+}
+
+Result<unique_ptr<data::Dataset>> OpenSplit(const config::RunConfig& config, bool train,
+                                            bool train_split) {
+  const std::string& source = train ? config.data.train : config.data.test;
+  Result<unique_ptr<data::Dataset>> opened =
+      data::OpenDataset({.source = source, .train = train_split});
+  if (!opened.ok()) return opened.status().Annotate(train ? "data.train" : "data.test");
+  unique_ptr<data::Dataset> dataset = std::move(opened).value();
+  const int64_t limit = train ? config.data.limit : config.data.test_limit;
+  if (limit > 0 && limit < dataset->size()) dataset = data::Limit(std::move(dataset), limit);
+  return dataset;
+}
+
+Status CheckChannels(const config::Normalise& normalise, const data::Dataset& dataset) {
+  const auto channels = static_cast<size_t>(dataset.sample_shape()[0]);
+  if (normalise.mean.size() == channels) return OkStatus();
+  return InvalidArgument(fmt::format(
+      "data.normalise.mean: got {} numbers, want one for each of the data's {} channels",
+      normalise.mean.size(), channels));
+}
+
+Result<model::Graph> OpenModel(const config::RunConfig& config, const model::GraphContext& context,
+                               const std::string& given, std::string* text) {
+  const config::ModelOptions& model = config.model;
+  const std::string file = model.preset.empty() ? model.file : "preset " + model.preset;
+  if (!given.empty()) {
+    *text = given;
+  } else if (model.preset.empty()) {
+    Result<Bytes> bytes = base::LocalFileSystem().ReadFile(model.file);
+    if (!bytes.ok()) return bytes.status().Annotate("model.file");
+    *text = base::AsText(*bytes);
+  }
+  if (!model.preset.empty()) {
+    Result<model::Graph> graph = model::LoadPreset(model.preset, context);
+    if (!graph.ok()) return graph.status().Annotate("model.preset");
+    return graph;
+  }
+  ASSIGN_OR_RETURN(const base::Doc doc, file.ends_with(".json") ? base::ParseJson(*text, file)
+                                                                : base::ParseToml(*text, file));
+  return model::GraphFromDoc(doc, file, context);
+}
+
+}  // namespace
+
+int64_t Job::steps_per_epoch() const {
+  return (train->size() + config.job.batch - 1) / config.job.batch;
+}
+
+Result<shared_ptr<const Job>> OpenJob(const config::RunConfig& config,
+                                      const OpenJobOptions& options) {
+  auto job = std::make_shared<Job>();
+  job->config = config;
+  config::Normalise& normalise = job->config.data.normalise;
+  model::GraphContext context;
+
+  unique_ptr<data::Dataset> train;
+  if (options.train_data || (normalise.on && normalise.mean.empty())) {
+    ASSIGN_OR_RETURN(train, OpenSplit(config, true, true));
+    context = {train->sample_shape(), train->classes()};
+    if (normalise.on && normalise.mean.empty()) {
+      const data::Normalisation measured = data::MeasureNormalisation(*train);
+      normalise.mean.assign(measured.mean.begin(), measured.mean.end());
+      normalise.std.assign(measured.std.begin(), measured.std.end());
+    }
+  }
+  const data::Normalisation normalisation = ToNormalisation(normalise);
+  unique_ptr<data::Dataset> test;
+  if (options.test_data && !config.data.test.empty()) {
+    ASSIGN_OR_RETURN(test, OpenSplit(config, false, options.test_split_is_train));
+    if (context.classes == 0) context = {test->sample_shape(), test->classes()};
+    if (!(test->sample_shape() == context.input)) {
+      return InvalidArgument(fmt::format("data.test: got samples of {}, want {} as data.train has",
+                                         test->sample_shape().ToString(),
+                                         context.input.ToString()));
+    }
+    if (normalise.on) {
+      RETURN_IF_ERROR(CheckChannels(normalise, *test));
+      test = data::Normalise(std::move(test), normalisation);
+    }
+    job->test = std::move(test);
+  }
+  if (train != nullptr && options.train_data) {
+    if (normalise.on) {
+      RETURN_IF_ERROR(CheckChannels(normalise, *train));
+      train = data::Normalise(std::move(train), normalisation);
+    }
+    if (config.data.crop_pad > 0 || config.data.flip) {
+      train = data::Augment(std::move(train),
+                            {.crop_pad = config.data.crop_pad, .flip = config.data.flip});
+    }
+    job->train = std::move(train);
+  }
+  ASSIGN_OR_RETURN(model::Graph graph,
+                   OpenModel(config, context, options.model_text, &job->model_text));
+  job->graph = std::make_shared<const model::Graph>(std::move(graph));
+  return shared_ptr<const Job>(std::move(job));
+}
+
+Result<std::vector<float>> LoadParameters(const model::Graph& graph, const std::string& path) {
+  ASSIGN_OR_RETURN(const Bytes bytes, base::LocalFileSystem().ReadFile(path));
+  const Result<model::TensorFile> file = model::DecodeTensorFile(bytes);
+  if (!file.ok()) return file.status().Annotate(path);
+  Result<std::vector<float>> parameters = model::UnpackParameters(graph, *file);
+  if (!parameters.ok()) return parameters.status().Annotate(path);
+  return parameters;
+}
+
+Result<std::vector<float>> StartParameters(const Job& job) {
+  const std::string& init = job.config.model.init;
+  if (init.empty()) {
+    return job.graph->InitialParameters(static_cast<uint64_t>(job.config.job.seed));
+  }
+  Result<std::vector<float>> parameters = LoadParameters(*job.graph, init);
+  if (!parameters.ok()) return parameters.status().Annotate("model.init");
+  return parameters;
+}
+
+}  // namespace weft::app

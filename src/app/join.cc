@@ -1,0 +1,107 @@
+// weft join: a worker of a run elsewhere.
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "app/command.h"
+#include "app/event_log.h"
+#include "app/run_setup.h"
+#include "app/signals.h"
+#include "app/version.h"
+#include "app/worker_host.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/rng.h"
+
+namespace weft::app {
+namespace {
+
+struct JoinFlags {
+  std::string address;
+  std::string token;
+  std::string name;
+  std::string data;
+  int threads = 0;
+  double give_up_after_s = 0;
+};
+
+std::string HostName() {
+  char name[256] = {};
+  return gethostname(name, sizeof(name) - 1) == 0 && name[0] != '\0' ? name : "worker";
+}
+
+int64_t MemoryBytes() {
+  return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+}
+
+// The job that the coordinator describes, with this device's own data where it was named.
+Result<std::shared_ptr<const Job>> OpenFromWelcome(const cluster::Welcome& welcome,
+                                                   const JoinFlags& flags) {
+  ASSIGN_OR_RETURN(config::RunConfig config,
+                   config::FromJson(welcome.job, "the coordinator's job"));
+  if (!flags.data.empty()) config.data.train = flags.data;
+  return OpenJob(config, {.test_data = false, .model_text = welcome.model});
+}
+
+int RunJoin(const JoinFlags& flags, const CommonFlags& common) {
+  CatchSignals();
+  const TimePoint start = base::SystemClock().Now();
+  WorkerHostOptions options;
+  options.worker.name = flags.name.empty() ? HostName() : flags.name;
+  options.worker.token = flags.token;
+  options.worker.program = ProgramName();
+  options.worker.cores = Cores();
+  options.worker.memory_bytes = MemoryBytes();
+  options.worker.incarnation = base::EntropySeed();
+  options.worker.jitter_seed = options.worker.incarnation;
+  if (flags.give_up_after_s > 0) {
+    options.worker.give_up_after =
+        std::chrono::duration_cast<Duration>(std::chrono::duration<double>(flags.give_up_after_s));
+  }
+  options.dial = [&flags](net::ConnectionHandler* handler) {
+    return net::Connection::Dial(flags.address, {}, handler);
+  };
+  options.open_job = [&flags](const cluster::Welcome& welcome) {
+    return OpenFromWelcome(welcome, flags);
+  };
+  options.threads = flags.threads;
+  options.on_event = [&](const cluster::Event& event) {
+    if (common.json) PrintJsonLine(ToJson(event, base::Seconds(base::SystemClock().Now() - start)));
+    base::LogInfo("{}", cluster::Describe(event));
+  };
+  options.drain_on_signal = true;
+  const Status status = WorkerHost(std::move(options)).Run();
+  if (common.json) {
+    nlohmann::ordered_json result = {{"event", "result"}, {"ok", status.ok()}};
+    if (!status.ok()) result["problem"] = status.message();
+    PrintJsonLine(result);
+  }
+  if (!status.ok()) {
+    base::LogError("{}", status.message());
+    return ExitCodeOf(status);
+  }
+  return SignalReceived() != 0 ? 128 + SignalReceived() : kExitOk;
+}
+
+}  // namespace
+
+void AddJoin(CLI::App* program, CommonFlags* common, std::vector<Command>* commands) {
+  const auto flags = std::make_shared<JoinFlags>();
+  CLI::App* app = program->add_subcommand("join", "Work for a run elsewhere");
+  app->add_option("ADDRESS", flags->address, "The coordinator, HOST:PORT")->required();
+  app->add_option("--token", flags->token, "What `weft up` printed");
+  app->add_option("--name", flags->name, "This device's name (default: the host's)");
+  app->add_option("--data", flags->data,
+                  "This device's copy of the training data (default: as the job says)");
+  app->add_option("--threads", flags->threads, "Threads of the math (default: as the job says)")
+      ->check(CLI::Range(1, 1024));
+  app->add_option("--give-up-after", flags->give_up_after_s,
+                  "Seconds without a coordinator before giving up (default: never)")
+      ->check(CLI::PositiveNumber);
+  commands->push_back({app, [flags, common] { return RunJoin(*flags, *common); }});
+}
+
+}  // namespace weft::app

@@ -1,0 +1,308 @@
+#include "app/run_host.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+#include <variant>
+
+#include "app/job_spec.h"
+#include "app/signals.h"
+#include "base/log.h"
+
+namespace weft::app {
+namespace {
+
+using cluster::Address;
+using cluster::Coordinator;
+using cluster::Role;
+
+// How often the face is redrawn and signals are looked for.
+constexpr Duration kPoll = std::chrono::milliseconds(100);
+constexpr Duration kShutdownGrace = std::chrono::seconds(3);
+
+TimePoint Now() { return base::SystemClock().Now(); }
+
+}  // namespace
+
+Result<std::unique_ptr<RunHost>> RunHost::Start(const RunHostOptions& options) {
+  std::unique_ptr<RunHost> host(new RunHost(options));
+  RETURN_IF_ERROR(host->Open());
+  return host;
+}
+
+RunHost::RunHost(const RunHostOptions& options) : options_(options), began_(Now()) {}
+
+RunHost::~RunHost() {
+  if (hub_ != nullptr) hub_->Shutdown(kShutdownGrace);
+}
+
+Status RunHost::Open() {
+  const Job& job = *options_.job;
+  const cluster::JobSpec spec = JobSpecOf(job, {.run = options_.folder->record().run,
+                                                .token = options_.token,
+                                                .start_workers = options_.start_workers});
+  RETURN_IF_ERROR(cluster::Validate(spec));
+  ASSIGN_OR_RETURN(leader_, cluster::Leader::Make(spec, options_.start));
+  coordinator_ = std::make_unique<Coordinator>(spec, options_.store, options_.start.step);
+  if (job.test != nullptr) {
+    ASSIGN_OR_RETURN(evaluator_, Evaluator::Make(job.graph, job.test, job.config.cluster.kernels,
+                                                 options_.eval_threads));
+  }
+  ASSIGN_OR_RETURN(hub_, net::Hub::Start({.listen = options_.listen}, this));
+  return OkStatus();
+}
+
+Result<std::unique_ptr<net::Connection>> RunHost::Connect(net::ConnectionHandler* handler) {
+  return hub_->Connect({}, handler);
+}
+
+void RunHost::Fail(const Status& status) {
+  loop_.Post([this, status] {
+    if (!stopped_) Do(Coordinator::kAddress, cluster::Stop{status});
+  });
+}
+
+// ---- the wire: gRPC's threads hand over to the loop
+
+void RunHost::OnMessage(uint64_t connection, cluster::Envelope envelope) {
+  loop_.Post([this, connection, envelope = std::move(envelope)] { Receive(connection, envelope); });
+}
+
+void RunHost::OnDisconnect(uint64_t connection, Status status) {
+  loop_.Post([this, connection, status = std::move(status)] { Lost(connection, status); });
+}
+
+void RunHost::Receive(uint64_t connection, const cluster::Envelope& envelope) {
+  const auto device = devices_.find(connection);
+  if (device != devices_.end()) {
+    // Who speaks is known from the connection, whatever the message says.
+    Route({device->second, envelope.from.role}, envelope.to, envelope.message);
+  } else if (const auto* hello = std::get_if<cluster::Hello>(&envelope.message)) {
+    Do(Coordinator::kAddress, coordinator_->OnHello(Now(), connection, *hello));
+  } else {
+    hub_->Drop(connection, FailedPrecondition("the first message must be hello"));
+  }
+}
+
+void RunHost::Lost(uint64_t connection, const Status& status) {
+  const auto found = devices_.find(connection);
+  if (found == devices_.end()) return;
+  const cluster::DeviceId device = found->second;
+  devices_.erase(found);
+  if (const auto current = connections_.find(device);
+      current == connections_.end() || current->second != connection) {
+    return;  // it has come back over another one
+  }
+  connections_.erase(device);
+  Do(Coordinator::kAddress,
+     coordinator_->OnDisconnected(Now(), device,
+                                  status.ok() ? "closed its connection" : status.message()));
+}
+
+// ---- between the roles
+
+void RunHost::Route(Address from, Address to, cluster::Message message) {
+  if (to.device == cluster::kCoordinatorDevice) {
+    local_.push_back({from, to, std::move(message)});
+    DeliverLocal();
+    return;
+  }
+  const auto connection = connections_.find(to.device);
+  if (connection == connections_.end()) return;
+  const Status status = hub_->Send(connection->second, {from, to, std::move(message)});
+  if (status.code() == Code::kResourceExhausted) {
+    hub_->Drop(connection->second, status.Annotate("does not keep up"));
+  }
+}
+
+void RunHost::DeliverLocal() {
+  if (delivering_) return;
+  delivering_ = true;
+  while (!local_.empty()) {
+    const Local next = std::move(local_.front());
+    local_.pop_front();
+    if (next.to.role == Role::kCoordinator) {
+      Do(next.to, coordinator_->Handle(Now(), next.from, next.message));
+    } else if (next.to.role == Role::kLeader) {
+      Do(next.to, leader_->Handle(Now(), next.from, next.message));
+    }
+  }
+  delivering_ = false;
+}
+
+// ---- actions
+
+void RunHost::Do(Address self, cluster::Actions actions) {
+  for (const cluster::Action& action : actions) {
+    std::visit([&](const auto& each) { Do(self, each); }, action);
+  }
+}
+
+template <class Other>
+void RunHost::Do(Address, const Other&) {
+  CHECK(false) << "not an action of a coordinator or leader";
+}
+
+void RunHost::Do(Address self, const cluster::Send& send) { Route(self, send.to, send.message); }
+
+void RunHost::Do(Address self, const cluster::Reply& reply) {
+  const Status status = hub_->Send(
+      reply.connection, {self, {cluster::kCoordinatorDevice, Role::kWorker}, reply.message});
+  if (!status.ok()) base::LogDebug("reply not sent: {}", status.message());
+}
+
+void RunHost::Do(Address, const cluster::Admit& admit) {
+  if (const auto old = connections_.find(admit.device); old != connections_.end()) {
+    devices_.erase(old->second);
+    hub_->Close(old->second);
+  }
+  devices_[admit.connection] = admit.device;
+  connections_[admit.device] = admit.connection;
+}
+
+void RunHost::Do(Address, const cluster::CloseConnection& close) {
+  if (const auto found = devices_.find(close.connection); found != devices_.end()) {
+    connections_.erase(found->second);
+    devices_.erase(found);
+  }
+  hub_->Close(close.connection);
+}
+
+void RunHost::Do(Address, const cluster::SaveCheckpoint& save) {
+  saver_.Post([this, snapshot = save.snapshot] {
+    Checkpoint checkpoint;
+    checkpoint.run = options_.folder->record().run;
+    checkpoint.config_digest = options_.job->config.Digest();
+    checkpoint.epoch = snapshot->step / options_.job->steps_per_epoch();
+    checkpoint.snapshot = *snapshot;
+    const Result<std::string> path = options_.checkpoints->Write(checkpoint);
+    loop_.Post([this, step = snapshot->step, path] {
+      Do(leader_->address(),
+         leader_->OnCheckpointDone(Now(), step, path.ok() ? *path : std::string(), path.status()));
+    });
+  });
+}
+
+void RunHost::Do(Address, const cluster::Emit& emit) { Show(emit.event); }
+
+void RunHost::Do(Address, const cluster::Stop& stop) {
+  if (!stop.status.ok() && outcome_.done.status.ok()) {
+    outcome_.done.how = cluster::RunDone::How::kFailed;
+    outcome_.done.status = stop.status;
+  }
+  stopped_ = true;
+  if (outcome_.done.status.ok() && evaluated_version_ != leader_->version()) {
+    StartEvaluation(outcome_.result.epochs - 1);
+  }
+  StopWhenIdle();
+}
+
+void RunHost::StopWhenIdle() {
+  if (stopped_ && evaluations_running_ == 0) loop_.Stop();
+}
+
+// ---- the face, and the look at the test data
+
+void RunHost::Show(const cluster::Event& event) {
+  const TimePoint now = Now();
+  options_.view->OnEvent(event, now);
+  options_.folder->Add(event, base::Seconds(now - began_));
+  Note(event);
+}
+
+void RunHost::Note(const cluster::Event& event) {
+  if (const auto* step = std::get_if<cluster::StepDone>(&event)) {
+    outcome_.result.steps = step->step + 1;
+    samples_ += step->samples;
+  } else if (const auto* epoch = std::get_if<cluster::EpochDone>(&event)) {
+    outcome_.result.epochs = epoch->epoch + 1;
+    outcome_.result.train_loss = epoch->loss;
+    AfterEpoch(*epoch);
+  } else if (const auto* done = std::get_if<cluster::RunDone>(&event)) {
+    outcome_.done = *done;
+  }
+}
+
+void RunHost::AfterEpoch(const cluster::EpochDone& epoch) {
+  const config::JobOptions& job = options_.job->config.job;
+  const bool due = job.eval_every > 0 && (epoch.epoch + 1) % job.eval_every == 0;
+  if (due && evaluator_ != nullptr) {
+    StartEvaluation(epoch.epoch);
+  } else if (job.target_accuracy > 0) {
+    // The coordinator waits after each epoch; not from within its own call.
+    loop_.Post([this] { Do(Coordinator::kAddress, coordinator_->Continue(Now())); });
+  }
+}
+
+void RunHost::StartEvaluation(int64_t epoch) {
+  if (evaluator_ == nullptr) return;
+  evaluated_version_ = leader_->version();
+  ++evaluations_running_;
+  const std::span<const float> now = leader_->parameters();
+  eval_thread_.Post([this, epoch, parameters = std::vector<float>(now.begin(), now.end())] {
+    const Result<Evaluated> evaluated = evaluator_->Evaluate(parameters, epoch);
+    loop_.Post([this, evaluated] { EvaluationDone(evaluated); });
+  });
+}
+
+void RunHost::EvaluationDone(const Result<Evaluated>& evaluated) {
+  --evaluations_running_;
+  if (!evaluated.ok()) {
+    Show(cluster::Warning{"evaluation failed: " + evaluated.status().message()});
+  } else {
+    const TimePoint now = Now();
+    options_.view->OnTest(*evaluated, now);
+    options_.folder->Add(*evaluated, base::Seconds(now - began_));
+    outcome_.result.test_loss = evaluated->loss;
+    outcome_.result.test_accuracy = evaluated->accuracy;
+  }
+  const double target = options_.job->config.job.target_accuracy;
+  if (target > 0 && !stopped_) {
+    const bool reached = evaluated.ok() && evaluated->accuracy >= target;
+    Do(Coordinator::kAddress,
+       reached ? coordinator_->StopEarly(
+                     Now(), fmt::format("test accuracy {:.4f} reached the target of {:.4f}",
+                                        evaluated->accuracy, target))
+               : coordinator_->Continue(Now()));
+  }
+  StopWhenIdle();
+}
+
+// ---- the loop
+
+std::optional<TimePoint> RunHost::NextWake() const {
+  const std::optional<TimePoint> wake = stopped_ ? std::nullopt : coordinator_->NextWake();
+  return wake && *wake < next_poll_ ? *wake : next_poll_;
+}
+
+void RunHost::Tick(TimePoint now) {
+  next_poll_ = now + kPoll;
+  options_.view->OnTick(now);
+  if (stopped_) return;
+  if (!draining_ && SignalReceived() != 0) {
+    draining_ = true;
+    base::LogInfo("stopping: finishing the step, saving a checkpoint (again to stop at once)");
+    Do(Coordinator::kAddress, coordinator_->Drain(now));
+  }
+  if (const auto wake = coordinator_->NextWake(); wake && *wake <= now) {
+    Do(Coordinator::kAddress, coordinator_->Tick(now));
+  }
+}
+
+RunHost::Outcome RunHost::Run() {
+  began_ = Now();
+  outcome_.result.steps = options_.start.step;
+  outcome_.result.epochs = options_.start.step / options_.job->steps_per_epoch();
+  Do(Coordinator::kAddress, coordinator_->Start(began_));
+  loop_.Run([this] { return NextWake(); }, [this](TimePoint now) { Tick(now); });
+  hub_->Shutdown(kShutdownGrace);
+  RunResult& result = outcome_.result;
+  result.seconds = base::Seconds(Now() - began_);
+  result.samples_per_second = static_cast<double>(samples_) / std::max(result.seconds, 1e-9);
+  result.lost_samples = outcome_.done.lost_samples;
+  result.duplicated_samples = outcome_.done.duplicated_samples;
+  outcome_.parameters.assign(leader_->parameters().begin(), leader_->parameters().end());
+  return std::move(outcome_);
+}
+
+}  // namespace weft::app

@@ -1,0 +1,242 @@
+#include "app/run_setup.h"
+
+#include <fmt/format.h>
+#include <sched.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "app/event_log.h"
+#include "app/finished_run.h"
+#include "app/signals.h"
+#include "app/version.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/rng.h"
+#include "base/text.h"
+#include "model/safetensors.h"
+#include "net/sqlite_store.h"
+
+namespace weft::app {
+namespace {
+
+struct Setup {
+  std::shared_ptr<const Job> job;
+  std::unique_ptr<RunFolder> folder;
+  std::unique_ptr<CheckpointFolder> checkpoints;
+  std::unique_ptr<cluster::CoordStore> store;
+  cluster::Snapshot start;
+};
+
+// "tiny-20260131-123456-9f3c": sorts by time, differs between runs of one second.
+std::string NewRunId(const std::string& name) {
+  std::string time = base::WallTimeUtc();
+  std::erase_if(time, [](char c) { return c == '-' || c == ':' || c == 'Z'; });
+  std::replace(time.begin(), time.end(), 'T', '-');
+  return fmt::format("{}-{}-{:04x}", name, time, base::EntropySeed() & 0xFFFF);
+}
+
+// What may change between a run and its continuation.
+config::RunConfig Comparable(config::RunConfig config) {
+  config.job.epochs = 0;
+  config.job.eval_every = 0;
+  config.job.target_accuracy = 0;
+  config.job.checkpoint_every = 0;
+  config.job.out.clear();
+  config.cluster.heartbeat_ms = 0;
+  config.cluster.device_timeout_ms = 0;
+  return config;
+}
+
+Result<config::RunConfig> ReadConfig(const RunFlags& flags, const RunFolder* resumed) {
+  if (!flags.job.empty()) return config::Load(flags.job, flags.overrides);
+  CHECK(resumed != nullptr);
+  const std::string name = resumed->path() + "/run.json";
+  ASSIGN_OR_RETURN(base::Doc doc, base::ParseJson(resumed->record().config.ToJson(), name));
+  for (const std::string& override : flags.overrides) {
+    RETURN_IF_ERROR(base::ApplyOverride(override, &doc));
+  }
+  return config::FromDoc(doc, {.file = name, .folder = ""});
+}
+
+Status OpenNew(const RunFlags& flags, Setup* setup) {
+  RunRecord record;
+  record.run = NewRunId(setup->job->config.job.name);
+  record.program = ProgramName();
+  record.config = setup->job->config;
+  record.libraries = LibraryVersions();
+  record.digests["config"] = record.config.Digest();
+  if (!setup->job->model_text.empty()) {
+    record.digests["model"] = base::Sha256Hex(base::AsBytes(setup->job->model_text));
+  }
+  record.started.push_back(base::WallTimeUtc());
+  std::string path = !flags.out.empty() ? flags.out : setup->job->config.job.out;
+  if (path.empty()) path = base::JoinPath("runs", record.run);
+  base::FileSystem& disk = base::LocalFileSystem();
+  ASSIGN_OR_RETURN(RunFolder folder, RunFolder::Create(&disk, path, std::move(record)));
+  setup->folder = std::make_unique<RunFolder>(std::move(folder));
+  if (!setup->job->model_text.empty()) {
+    RETURN_IF_ERROR(disk.WriteFileAtomic(base::JoinPath(path, RunModelFile(setup->job->config)),
+                                         base::AsBytes(setup->job->model_text)));
+  }
+  ASSIGN_OR_RETURN(setup->start.parameters, StartParameters(*setup->job));
+  return OkStatus();
+}
+
+Status GoOn(Setup* setup) {
+  if (!(Comparable(setup->job->config) == Comparable(setup->folder->record().config))) {
+    return InvalidArgument(
+        fmt::format("--resume {}: the job is not the one this run began with: leave the job file "
+                    "out to take the run's own, "
+                    "or start a new run",
+                    setup->folder->path()));
+  }
+  ASSIGN_OR_RETURN(CheckpointFolder::Found found, setup->checkpoints->ReadLatest());
+  for (const std::string& skipped : found.skipped) base::LogWarning("{}", skipped);
+  setup->start = std::move(found.checkpoint.snapshot);
+  base::LogInfo("going on from {} (step {})", found.path, setup->start.step);
+  return OkStatus();
+}
+
+Result<Setup> Prepare(const RunFlags& flags) {
+  if (flags.job.empty() && flags.resume.empty()) {
+    return InvalidArgument("want a JOB file, or --resume DIR");
+  }
+  Setup setup;
+  if (!flags.resume.empty()) {
+    ASSIGN_OR_RETURN(RunFolder folder,
+                     RunFolder::Open(&base::LocalFileSystem(), flags.resume, base::WallTimeUtc()));
+    setup.folder = std::make_unique<RunFolder>(std::move(folder));
+  }
+  ASSIGN_OR_RETURN(const config::RunConfig config, ReadConfig(flags, setup.folder.get()));
+  ASSIGN_OR_RETURN(setup.job, OpenJob(config, {}));
+  if (setup.folder == nullptr) RETURN_IF_ERROR(OpenNew(flags, &setup));
+  setup.checkpoints = std::make_unique<CheckpointFolder>(&base::LocalFileSystem(),
+                                                         setup.folder->checkpoints_path());
+  if (!flags.resume.empty()) RETURN_IF_ERROR(GoOn(&setup));
+  setup.folder->AddStart(setup.start.step, base::WallTimeUtc());
+  ASSIGN_OR_RETURN(setup.store, net::OpenSqliteStore(
+                                    base::JoinPath(setup.folder->path(), "coordinator.db"), {}));
+  return setup;
+}
+
+std::string OutcomeName(const cluster::RunDone& done) {
+  using How = cluster::RunDone::How;
+  switch (done.how) {
+    case How::kCompleted:
+      return "completed";
+    case How::kStoppedEarly:
+      return "target reached";
+    case How::kDrained:
+      return "stopped";
+    case How::kFailed:
+      return "failed";
+  }
+  return "failed";
+}
+
+int ExitCodeAfter(const cluster::RunDone& done) {
+  if (done.how == cluster::RunDone::How::kFailed) return ExitCodeOf(done.status);
+  if (done.how == cluster::RunDone::How::kDrained && SignalReceived() != 0) {
+    return 128 + SignalReceived();
+  }
+  return kExitOk;
+}
+
+// Writes the model, completes the result, tells everyone.
+int Conclude(const Setup& setup, RunHost::Outcome outcome, ProgressView* view) {
+  RunResult& result = outcome.result;
+  result.outcome = OutcomeName(outcome.done);
+  result.problem = outcome.done.status.ok() ? "" : outcome.done.status.message();
+  result.run = setup.folder->record().run;
+  result.folder = setup.folder->path();
+  result.weights_sha256 = model::WeightsDigest(outcome.parameters);
+  setup.folder->SetDigest("weights", result.weights_sha256);
+  int code = ExitCodeAfter(outcome.done);
+  if (outcome.done.how != cluster::RunDone::How::kFailed) {
+    model::TensorFile file = model::PackParameters(*setup.job->graph, outcome.parameters);
+    file.metadata["weft.run"] = result.run;
+    result.model = setup.folder->model_path();
+    const Status saved =
+        base::LocalFileSystem().WriteFileAtomic(result.model, model::EncodeTensorFile(file));
+    if (!saved.ok()) {
+      base::LogError("the model could not be saved: {}", saved.message());
+      code = ExitCodeOf(saved);
+      result.model.clear();
+    }
+  }
+  setup.folder->Finish(result, base::WallTimeUtc());
+  view->Finish(result);
+  return code;
+}
+
+std::unique_ptr<ProgressView> MakeView(const Setup& setup, const CommonFlags& common) {
+  ProgressOptions options;
+  options.terminal = StderrTerminal();
+  options.style = ChooseStyle(common.json, common.quiet, options.terminal);
+  options.put_json = PrintJsonLine;
+  const Job& job = *setup.job;
+  options.facts.epochs = job.config.job.epochs;
+  options.facts.samples_per_epoch = job.train->size();
+  options.facts.first_epoch = setup.start.step / job.steps_per_epoch();
+  options.facts.first_epoch_samples =
+      setup.start.step % job.steps_per_epoch() * job.config.job.batch;
+  options.facts.started = base::SystemClock().Now();
+  return MakeProgress(std::move(options));
+}
+
+int Fail(const Status& status) {
+  base::LogError("{}", status.message());
+  return ExitCodeOf(status);
+}
+
+}  // namespace
+
+int64_t Cores() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
+  return std::max(1, CPU_COUNT(&set));
+}
+
+int ThreadsFor(const config::RunConfig& config, int64_t workers) {
+  if (config.cluster.threads > 0) return static_cast<int>(config.cluster.threads);
+  if (config.job.deterministic) return 1;
+  return static_cast<int>(std::max<int64_t>(1, Cores() / std::max<int64_t>(workers, 1)));
+}
+
+void AddRunFlags(CLI::App* app, RunFlags* flags) {
+  app->add_option("JOB", flags->job, "The job, a TOML or JSON file (see docs/job.md)");
+  app->add_option("--set", flags->overrides, "Change one key of the job: section.key=value")
+      ->allow_extra_args(false);
+  app->add_option("--out", flags->out, "The run's folder (default: runs/NAME-TIME)");
+  app->add_option("--resume", flags->resume, "Go on with the run in this folder");
+}
+
+int RunToEnd(const RunFlags& flags, const CommonFlags& common, const WithHost& with_host) {
+  CatchSignals();
+  const Result<Setup> prepared = Prepare(flags);
+  if (!prepared.ok()) return Fail(prepared.status());
+  const Setup& setup = *prepared;
+  const std::unique_ptr<ProgressView> view = MakeView(setup, common);
+  RunHostOptions options;
+  options.job = setup.job;
+  options.listen = flags.listen;
+  options.token = flags.token;
+  options.start_workers = flags.start_workers;
+  options.eval_threads = ThreadsFor(setup.job->config, 1);
+  options.store = setup.store.get();
+  options.view = view.get();
+  options.folder = setup.folder.get();
+  options.checkpoints = setup.checkpoints.get();
+  options.start = setup.start;
+  Result<std::unique_ptr<RunHost>> host = RunHost::Start(options);
+  if (!host.ok()) return Fail(host.status());
+  const auto companions = with_host(host->get(), setup.job);
+  if (!companions.ok()) return Fail(companions.status());
+  return Conclude(setup, (*host)->Run(), view.get());
+}
+
+}  // namespace weft::app

@@ -1,0 +1,45 @@
+#pragma once
+// RunSetup: what `weft train` and `weft up` do alike: read the job, open or go on with a run
+// folder, run coordinator and leader, and say how it ended.
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/command.h"
+#include "app/run_host.h"
+
+namespace CLI {
+class App;
+}
+
+namespace weft::app {
+
+struct RunFlags {
+  std::string job;                     // job file; may be empty with `resume`
+  std::vector<std::string> overrides;  // --set
+  std::string out;
+  std::string resume;
+  std::string listen;  // empty: workers of this process only
+  std::string token;
+  int64_t start_workers = 1;
+};
+
+// JOB, --set, --out, --resume.
+void AddRunFlags(CLI::App* app, RunFlags* flags);
+
+// Runs to the end and returns the exit code. `with_host` is called once the host listens and
+// returns what must live as long as the run (workers of this process), or why it cannot go on.
+using WithHost = std::function<Result<std::shared_ptr<void>>(RunHost*, std::shared_ptr<const Job>)>;
+int RunToEnd(const RunFlags& flags, const CommonFlags& common, const WithHost& with_host);
+
+// Threads for the math of one of `workers` on this machine: what the job says, or an even share of
+// the cores. A deterministic job uses 1 unless it says otherwise, so that every device computes the
+// same bits.
+int ThreadsFor(const config::RunConfig& config, int64_t workers);
+
+// Cores this process may use.
+int64_t Cores();
+
+}  // namespace weft::app

@@ -1,0 +1,45 @@
+#pragma once
+// Trainer: the math side of a worker: computes one lease after another with the engine and encodes
+// the update. The worker's host runs it on a thread of its own.
+
+#include <memory>
+#include <vector>
+
+#include "app/job.h"
+#include "base/status.h"
+#include "cluster/action.h"
+#include "cluster/update_encoder.h"
+#include "cluster/worker.h"
+#include "codec/codec.h"
+#include "data/batches.h"
+#include "engine/engine.h"
+
+namespace weft::app {
+
+// Threads: one.
+class Trainer {
+ public:
+  // Errors: those of the engine and the codecs.
+  static Result<std::unique_ptr<Trainer>> Make(std::shared_ptr<const Job> job, int threads);
+
+  void ReadAhead(const cluster::Lease& lease);
+
+  // Errors: kFailedPrecondition for a loss or gradient that is not finite (says the step and what
+  // to try); kDataLoss for parameters that do not decode or a label out of range.
+  Result<cluster::Worker::Update> Compute(const cluster::Compute& compute);
+
+  void Settle(const cluster::Settled& settled);
+
+ private:
+  Trainer(std::shared_ptr<const Job> job, std::unique_ptr<engine::Engine> engine,
+          std::unique_ptr<codec::Codec> up, std::unique_ptr<codec::Codec> down);
+
+  std::shared_ptr<const Job> job_;
+  std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<codec::Codec> down_;
+  cluster::UpdateEncoder encoder_;
+  data::BatchReader reader_;
+  std::vector<float> flat_;  // parameters in, gradient out
+};
+
+}  // namespace weft::app

@@ -1,0 +1,173 @@
+#include "app/worker_host.h"
+
+#include <utility>
+#include <variant>
+
+#include "app/signals.h"
+#include "base/log.h"
+
+namespace weft::app {
+namespace {
+
+// How often a host looks whether a signal came.
+constexpr Duration kSignalPoll = std::chrono::milliseconds(100);
+constexpr Duration kCloseGrace = std::chrono::seconds(2);
+
+}  // namespace
+
+class WorkerHost::Link : public net::ConnectionHandler,
+                         public std::enable_shared_from_this<WorkerHost::Link> {
+ public:
+  explicit Link(WorkerHost* host) : host_(host) {}
+
+  void OnMessage(cluster::Envelope envelope) override {
+    host_->loop_.Post([this, self = shared_from_this(), envelope = std::move(envelope)] {
+      if (host_->link_.get() != this) return;
+      host_->Do(host_->worker_.Handle(base::SystemClock().Now(), envelope.from, envelope.message));
+    });
+  }
+  void OnDisconnect(Status status) override {
+    host_->loop_.Post([this, self = shared_from_this(), status = std::move(status)] {
+      host_->Lost(this, status);
+    });
+  }
+
+  std::unique_ptr<net::Connection> connection;  // null while dialing
+
+ private:
+  WorkerHost* host_;
+};
+
+WorkerHost::WorkerHost(WorkerHostOptions options)
+    : options_(std::move(options)), worker_(options_.worker) {}
+
+WorkerHost::~WorkerHost() = default;
+
+Status WorkerHost::Run() {
+  Do(worker_.Start(base::SystemClock().Now()));
+  loop_.Run([this] { return NextWake(); }, [this](TimePoint now) { Tick(now); });
+  if (link_ != nullptr && link_->connection != nullptr) link_->connection->Close(kCloseGrace);
+  return status_;
+}
+
+std::optional<TimePoint> WorkerHost::NextWake() const {
+  std::optional<TimePoint> wake = worker_.NextWake();
+  if (!options_.drain_on_signal) return wake;
+  return wake && *wake < next_poll_ ? wake : std::optional<TimePoint>(next_poll_);
+}
+
+void WorkerHost::Tick(TimePoint now) {
+  next_poll_ = now + kSignalPoll;
+  if (options_.drain_on_signal && !draining_ && SignalReceived() != 0) {
+    draining_ = true;
+    Do(worker_.Drain(now));
+  }
+  if (const auto wake = worker_.NextWake(); wake && *wake <= now) Do(worker_.Tick(now));
+}
+
+void WorkerHost::Do(cluster::Actions actions) {
+  for (const cluster::Action& action : actions) {
+    std::visit([this](const auto& each) { Do(each); }, action);
+  }
+}
+
+template <class Other>
+void WorkerHost::Do(const Other&) {
+  CHECK(false) << "not an action of a worker";
+}
+
+void WorkerHost::Do(const cluster::Send& send) {
+  if (link_ == nullptr || link_->connection == nullptr) return;
+  const Status status = link_->connection->Send({worker_.address(), send.to, send.message});
+  if (!status.ok())
+    base::LogDebug("{}: not sent: {}", cluster::MessageName(send.message), status.message());
+}
+
+void WorkerHost::Do(const cluster::Connect&) {
+  link_ = std::make_shared<Link>(this);
+  dialer_.Post([this, link = link_] {
+    auto connection = options_.dial(link.get());
+    const Status status = connection.status();
+    if (connection.ok()) link->connection = std::move(connection).value();
+    loop_.Post([this, link, status] { Dialed(link, status); });
+  });
+}
+
+void WorkerHost::Dialed(const std::shared_ptr<Link>& link, const Status& status) {
+  if (link != link_) return;
+  const TimePoint now = base::SystemClock().Now();
+  if (status.ok()) {
+    Do(worker_.OnConnected(now));
+  } else {
+    link_ = nullptr;
+    Do(worker_.OnDisconnected(now, status.message()));
+  }
+}
+
+void WorkerHost::Lost(const Link* link, const Status& status) {
+  if (link_.get() != link) return;
+  link_ = nullptr;
+  Do(worker_.OnDisconnected(base::SystemClock().Now(),
+                            status.ok() ? "closed by the coordinator" : status.message()));
+}
+
+void WorkerHost::Do(const cluster::Disconnect&) {
+  // Closing waits for the other side, so not on this thread.
+  if (link_ != nullptr) {
+    dialer_.Post([link = link_] {
+      if (link->connection != nullptr) link->connection->Close(kCloseGrace);
+    });
+  }
+  link_ = nullptr;
+}
+
+void WorkerHost::Do(const cluster::OpenRun& open) {
+  math_.Post([this, welcome = open.welcome] {
+    trainer_ = nullptr;
+    auto job = options_.open_job(welcome);
+    open_status_ = job.status();
+    if (!job.ok()) return;
+    auto trainer = Trainer::Make(std::move(job).value(), options_.threads);
+    open_status_ = trainer.status();
+    if (trainer.ok()) trainer_ = std::move(trainer).value();
+  });
+}
+
+void WorkerHost::Do(const cluster::ReadAhead& ahead) {
+  math_.Post([this, lease = ahead.lease] {
+    if (trainer_ != nullptr) trainer_->ReadAhead(lease);
+  });
+}
+
+void WorkerHost::Do(const cluster::Compute& compute) {
+  math_.Post([this, compute] {
+    if (trainer_ == nullptr) {
+      loop_.Post([this, status = open_status_] {
+        Do(worker_.OnCannotCompute(base::SystemClock().Now(), status));
+      });
+      return;
+    }
+    auto update = trainer_->Compute(compute);
+    loop_.Post([this, update = std::move(update)] {
+      const TimePoint now = base::SystemClock().Now();
+      Do(update.ok() ? worker_.OnComputed(now, *update) : worker_.OnFault(now, update.status()));
+    });
+  });
+}
+
+void WorkerHost::Do(const cluster::Settled& settled) {
+  math_.Post([this, settled] {
+    if (trainer_ != nullptr) trainer_->Settle(settled);
+  });
+}
+
+void WorkerHost::Do(const cluster::Emit& emit) {
+  if (options_.on_event) options_.on_event(emit.event);
+}
+
+void WorkerHost::Do(const cluster::Stop& stop) {
+  status_ = stop.status;
+  loop_.Stop();
+}
+
+}  // namespace weft::app

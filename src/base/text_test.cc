@@ -1,0 +1,51 @@
+#include "base/text.h"
+
+#include <gtest/gtest.h>
+
+namespace weft::base {
+namespace {
+
+const std::vector<std::string> kWords = {"epochs", "batch", "eval_every", "seed"};
+
+TEST(Text, DidYouMeanFindsLikelyTypos) {
+  EXPECT_EQ(DidYouMean("epoch", kWords), "epochs");
+  EXPECT_EQ(DidYouMean("epcohs", kWords), "epochs");
+  EXPECT_EQ(DidYouMean("sede", kWords), "seed");
+  EXPECT_EQ(DidYouMean("epo", kWords), std::nullopt);
+  EXPECT_EQ(DidYouMean("Batch", kWords), "batch");
+  EXPECT_EQ(DidYouMean("eval-every", kWords), "eval_every");
+  EXPECT_EQ(DidYouMean("sed", kWords), "seed");
+}
+
+TEST(Text, DidYouMeanIsSilentOnStrangers) {
+  EXPECT_EQ(DidYouMean("learning_rate", kWords), std::nullopt);
+  EXPECT_EQ(DidYouMean("xyz", kWords), std::nullopt);
+  EXPECT_EQ(DidYouMean("epoch", {}), std::nullopt);
+}
+
+TEST(Text, DidYouMeanPrefersTheNearest) {
+  const std::vector<std::string> choices = {"cifar100", "cifar10"};
+  EXPECT_EQ(DidYouMean("cifr10", choices), "cifar10");
+}
+
+TEST(Text, JoinsAndSplits) {
+  EXPECT_EQ(JoinChoices(std::vector<std::string>{"a"}), "a");
+  EXPECT_EQ(JoinChoices(std::vector<std::string>{"a", "b", "c"}), "a, b or c");
+  EXPECT_EQ(Split("a,,b", ','), (std::vector<std::string>{"a", "", "b"}));
+  EXPECT_EQ(Split("", ','), std::vector<std::string>{""});
+  EXPECT_EQ(Split("a,", ','), (std::vector<std::string>{"a", ""}));
+}
+
+TEST(Text, HumanUnits) {
+  EXPECT_EQ(HumanBytes(512), "512 B");
+  EXPECT_EQ(HumanBytes(1536), "1.5 KiB");
+  EXPECT_EQ(HumanBytes(38.0 * 1024 * 1024), "38 MiB");
+  EXPECT_EQ(HumanDuration(8.24), "8.2 s");
+  EXPECT_EQ(HumanDuration(59.97), "1 m 00 s");
+  EXPECT_EQ(HumanDuration(200), "3 m 20 s");
+  EXPECT_EQ(HumanDuration(3599.7), "1 h 00 m");
+  EXPECT_EQ(HumanDuration(7500), "2 h 05 m");
+}
+
+}  // namespace
+}  // namespace weft::base

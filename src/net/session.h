@@ -1,0 +1,129 @@
+#pragma once
+// Session: one end of a Session call, what hub and connection do alike: messages queued and written
+// as frames, frames read and put together again, and the end. `Reactor` is gRPC's ServerBidiReactor
+// or ClientBidiReactor, whose operations have the same names.
+//
+//   open --Close--> draining --queues empty--> ended
+//     \---Drop, peer gone, bad frame (queues dropped)---> draining --write in flight done--> ended
+
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "base/status.h"
+#include "cluster/message.h"
+#include "net/options.h"
+#include "net/reassembler.h"
+#include "net/sender.h"
+#include "proto/weft.pb.h"
+
+namespace weft::net {
+
+// Threads: Send, Close and Drop any; the rest is called by gRPC. gRPC starts reactions on threads
+// of its own and never from within an operation that we start, so operations are started with the
+// lock held.
+template <class Reactor>
+class Session : public Reactor {
+ public:
+  explicit Session(const SessionOptions& options) : sender_(options), reassembler_(options) {}
+
+  // Queues a message. Errors: as Sender::Enqueue; kUnavailable once the session ends.
+  Status Send(const cluster::Envelope& envelope) {
+    const std::lock_guard lock(mutex_);
+    if (state_ != State::kOpen) return base::Unavailable("the connection is closed");
+    RETURN_IF_ERROR(sender_.Enqueue(envelope));
+    Pump();
+    return OkStatus();
+  }
+
+  // Ends the session once all that was queued is written. `reason` is what the peer hears where it
+  // can hear it.
+  void Close(Status reason) {
+    const std::lock_guard lock(mutex_);
+    if (state_ != State::kOpen) return;
+    reason_ = std::move(reason);
+    state_ = State::kDraining;
+    Pump();
+  }
+
+  // Ends the session at once, even if the peer has stopped reading.
+  void Drop(Status reason) {
+    const std::lock_guard lock(mutex_);
+    // Ended but not done: what ends the call waits behind bytes that the peer does not take.
+    Cancel(writing_ || state_ == State::kEnded);
+    End(std::move(reason));
+  }
+
+ protected:
+  // A message has come. Called without the lock, in order, one at a time.
+  virtual void Deliver(cluster::Envelope envelope) = 0;
+  // The session ends early: dropped, or the peer's frames are not what they should be. `stuck`:
+  // something is under way that may never end by itself. Lock held.
+  virtual void Cancel(bool stuck) = 0;
+  // Nothing is written any more: ends the call. `healthy`: both directions still worked. Lock held;
+  // called once.
+  virtual void EndCall(bool healthy) = 0;
+  // Whether a read may follow EndCall. Lock held.
+  virtual bool ReadsAfterEnd() const = 0;
+
+  void ReadFirst() { this->StartRead(&read_frame_); }
+
+  std::mutex mutex_;
+  // Why we ended the session; ok if we did not, or had no complaint.
+  Status reason_;
+
+ private:
+  enum class State { kOpen, kDraining, kEnded };
+
+  void OnReadDone(bool ok) final {
+    if (!ok) {
+      const std::lock_guard lock(mutex_);
+      return End(OkStatus());
+    }
+    Result<std::optional<cluster::Envelope>> message = reassembler_.Add(read_frame_);
+    if (message.ok() && message->has_value()) Deliver(**std::move(message));
+    const std::lock_guard lock(mutex_);
+    if (!message.ok()) {
+      Cancel(/*stuck=*/false);
+      return End(message.status());
+    }
+    if (state_ != State::kEnded || ReadsAfterEnd()) this->StartRead(&read_frame_);
+  }
+
+  void OnWriteDone(bool ok) final {
+    const std::lock_guard lock(mutex_);
+    writing_ = false;
+    ok ? Pump() : End(OkStatus());
+  }
+
+  // Ends without sending what waits. The first reason stays.
+  void End(Status reason) {
+    healthy_ = false;
+    sender_.Clear();
+    if (state_ == State::kOpen) reason_ = std::move(reason);
+    if (state_ != State::kEnded) state_ = State::kDraining;
+    Pump();
+  }
+
+  // Writes the next frame, if none is under way.
+  void Pump() {
+    if (writing_ || state_ == State::kEnded) return;
+    if (sender_.Next(&write_frame_)) {
+      writing_ = true;
+      this->StartWrite(&write_frame_);
+    } else if (state_ == State::kDraining) {
+      state_ = State::kEnded;
+      EndCall(healthy_);
+    }
+  }
+
+  State state_ = State::kOpen;
+  bool writing_ = false;
+  bool healthy_ = true;
+  Sender sender_;
+  v1::Frame write_frame_;    // gRPC's while writing_
+  v1::Frame read_frame_;     // gRPC's but in OnReadDone
+  Reassembler reassembler_;  // only OnReadDone, never two at a time
+};
+
+}  // namespace weft::net

@@ -1,0 +1,94 @@
+"""Real processes: a coordinator and joined workers train, die, come back, and the ledger still adds up."""
+
+import os
+import unittest
+
+from weft_process import WeftTest
+
+
+class ClusterTest(WeftTest):
+    def test_joined_processes_reach_the_weights_of_one_process(self):
+        alone = self.run_to_result("train", self.job, "--out", "alone")
+        up, join = self.start_up("--out", "joined")
+        workers = [self.start(*join, "--name", f"w{i}") for i in range(4)]
+        together = up.result()
+        self.assertEqual([w.finish() for w in workers], [0] * 4)
+        self.assertEqual(together["weights_sha256"], alone["weights_sha256"])
+        self.assertEqual(together["lost_samples"], 0)
+        self.assertEqual(together["duplicated_samples"], 0)
+
+    def test_killed_worker_is_replaced_and_no_sample_is_lost(self):
+        alone = self.run_to_result("train", self.job, "--out", "alone", "--set", "job.epochs=6")
+        up, join = self.start_up("--out", "joined", "--set", "job.epochs=6")
+        workers = [self.start(*join, "--name", f"w{i}") for i in range(4)]
+        up.wait_for(lambda e: e["event"] == "step" and e["step"] >= 20, "step 20")
+        workers[1].kill()
+        up.wait_for_event("device", what="left")
+        replacement = self.start(*join, "--name", "fresh")
+        result = up.result()
+        self.assertEqual(up.process.returncode, 0, up.errors())
+        self.assertEqual(result["lost_samples"], 0)
+        self.assertEqual(result["duplicated_samples"], 0)
+        self.assertEqual(result["samples"], 6 * 480)
+        # Whoever computes a share, the sum is the same.
+        self.assertEqual(result["weights_sha256"], alone["weights_sha256"])
+        self.assertEqual(replacement.finish(), 0, replacement.errors())
+
+    def test_all_workers_gone_then_others_carry_on(self):
+        up, join = self.start_up("--out", "joined", "--set", "job.epochs=4")
+        first = self.start(*join)
+        up.wait_for(lambda e: e["event"] == "step" and e["step"] >= 10, "step 10")
+        first.kill()
+        up.wait_for_event("device", what="left")
+        second = self.start(*join)
+        result = up.result()
+        self.assertEqual((result["lost_samples"], result["duplicated_samples"]), (0, 0))
+        self.assertEqual(second.finish(), 0)
+
+    def test_worker_outlives_its_coordinator(self):
+        alone = self.run_to_result("train", self.job, "--out", "alone", "--set", "job.epochs=8")
+        options = ["--set", "job.epochs=8", "--set", "job.checkpoint_every=5"]
+        up, join = self.start_up("--out", "joined", *options)
+        address = join[1]
+        workers = [self.start(*join, "--name", f"w{i}") for i in range(2)]
+        up.wait_for(lambda e: e["event"] == "checkpoint" and e["step"] >= 20, "a checkpoint")
+        up.kill()
+        workers[0].wait_for_event("disconnected")
+        again = self.start("up", self.job, "--listen", address, "--token", "secret", "--resume", "joined",
+                           *options)
+        result = again.result()
+        self.assertEqual(again.process.returncode, 0, again.errors())
+        self.assertEqual([w.finish() for w in workers], [0, 0], workers[0].errors())
+        self.assertIn("trying again in", workers[0].errors())
+        self.assertEqual((result["lost_samples"], result["duplicated_samples"]), (0, 0))
+        self.assertEqual(result["weights_sha256"], alone["weights_sha256"])
+
+    def test_stop_and_resume_gives_the_same_weights(self):
+        whole = self.run_to_result("train", self.job, "--out", "whole", "--set", "job.epochs=6")
+        options = ["--set", "job.epochs=6"]
+        part = self.start("train", self.job, "--out", "part", *options)
+        part.wait_for(lambda e: e["event"] == "step" and e["step"] >= 25, "step 25")
+        part.terminate()
+        self.assertEqual(part.finish(), 143, part.errors())
+        rest = self.run_to_result("train", self.job, "--resume", "part", *options)
+        self.assertEqual(rest["weights_sha256"], whole["weights_sha256"])
+        self.assertEqual((rest["lost_samples"], rest["duplicated_samples"]), (0, 0))
+
+    def test_run_folder_holds_what_it_should(self):
+        self.run_to_result("train", self.job, "--out", "run")
+        names = sorted(os.listdir(self.path("run")))
+        for name in ["checkpoints", "metrics.jsonl", "model.safetensors", "run.json"]:
+            self.assertIn(name, names)
+        self.run_to_failure("train", self.job, "--out", "run", code=73, says=["run", "--resume"])
+        evaluated = self.run_to_result("eval", "run")
+        trained = [e for e in self.run_events("run") if e["event"] == "eval"][-1]
+        self.assertEqual(evaluated["accuracy"], trained["accuracy"])
+
+    def run_events(self, run):
+        import json
+        with open(self.path(run, "metrics.jsonl")) as file:
+            return [json.loads(line) for line in file]
+
+
+if __name__ == "__main__":
+    unittest.main()
