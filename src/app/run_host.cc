@@ -205,7 +205,7 @@ void RunHost::StopWhenIdle() {
 
 void RunHost::Show(const cluster::Event& event) {
   const TimePoint now = Now();
-  options_.view->OnEvent(event, now);
+  options_.view->Show(now, event);
   options_.folder->Add(event, base::Seconds(now - began_));
   Note(event);
 }
@@ -251,7 +251,7 @@ void RunHost::EvaluationDone(const Result<Evaluated>& evaluated) {
     Show(cluster::Warning{"evaluation failed: " + evaluated.status().message()});
   } else {
     const TimePoint now = Now();
-    options_.view->OnTest(*evaluated, now);
+    options_.view->Show(now, *evaluated);
     options_.folder->Add(*evaluated, base::Seconds(now - began_));
     outcome_.result.test_loss = evaluated->loss;
     outcome_.result.test_accuracy = evaluated->accuracy;
@@ -277,7 +277,7 @@ std::optional<TimePoint> RunHost::NextWake() const {
 
 void RunHost::Tick(TimePoint now) {
   next_poll_ = now + kPoll;
-  options_.view->OnTick(now);
+  options_.view->Tick(now);
   if (stopped_) return;
   if (!draining_ && SignalReceived() != 0) {
     draining_ = true;

@@ -169,23 +169,15 @@ int Conclude(const Setup& setup, RunHost::Outcome outcome, ProgressView* view) {
     }
   }
   setup.folder->Finish(result, base::WallTimeUtc());
-  view->Finish(result);
+  view->Finish(base::SystemClock().Now(), result);
   return code;
 }
 
 std::unique_ptr<ProgressView> MakeView(const Setup& setup, const CommonFlags& common) {
-  ProgressOptions options;
-  options.terminal = StderrTerminal();
-  options.style = ChooseStyle(common.json, common.quiet, options.terminal);
-  options.put_json = PrintJsonLine;
-  const Job& job = *setup.job;
-  options.facts.epochs = job.config.job.epochs;
-  options.facts.samples_per_epoch = job.train->size();
-  options.facts.first_epoch = setup.start.step / job.steps_per_epoch();
-  options.facts.first_epoch_samples =
-      setup.start.step % job.steps_per_epoch() * job.config.job.batch;
-  options.facts.started = base::SystemClock().Now();
-  return MakeProgress(std::move(options));
+  return MakeProgressView({.json = common.json,
+                           .quiet = common.quiet,
+                           .epochs = setup.job->config.job.epochs,
+                           .steps_per_epoch = setup.job->steps_per_epoch()});
 }
 
 int Fail(const Status& status) {
