@@ -117,6 +117,11 @@ struct Fill {
     json["retry_in_s"] = lost.retry_in_s;
     return json;
   }
+  ordered_json operator()(const cluster::Left& left) const {
+    ordered_json json = Start("left", seconds);
+    json["reason"] = left.reason;
+    return json;
+  }
   ordered_json operator()(const cluster::Warning& warning) const {
     ordered_json json = Start("warning", seconds);
     json["text"] = warning.text;

@@ -282,7 +282,7 @@ void RunHost::Tick(TimePoint now) {
   if (!draining_ && SignalReceived() != 0) {
     draining_ = true;
     base::LogInfo("stopping: finishing the step, saving a checkpoint (again to stop at once)");
-    Do(Coordinator::kAddress, coordinator_->Drain(now));
+    Do(Coordinator::kAddress, coordinator_->Drain(now, "asked to stop"));
   }
   if (const auto wake = coordinator_->NextWake(); wake && *wake <= now) {
     Do(Coordinator::kAddress, coordinator_->Tick(now));

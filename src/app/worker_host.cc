@@ -60,7 +60,7 @@ void WorkerHost::Tick(TimePoint now) {
   next_poll_ = now + kSignalPoll;
   if (options_.drain_on_signal && !draining_ && SignalReceived() != 0) {
     draining_ = true;
-    Do(worker_.Drain(now));
+    Do(worker_.Leave(now, "asked to stop"));
   }
   if (const auto wake = worker_.NextWake(); wake && *wake <= now) Do(worker_.Tick(now));
 }
