@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -22,6 +23,7 @@
 #include "cluster/job_spec.h"
 #include "cluster/ledger.h"
 #include "cluster/message.h"
+#include "cluster/run_records.h"
 #include "cluster/step_plan.h"
 
 namespace weft::cluster {
@@ -29,8 +31,8 @@ namespace weft::cluster {
 // Threads: one. No call blocks, except on the store.
 class Coordinator {
  public:
-  // `spec` must be valid. `store` must outlive the coordinator. `first_step` is 0, or the step of
-  // the snapshot that the leader resumes from.
+  // `spec` must be valid. `store` holds this run's records only and must outlive the coordinator.
+  // `first_step` is 0, or the step of the snapshot that the leader resumes from.
   Coordinator(JobSpec spec, CoordStore* store, int64_t first_step);
 
   // Call once, before anything else. A failing store ends in Stop.
@@ -50,16 +52,18 @@ class Coordinator {
   Actions Continue(TimePoint now);
   // The target is reached: ends with a checkpoint once the step that is under way is done.
   Actions StopEarly(TimePoint now, const std::string& reason);
-  // Asked to leave: the same; without workers the step that is under way is given up.
-  Actions Drain(TimePoint now);
+  // Asked to end: the same. Without workers the step that is under way is given up.
+  Actions Drain(TimePoint now, const std::string& reason);
 
   static constexpr Address kAddress = {kCoordinatorDevice, Role::kCoordinator};
   uint64_t term() const { return term_; }
   bool done() const { return phase_ == Phase::kDone; }
+  int64_t total_steps() const { return plan_.total_steps(); }
   const Ledger& ledger() const { return ledger_; }
   const DeviceTable& devices() const { return devices_; }
 
  private:
+  // Waiting for workers; for a step to commit; for Continue; for the last checkpoint.
   enum class Phase { kWaiting, kStepping, kPaused, kFinishing, kDone };
 
   void On(TimePoint now, Address from, const Heartbeat& heartbeat);
@@ -71,28 +75,33 @@ class Coordinator {
   template <class Other>
   void On(TimePoint now, Address from, const Other& other);
 
-  bool Fresh(uint64_t term) const { return term == term_; }
-  void ToLeader(Message message);
-  void ToWorker(DeviceId device, Message message);
-  void Emit(Event event);
-  void Warn(std::string text);
-
-  void Advance();  // begins the next step if everything allows it
+  Status Restore();
+  void Admitted(const DeviceTable::Admission& admission, ConnectionId connection);
+  void Advance();
   void BeginStep();
+  void SendBeginStep(bool checkpoint);
   void Deal();
+  std::vector<Lease> ProbablyNext() const;
   void Lose(DeviceId device, const std::string& reason);
   void RecordStep(const Committed& committed);
   void CloseEpoch(int64_t epoch);
-  void End(RunDone::How how, Status status, const std::string& reason);
+  void SaveLedger();
+
+  void End(RunDone::How how, const std::string& reason);
+  void Fail(const Status& status);
+  void FinishWhenSaved();
   void Finish();
-  Status SaveLedger();
+
+  bool CheckpointAfter(int64_t step) const;
   std::vector<DeviceId> Living() const;
-  Actions Take();
+  void ToWorker(DeviceId device, Message message);
+  void Emit(Event event) { actions_.push_back(cluster::Emit{std::move(event)}); }
+  Actions Take() { return std::exchange(actions_, {}); }
 
   const JobSpec spec_;
   const StepPlan plan_;
-  CoordStore* const store_;
   DeviceTable devices_;
+  RunRecords records_;
   Dealer dealer_;
   Ledger ledger_;
 
@@ -100,15 +109,17 @@ class Coordinator {
   uint64_t term_ = 0;
   int64_t step_;                   // the step under way, or the next one
   int64_t saved_step_;             // what the newest checkpoint goes on from
-  bool waiting_told_ = false;      // WaitingForWorkers was emitted
+  int64_t asked_step_;             // what the newest one asked for goes on from
+  bool started_ = false;           // a step was begun
+  bool told_waiting_ = false;      // since the last step began
   std::optional<RunDone> ending_;  // decided, not yet carried out
-
-  struct EpochSums {
+  struct Sums {
     double loss = 0;
     int64_t correct = 0;
     int64_t samples = 0;
-  } sums_;
-  Actions actions_;  // collected by the call under way
+  };
+  Sums epoch_;
+  Actions actions_;  // of the call under way
 };
 
 }  // namespace weft::cluster

@@ -9,16 +9,25 @@ namespace weft::cluster {
 void Dealer::Begin(std::vector<Lease> leases) {
   leases_ = std::move(leases);
   slots_.assign(leases_.size(), {});
+  load_.clear();
   if (last_holder_.size() < leases_.size()) last_holder_.resize(leases_.size());
 }
 
 void Dealer::End() {
   leases_.clear();
   slots_.clear();
+  load_.clear();
 }
 
 int64_t Dealer::Load(DeviceId device) const {
-  return std::ranges::count(slots_, device, &Slot::holder);
+  const auto it = load_.find(device);
+  return it == load_.end() ? 0 : it->second;
+}
+
+void Dealer::Free(Slot& slot) {
+  --load_[slot.holder];
+  slot.before = slot.holder;
+  slot.holder = 0;
 }
 
 DeviceId Dealer::Choose(size_t slot, std::span<const DeviceId> living) const {
@@ -52,6 +61,7 @@ std::vector<Dealer::Dealt> Dealer::Deal(std::span<const DeviceId> living) {
       const DeviceId device = Choose(slot, living);
       if (device == 0 || (keep && device != last_holder_[slot])) continue;
       slots_[slot].holder = device;
+      ++load_[device];
       dealt.push_back({leases_[slot], device, slots_[slot].before});
     }
   }
@@ -61,9 +71,7 @@ std::vector<Dealer::Dealt> Dealer::Deal(std::span<const DeviceId> living) {
 
 void Dealer::Release(DeviceId device) {
   for (Slot& slot : slots_) {
-    if (slot.holder != device) continue;
-    slot.holder = 0;
-    slot.before = device;
+    if (slot.holder == device) Free(slot);
   }
 }
 
@@ -71,8 +79,7 @@ bool Dealer::Return(const Lease& lease, DeviceId device) {
   if (lease.slot < 0 || lease.slot >= static_cast<int64_t>(leases_.size())) return false;
   const auto at = static_cast<size_t>(lease.slot);
   if (leases_[at] != lease || slots_[at].holder != device) return false;
-  slots_[at].holder = 0;
-  slots_[at].before = device;
+  Free(slots_[at]);
   slots_[at].returned_by.insert(device);
   return true;
 }

@@ -3,6 +3,7 @@
 // sends.
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -47,9 +48,11 @@ class Dealer {
   };
   DeviceId Choose(size_t slot, std::span<const DeviceId> living) const;
   int64_t Load(DeviceId device) const;
+  void Free(Slot& slot);
 
   std::vector<Lease> leases_;
   std::vector<Slot> slots_;
+  std::map<DeviceId, int64_t> load_;   // leases held
   std::vector<DeviceId> last_holder_;  // by slot, over the steps: data affinity
 };
 

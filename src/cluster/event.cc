@@ -47,6 +47,7 @@ std::string Line(const Joined& e) {
 std::string Line(const CoordinatorLost& e) {
   return fmt::format("lost the coordinator ({}); trying again in {:.1f} s", e.reason, e.retry_in_s);
 }
+std::string Line(const Left& e) { return "left the run: " + e.reason; }
 std::string Line(const Warning& e) { return "warning: " + e.text; }
 
 }  // namespace

@@ -96,15 +96,20 @@ struct CoordinatorLost {
   double retry_in_s = 0;
 };
 
+// The worker's part is over, on purpose or not: Stop says which.
+struct Left {
+  std::string reason;
+};
+
 // ---- from any
 
 struct Warning {
   std::string text;
 };
 
-using Event =
-    std::variant<StepDone, EpochDone, DeviceJoined, DeviceLeft, DeviceProgress, LeaseRedealt,
-                 WaitingForWorkers, CheckpointSaved, RunDone, Joined, CoordinatorLost, Warning>;
+using Event = std::variant<StepDone, EpochDone, DeviceJoined, DeviceLeft, DeviceProgress,
+                           LeaseRedealt, WaitingForWorkers, CheckpointSaved, RunDone, Joined,
+                           CoordinatorLost, Left, Warning>;
 
 // One line for people: "lost the coordinator (connection reset); trying again in 0.8 s".
 std::string Describe(const Event& event);

@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "aggregate/aggregator.h"
@@ -28,11 +29,16 @@ namespace weft::cluster {
 // Threads: one. Handle does the math of a step.
 class Leader {
  public:
+  // Updates that came before their step began, and updates beaten by another device, are kept up to
+  // so many; more are refused.
+  static constexpr size_t kMaxKept = 1024;
+
   // Starts from a snapshot: of a checkpoint, or {0, 0, initial parameters, {}}.
   // Errors: kInvalidArgument for an unknown codec, kDataLoss for a snapshot of another model or
   // optimizer.
   static Result<std::unique_ptr<Leader>> Make(const JobSpec& spec, Snapshot start);
 
+  // `from` as the host knows it, not as the message claims.
   Actions Handle(TimePoint now, Address from, const Message& message);
   // The host has written a snapshot (`status` ok) or could not.
   Actions OnCheckpointDone(TimePoint now, int64_t step, const std::string& path,
@@ -45,7 +51,8 @@ class Leader {
   const engine::OptimizerState& optimizer_state() const { return optimizer_.state(); }
 
  private:
-  struct Held {  // an update in the step, or waiting for it to begin
+  // An update in the step, or one that waits.
+  struct Held {
     Address from;
     Push push;
   };
@@ -58,35 +65,41 @@ class Leader {
   void On(Address from, const Other& other);
 
   void AdoptTerm(uint64_t term);
-  void Add(const Held& held);
+  void Open(const BeginStep& begin);
+  void AddOrRefuse(Held held);
+  bool Keep(Held held, std::vector<Held>* kept);
+  bool Fits(const Push& push) const;
+  bool InStep(const Held& held) const;
+  std::string ProblemWithStep(std::span<const float> combined) const;
   void Apply();
-  void AcknowledgeStep(bool applied);
-  void Acknowledge(Address to, uint64_t sequence, bool applied);
-  bool WasApplied(const Push& push) const;
-  void RememberApplied(const Push& push);
+  Committed Record() const;
+  void Acknowledge(const Held& held, bool applied);
+  bool WasApplied(Address from, const Push& push) const;
+  void RememberApplied(const Held& held);
+  void AnswerPull(const Pull& pull, Address to);
   void AnswerPulls();
-  void RequestCheckpoint();
+  void RequestSave();
   void Save();
-  Payload Encoded();
+  void ToCoordinator(Message message);
+  void Warn(std::string text) { actions_.push_back(Emit{Warning{std::move(text)}}); }
 
   const Address address_;
-  const bool ordered_;
   std::unique_ptr<codec::Codec> up_;
   std::unique_ptr<codec::Codec> down_;
   std::unique_ptr<aggregate::Aggregator> aggregator_;
   engine::Optimizer optimizer_;
 
   uint64_t term_ = 0;
-  int64_t version_ = 0;            // also the next step to apply
+  int64_t version_;                // also the next step to apply
   std::vector<float> parameters_;  // [n]
   std::vector<float> gradient_;    // [n] scratch: one decoded update
-  Payload encoded_;                // of version_; null: not yet asked for
+  Payload encoded_;                // of version_; null until somebody asks
 
   std::optional<BeginStep> open_;
-  std::vector<Held> in_step_;  // by slot order of arrival
-  std::vector<Held> beaten_;  // another device filled the slot first; refused when the step is done
-  std::vector<Held> early_;   // of a step that has not begun here
-  std::map<Address, Pull> pulls_;
+  std::vector<Held> in_step_;  // without their gradients, which are in the aggregator
+  std::vector<Held> beaten_;  // another device filled the slot first: refused once the step is done
+  std::vector<Held> early_;   // their step has not begun here
+  std::map<Address, Pull> pulls_;  // for versions to come
 
   struct Applied {
     uint64_t incarnation = 0;
@@ -94,9 +107,9 @@ class Leader {
   };
   std::map<DeviceId, Applied> applied_;
 
-  bool saving_ = false;         // a snapshot is being written
-  bool save_wanted_ = false;    // and another one is due
-  int64_t snapshot_step_ = -1;  // of the newest snapshot
+  bool saving_ = false;              // a snapshot is being written
+  bool save_wanted_ = false;         // and another one is due after it
+  std::optional<int64_t> snapshot_;  // the version of the newest one, if it did not fail
   Actions actions_;
 };
 

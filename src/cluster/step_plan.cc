@@ -30,7 +30,7 @@ std::vector<Lease> StepPlan::Leases(int64_t step, int64_t workers) const {
   for (int64_t share : shares) {
     if (share == 0) continue;
     const auto slot = static_cast<int64_t>(leases.size());
-    leases.push_back({.id = static_cast<uint64_t>(step * kMaxSlots + slot) + 1,
+    leases.push_back({.id = static_cast<uint64_t>(step * kLeaseIdsPerStep + slot) + 1,
                       .step = step,
                       .epoch = EpochOf(step),
                       .slot = slot,

@@ -10,8 +10,11 @@
 
 namespace weft::cluster {
 
-// At most so many parts in a step, so that lease ids stay unique.
-inline constexpr int64_t kMaxSlots = int64_t{1} << 20;
+// At most so many parts in a step: one BeginStep must hold them on the wire (net/limits.h).
+inline constexpr int64_t kMaxSlots = 8192;
+// Ids of the leases of one step lie below those of the next.
+inline constexpr int64_t kLeaseIdsPerStep = int64_t{1} << 20;
+static_assert(kMaxSlots < kLeaseIdsPerStep);
 
 class StepPlan {
  public:

@@ -2,8 +2,8 @@
 // Worker: keeps a connection to the coordinator, computes the leases it is granted and pushes the
 // updates, keeping each until the leader has acknowledged it.
 //
-//   offline -> dialing -> greeting -> joined
-//      ^-- back-off --------+-----------+        -> stopped
+//   dialing -> greeting -> joined -> stopped
+//      ^----- offline <------+   (back-off)
 //
 // The math runs elsewhere (the host's own thread); one Compute is out at a time.
 
@@ -13,6 +13,8 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "cluster/action.h"
@@ -29,8 +31,7 @@ struct WorkerOptions {
   int64_t memory_bytes = 0;
   uint64_t incarnation = 0;  // random per process start
   uint64_t jitter_seed = 0;
-  Duration greeting_timeout = std::chrono::seconds(5);  // for the answer to Hello
-  Duration drain_timeout = std::chrono::seconds(5);     // for acknowledgements before leaving
+  Duration greeting_timeout = std::chrono::seconds(10);  // for the answer to Hello
   std::optional<Duration> give_up_after;  // without a coordinator for so long; nothing: never
 };
 
@@ -53,24 +54,30 @@ class Worker {
     double samples_per_second = 0;
   };
   Actions OnComputed(TimePoint now, const Update& update);
-  // The math failed in a way that concerns the run, such as a loss that is not finite.
+  // The math failed in a way that concerns the whole run, such as a loss that is not finite.
   Actions OnFault(TimePoint now, const Status& status);
-  // This device cannot compute this lease (its data cannot be read); another may.
+  // This device cannot compute this lease (it cannot read the data, say); another one may.
   Actions OnCannotCompute(TimePoint now, const Status& status);
 
   std::optional<TimePoint> NextWake() const;
   Actions Tick(TimePoint now);
 
-  // Gives its leases back, waits for acknowledgements, leaves.
-  Actions Drain(TimePoint now);
+  // Leaves on purpose: says Bye, by which all that it holds goes to others, and stops with
+  // `status`.
+  Actions Leave(TimePoint now, const std::string& reason, const Status& status = OkStatus());
 
-  // {0, kWorker} before the first Welcome.
+  // Device 0 before the first Welcome.
   Address address() const { return {device_, Role::kWorker}; }
   bool joined() const { return phase_ == Phase::kJoined; }
+  bool stopped() const { return phase_ == Phase::kStopped; }
   size_t unacknowledged() const { return pushed_.size(); }
 
  private:
   enum class Phase { kOffline, kDialing, kGreeting, kJoined, kStopped };
+  struct Work {
+    Lease lease;
+    int64_t version = 0;
+  };
 
   void On(TimePoint now, const Welcome& welcome);
   void On(TimePoint now, const Refuse& refuse);
@@ -81,48 +88,43 @@ class Worker {
   template <class Other>
   void On(TimePoint now, const Other& other);
 
-  void Offline(TimePoint now, const std::string& reason);
-  void ForgetTerm();
-  void DropObsolete();
+  void Dial(TimePoint now);
+  void GoOffline(TimePoint now, const std::string& reason);
+  void StopWith(const std::string& reason, const Status& status);
+  void ForgetRun();
+  void DropOlderThan(int64_t version);
+  bool Has(const Lease& lease) const;
   void ComputeNext();
-  void PullIfNeeded(int64_t version);
+  std::optional<Compute> TakeResult();
+  void PullUnlessHeld(int64_t version);
   void ReadAheadOnce(const Lease& lease);
-  void GiveBack(const Lease& lease, const std::string& reason);
-  void LeaveIfDrained(TimePoint now);
-  void Leave(const std::string& reason, const Status& status);
   void ToCoordinator(Message message);
   void ToLeader(Message message);
-  void Emit(Event event);
-  Actions Take();
+  void Emit(Event event) { actions_.push_back(cluster::Emit{std::move(event)}); }
+  Actions Take() { return std::exchange(actions_, {}); }
 
   const WorkerOptions options_;
   BackOff back_off_;
   Phase phase_ = Phase::kOffline;
-  TimePoint retry_at_;       // kOffline
-  TimePoint greeting_ends_;  // kDialing, kGreeting
-  TimePoint heartbeat_at_;   // kJoined
-  TimePoint offline_since_;
-  std::optional<TimePoint> drain_ends_;
+  TimePoint wake_;           // offline: dial again; greeting: give up; joined: heartbeat
+  TimePoint offline_since_;  // without a coordinator
 
   DeviceId device_ = 0;
   std::string run_;
   uint64_t term_ = 0;
   Address leader_;
-  Duration heartbeat_ = std::chrono::milliseconds(500);
+  Duration heartbeat_{};
   uint64_t next_sequence_ = 1;
 
-  struct Work {
-    Lease lease;
-    int64_t version = 0;
-  };
   std::deque<Work> queue_;            // granted, not begun
+  std::vector<Lease> next_;           // what it will probably be granted after these
+  std::set<uint64_t> announced_;      // leases whose samples are being read
   std::optional<Compute> computing_;  // out with the host
   bool abandoned_ = false;            // its result is no longer wanted
   std::map<uint64_t, Push> pushed_;   // by sequence, not acknowledged
-  std::set<uint64_t> announced_;      // leases whose samples are being read
 
-  Parameters held_;                  // the newest
-  std::optional<int64_t> pull_out_;  // version asked for
+  Parameters held_;                // the newest; no values: none
+  std::optional<int64_t> pulled_;  // the version asked for, not come yet
   double samples_per_second_ = 0;
   double loss_ = 0;
   Actions actions_;

@@ -66,8 +66,9 @@ class Optimizer {
   Optimizer(const OptimizerOptions& options, int64_t trainable,
             std::vector<StatisticStretch> statistics);
 
-  // Length of the flat vector.
+  // Length of the flat vector, and of the statistics at its end.
   int64_t size() const { return size_; }
+  size_t statistics_count() const { return static_cast<size_t>(size_) - trainable_; }
 
   // One update.
   //   combined    [size] f32  read: mean gradient, then measured statistics

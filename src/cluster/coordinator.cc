@@ -1,0 +1,395 @@
+#include "cluster/coordinator.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
+#include "cluster/describe.h"
+#include "cluster/wire_status.h"
+
+namespace weft::cluster {
+namespace {
+
+// Takes the same time wherever the two differ.
+bool SameToken(const std::string& got, const std::string& want) {
+  unsigned difference = got.size() == want.size() ? 0 : 1;
+  for (size_t i = 0; i < got.size() && !want.empty(); ++i) {
+    difference |=
+        static_cast<unsigned char>(got[i]) ^ static_cast<unsigned char>(want[i % want.size()]);
+  }
+  return difference == 0;
+}
+
+}  // namespace
+
+Coordinator::Coordinator(JobSpec spec, CoordStore* store, int64_t first_step)
+    : spec_(std::move(spec)),
+      plan_(spec_),
+      devices_(store),
+      records_(store),
+      ledger_(spec_.samples),
+      step_(first_step),
+      saved_step_(first_step),
+      asked_step_(first_step) {
+  CHECK(Validate(spec_).ok());
+  CHECK(first_step >= 0);
+}
+
+// ---- start and the store
+
+Actions Coordinator::Start(TimePoint) {
+  if (const Status status = Restore(); !status.ok()) {
+    Fail(status.Annotate("coordinator's store"));
+  } else {
+    Advance();
+  }
+  return Take();
+}
+
+Status Coordinator::Restore() {
+  RETURN_IF_ERROR(devices_.Load());
+  ASSIGN_OR_RETURN(term_, records_.NextTerm());
+  ASSIGN_OR_RETURN(const auto ledger, records_.LoadLedger(step_));
+  if (ledger) return ledger_.Load(*ledger);
+  ledger_.AssumeCovered(plan_.BeginOf(step_));
+  return OkStatus();
+}
+
+// Called before the checkpoint of this step is written, so that none is ever without its record.
+void Coordinator::SaveLedger() {
+  const Status status = records_.SaveLedger(step_, ledger_.Save(), saved_step_);
+  if (!status.ok()) Emit(Warning{"the ledger was not saved: " + status.message()});
+}
+
+// ---- devices
+
+Actions Coordinator::OnHello(TimePoint now, ConnectionId connection, const Hello& hello) {
+  const auto refuse = [&](Code code, std::string reason, bool retry) {
+    actions_.push_back(Reply{connection, Refuse{CodeNumber(code), std::move(reason), retry}});
+    actions_.push_back(CloseConnection{connection});
+    return Take();
+  };
+  if (!spec_.token.empty() && !SameToken(hello.token, spec_.token)) {
+    return refuse(Code::kUnauthenticated, "wrong token: take it from the coordinator's output",
+                  false);
+  }
+  if (phase_ == Phase::kDone) return refuse(Code::kUnavailable, "the run is over", false);
+  const auto admission = devices_.Admit(now, connection, hello);
+  if (!admission.ok()) {
+    return refuse(Code::kUnavailable, "coordinator's store: " + admission.status().message(), true);
+  }
+  Admitted(*admission, connection);
+  return Take();
+}
+
+void Coordinator::Admitted(const DeviceTable::Admission& admission, ConnectionId connection) {
+  const DeviceId device = admission.device;
+  // What went over the old connection may be lost: everything it held is dealt anew.
+  dealer_.Release(device);
+  if (admission.replaced) actions_.push_back(CloseConnection{*admission.replaced});
+  actions_.push_back(Admit{connection, device});
+  ToWorker(device, Welcome{.device = device,
+                           .term = term_,
+                           .run = spec_.run,
+                           .job = spec_.job,
+                           .model = spec_.model,
+                           .leader = spec_.leader,
+                           .heartbeat_ms = spec_.heartbeat_ms});
+  Emit(DeviceJoined{device, devices_.Find(device)->name, admission.again});
+  if (phase_ == Phase::kWaiting) return Advance();
+  if (phase_ == Phase::kStepping) Deal();
+}
+
+Actions Coordinator::OnDisconnected(TimePoint, DeviceId device, const std::string& reason) {
+  Lose(device, reason);
+  return Take();
+}
+
+void Coordinator::Lose(DeviceId device, const std::string& reason) {
+  const Device* lost = devices_.Find(device);
+  if (lost == nullptr) return;
+  Emit(DeviceLeft{device, lost->name, reason});
+  devices_.Remove(device);
+  dealer_.Release(device);
+  if (phase_ != Phase::kStepping) return;
+  if (ending_ && devices_.living().empty()) {
+    dealer_.End();
+    return FinishWhenSaved();
+  }
+  Deal();
+}
+
+std::optional<TimePoint> Coordinator::NextWake() const {
+  const auto oldest = devices_.OldestSign();
+  if (done() || !oldest) return std::nullopt;
+  return *oldest + std::chrono::milliseconds(spec_.device_timeout_ms);
+}
+
+Actions Coordinator::Tick(TimePoint now) {
+  if (done()) return Take();
+  const Duration timeout = std::chrono::milliseconds(spec_.device_timeout_ms);
+  for (DeviceId device : devices_.SilentSince(now - timeout)) {
+    const std::string reason = fmt::format("silent for {:.1f} s", base::Seconds(timeout));
+    ToWorker(device, Refuse{CodeNumber(Code::kDeadlineExceeded), reason, true});
+    actions_.push_back(CloseConnection{devices_.Find(device)->connection});
+    Lose(device, reason);
+  }
+  return Take();
+}
+
+// ---- messages
+
+Actions Coordinator::Handle(TimePoint now, Address from, const Message& message) {
+  const bool is_leader = from == spec_.leader;
+  if (done() || (!is_leader && devices_.Find(from.device) == nullptr)) return {};
+  devices_.Saw(from.device, now);
+  std::visit([&](const auto& m) { On(now, from, m); }, message);
+  return Take();
+}
+
+// Meant for another role, or from one that has no business sending it.
+template <class Other>
+void Coordinator::On(TimePoint, Address from, const Other& other) {
+  Emit(Warning{fmt::format("{} sent the coordinator a {}, which it does not take; dropped",
+                           Describe(from), MessageName(other))});
+}
+
+void Coordinator::On(TimePoint, Address from, const Heartbeat& heartbeat) {
+  if (heartbeat.term != term_) return;
+  Emit(DeviceProgress{from.device, heartbeat.samples_per_second, heartbeat.loss});
+}
+
+void Coordinator::On(TimePoint, Address from, const ReturnLease& returned) {
+  if (returned.term != term_ || !dealer_.Return(returned.lease, from.device)) return;
+  const auto hopeless = dealer_.Hopeless(Living());
+  if (hopeless) {
+    return Fail(
+        {Code::kUnavailable, fmt::format("no device can compute lease {}; the last one said: {}",
+                                         Describe(*hopeless), returned.reason)});
+  }
+  Deal();
+}
+
+void Coordinator::On(TimePoint, Address from, const Fault& fault) {
+  if (fault.term != term_) return;
+  const Device* device = devices_.Find(from.device);
+  const std::string who = device != nullptr ? device->name : Describe(from);
+  const std::string what = fmt::format("step {} on {}: {}", fault.step, who, fault.reason);
+  const Status status = StatusFrom(fault.code, what);
+  Fail(status.ok() ? Status(Code::kUnknown, what) : status);
+}
+
+void Coordinator::On(TimePoint, Address from, const Bye& bye) {
+  if (const Device* device = devices_.Find(from.device)) {
+    actions_.push_back(CloseConnection{device->connection});
+  }
+  Lose(from.device, bye.reason);
+}
+
+void Coordinator::On(TimePoint now, Address from, const Committed& committed) {
+  if (from != spec_.leader) return On<Message>(now, from, committed);
+  if (committed.term != term_ || committed.step != step_) return;
+  if (!committed.problem.empty()) {
+    return Fail(
+        {Code::kFailedPrecondition, fmt::format("step {}: {}", committed.step, committed.problem)});
+  }
+  RecordStep(committed);
+  if (phase_ == Phase::kStepping) phase_ = Phase::kWaiting;
+  dealer_.End();
+  ++step_;
+  const bool ends_epoch = plan_.EndsEpoch(committed.step);
+  if (ends_epoch) CloseEpoch(plan_.EpochOf(committed.step));
+  if (asked_step_ == step_) SaveLedger();
+  if (phase_ == Phase::kFinishing || ending_) return FinishWhenSaved();
+  if (ends_epoch && spec_.pause_for_eval) {
+    phase_ = Phase::kPaused;
+    return;
+  }
+  Advance();
+}
+
+void Coordinator::On(TimePoint now, Address from, const CheckpointDone& checkpoint) {
+  if (from != spec_.leader) return On<Message>(now, from, checkpoint);
+  if (checkpoint.term != term_) return;
+  if (checkpoint.problem.empty()) {
+    saved_step_ = std::max(saved_step_, checkpoint.step);
+    Emit(CheckpointSaved{checkpoint.step, checkpoint.path});
+  } else {
+    Emit(Warning{fmt::format("checkpoint of step {} failed: {}; the last one still stands",
+                             checkpoint.step, checkpoint.problem)});
+    if (phase_ != Phase::kFinishing) asked_step_ = std::min(asked_step_, saved_step_);
+  }
+  if (phase_ == Phase::kFinishing && checkpoint.step >= step_) Finish();
+}
+
+// ---- steps
+
+bool Coordinator::CheckpointAfter(int64_t step) const {
+  const bool due = spec_.checkpoint_every > 0 && (step + 1) % spec_.checkpoint_every == 0;
+  return due || plan_.EndsEpoch(step);
+}
+
+void Coordinator::Advance() {
+  if (step_ >= plan_.total_steps()) return End(RunDone::How::kCompleted, "the run is complete");
+  const auto have = static_cast<int64_t>(devices_.living().size());
+  const int64_t want = started_ ? 1 : spec_.start_workers;
+  if (have >= want) return BeginStep();
+  phase_ = Phase::kWaiting;
+  if (!std::exchange(told_waiting_, true)) Emit(WaitingForWorkers{have, want});
+}
+
+void Coordinator::BeginStep() {
+  phase_ = Phase::kStepping;
+  started_ = true;
+  told_waiting_ = false;
+  dealer_.Begin(plan_.Leases(step_, static_cast<int64_t>(devices_.living().size())));
+  SendBeginStep(CheckpointAfter(step_));
+  Deal();
+}
+
+void Coordinator::SendBeginStep(bool checkpoint) {
+  if (checkpoint) asked_step_ = step_ + 1;
+  actions_.push_back(
+      Send{spec_.leader,
+           cluster::BeginStep{.term = term_,
+                              .step = step_,
+                              .epoch = plan_.EpochOf(step_),
+                              .total_samples = plan_.SamplesOf(step_),
+                              .leases = dealer_.leases(),
+                              .lr = engine::LearningRate(spec_.schedule, step_, total_steps()),
+                              .checkpoint = checkpoint}});
+}
+
+void Coordinator::Deal() {
+  const std::vector<DeviceId> living = Living();
+  if (living.empty() && !std::exchange(told_waiting_, true)) Emit(WaitingForWorkers{0, 1});
+  const std::vector<Lease> next = ProbablyNext();
+  for (const Dealer::Dealt& dealt : dealer_.Deal(living)) {
+    told_waiting_ = false;
+    if (dealt.before != 0 && dealt.before != dealt.device) {
+      Emit(LeaseRedealt{dealt.lease, dealt.before, dealt.device});
+    }
+    const auto slot = static_cast<size_t>(dealt.lease.slot);
+    ToWorker(dealt.device, Grant{.term = term_,
+                                 .lease = dealt.lease,
+                                 .version = step_,
+                                 .next = slot < next.size() ? next[slot] : Lease{}});
+  }
+}
+
+// A device keeps its slot from step to step if as many devices are there then.
+std::vector<Lease> Coordinator::ProbablyNext() const {
+  if (step_ + 1 >= plan_.total_steps()) return {};
+  return plan_.Leases(step_ + 1, static_cast<int64_t>(dealer_.leases().size()));
+}
+
+void Coordinator::RecordStep(const Committed& committed) {
+  ledger_.Commit(committed.leases);
+  StepDone done{.step = committed.step,
+                .epoch = plan_.EpochOf(committed.step),
+                .samples = committed.samples,
+                .loss = committed.loss_sum / static_cast<double>(committed.samples),
+                .correct = committed.correct,
+                .lr = engine::LearningRate(spec_.schedule, committed.step, total_steps()),
+                .gradient_norm = committed.gradient_norm,
+                .parts = {}};
+  for (size_t i = 0; i < committed.leases.size() && i < committed.devices.size(); ++i) {
+    done.parts.push_back({committed.devices[i], committed.leases[i].count});
+  }
+  epoch_.loss += committed.loss_sum;
+  epoch_.correct += committed.correct;
+  epoch_.samples += committed.samples;
+  Emit(std::move(done));
+}
+
+void Coordinator::CloseEpoch(int64_t epoch) {
+  const Ledger::EpochCount count = ledger_.EndEpoch();
+  const auto samples = static_cast<double>(epoch_.samples);
+  Emit(EpochDone{.epoch = epoch,
+                 .next_step = step_,
+                 .loss = epoch_.loss / samples,
+                 .accuracy = static_cast<double>(epoch_.correct) / samples,
+                 .lost = count.lost,
+                 .duplicated = count.duplicated});
+  epoch_ = {};
+}
+
+// ---- the end
+
+Actions Coordinator::Continue(TimePoint) {
+  if (phase_ == Phase::kPaused) Advance();
+  return Take();
+}
+
+Actions Coordinator::StopEarly(TimePoint, const std::string& reason) {
+  End(RunDone::How::kStoppedEarly, reason);
+  return Take();
+}
+
+Actions Coordinator::Drain(TimePoint, const std::string& reason) {
+  End(RunDone::How::kDrained, reason);
+  return Take();
+}
+
+void Coordinator::End(RunDone::How how, const std::string& reason) {
+  if (done() || ending_) return;
+  ending_ = RunDone{.how = how, .status = OkStatus(), .reason = reason};
+  if (phase_ == Phase::kStepping && !devices_.living().empty()) {
+    if (asked_step_ <= step_) SendBeginStep(true);  // the step under way, now with a checkpoint
+    return;
+  }
+  dealer_.End();
+  FinishWhenSaved();
+}
+
+void Coordinator::Fail(const Status& status) {
+  if (done()) return;
+  ending_ = RunDone{.how = RunDone::How::kFailed,
+                    .status = status,
+                    .reason = "the run failed: " + status.message()};
+  Finish();
+}
+
+void Coordinator::FinishWhenSaved() {
+  phase_ = Phase::kFinishing;
+  if (saved_step_ >= step_) return Finish();
+  if (asked_step_ == step_) return;
+  // Asks for a checkpoint of the step that is already applied: the leader saves what it has.
+  asked_step_ = step_;
+  SaveLedger();
+  cluster::BeginStep again;
+  again.term = term_;
+  again.step = step_ - 1;
+  again.checkpoint = true;
+  actions_.push_back(Send{spec_.leader, again});
+}
+
+void Coordinator::Finish() {
+  phase_ = Phase::kDone;
+  dealer_.End();
+  ending_->next_step = step_;
+  ending_->lost_samples = ledger_.lost_samples();
+  ending_->duplicated_samples = ledger_.duplicated_samples();
+  const Status status = ending_->status;
+  for (DeviceId device : Living()) {
+    ToWorker(device, Finished{term_, CodeNumber(status.code()), ending_->reason});
+  }
+  Emit(*ending_);
+  actions_.push_back(Stop{status});
+}
+
+// ---- small things
+
+std::vector<DeviceId> Coordinator::Living() const {
+  std::vector<DeviceId> ids;
+  for (const auto& [id, device] : devices_.living()) ids.push_back(id);
+  return ids;
+}
+
+void Coordinator::ToWorker(DeviceId device, Message message) {
+  actions_.push_back(Send{{device, Role::kWorker}, std::move(message)});
+}
+
+}  // namespace weft::cluster

@@ -1,0 +1,315 @@
+#include "sim/cluster.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace weft::sim {
+namespace {
+
+using cluster::RunDone;
+using testing::HasSubstr;
+
+ClusterOptions Calm(int devices, bool deterministic = false) {
+  ClusterOptions options;
+  options.job = ToyJob(300, 4, 32);  // the last step of an epoch is short
+  options.job.deterministic = deterministic;
+  options.job.slots = 4;
+  options.devices = devices;
+  return options;
+}
+
+void ExpectNear(const std::vector<float>& got, const std::vector<float>& want) {
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], want[i], 1e-5) << i;
+}
+
+void ExpectExactlyOnce(const Cluster& run) {
+  EXPECT_EQ(run.done()->lost_samples, 0);
+  EXPECT_EQ(run.done()->duplicated_samples, 0);
+}
+
+TEST(Cluster, LearnsWhatOnePlainLoopLearns) {
+  const ClusterOptions options = Calm(4);
+  Cluster run(options);
+  ASSERT_TRUE(run.Run());
+  EXPECT_EQ(run.done()->how, RunDone::How::kCompleted);
+  EXPECT_EQ(run.done()->next_step, 40);
+  ExpectExactlyOnce(run);
+  const ToyRun plain = RunToy(options.job);
+  ExpectNear(run.parameters(), plain.parameters);
+  for (const auto& [step, done] : run.steps()) {
+    EXPECT_NEAR(done.loss, plain.losses[static_cast<size_t>(step)], 1e-5);
+  }
+  EXPECT_LT(plain.losses.back(), 0.01 * plain.losses.front()) << "the toy does not learn";
+}
+
+// Promise 5: any batch shares give the trajectory of one device.
+TEST(Cluster, SharesDoNotMatter) {
+  const ToyRun plain = RunToy(Calm(1).job);
+  for (int devices : {1, 2, 5}) {
+    Cluster run(Calm(devices));
+    ASSERT_TRUE(run.Run());
+    ExpectNear(run.parameters(), plain.parameters);
+  }
+  ClusterOptions unequal = Calm(4);
+  unequal.job.shares = {2, 10, 3, 17};
+  Cluster run(unequal);
+  ASSERT_TRUE(run.Run());
+  ExpectNear(run.parameters(), plain.parameters);
+  EXPECT_EQ(run.steps().at(0).parts[3].samples, 17);
+}
+
+TEST(Cluster, SameSeedSameTrace) {
+  ClusterOptions options = Calm(4);
+  options.faults.break_connection = std::chrono::milliseconds(200);
+  options.faults.kill_device = std::chrono::milliseconds(300);
+  const auto hash = [&](uint64_t seed) {
+    options.seed = seed;
+    Cluster run(options);
+    EXPECT_TRUE(run.Run());
+    return run.trace_hash();
+  };
+  EXPECT_EQ(hash(5), hash(5));
+  EXPECT_NE(hash(5), hash(6));
+}
+
+TEST(Cluster, DeterministicMeansBitForBitWhoeverComputes) {
+  Cluster four(Calm(4, true));
+  ASSERT_TRUE(four.Run());
+  ExpectNear(four.parameters(), RunToy(Calm(4, true).job).parameters);
+  for (int devices : {1, 3, 7}) {
+    ClusterOptions options = Calm(devices, true);
+    options.seed = 100 + devices;
+    options.faults.kill_device = std::chrono::milliseconds(150);
+    options.faults.break_connection = std::chrono::milliseconds(150);
+    Cluster run(options);
+    ASSERT_TRUE(run.Run());
+    EXPECT_FALSE(run.Events<cluster::DeviceLeft>().empty()) << "no fault happened";
+    EXPECT_EQ(run.parameters(), four.parameters());
+    ExpectExactlyOnce(run);
+  }
+}
+
+TEST(Cluster, AdamwAndCodecsSurviveARestartBitForBit) {
+  ClusterOptions options = Calm(3, true);
+  options.job.optimizer = {.kind = engine::OptimizerOptions::Kind::kAdamw, .weight_decay = 0.01};
+  options.job.schedule.kind = engine::ScheduleOptions::Kind::kCosine;
+  options.job.codec_up = options.job.codec_down = "fp16";
+  options.job.checkpoint_every = 3;
+  Cluster calm(options);
+  ASSERT_TRUE(calm.Run());
+  options.faults.kill_hub = std::chrono::milliseconds(300);
+  options.faults.until = std::chrono::seconds(3);
+  Cluster run(options);
+  ASSERT_TRUE(run.Run());
+  EXPECT_GT(run.hub().coordinator().term(), 1u) << "the hub was never killed";
+  EXPECT_EQ(run.parameters(), calm.parameters());
+  ExpectExactlyOnce(run);
+}
+
+TEST(Cluster, ARestartedHubGoesOnFromItsCheckpoint) {
+  ClusterOptions options = Calm(4);
+  options.job.checkpoint_every = 5;
+  Cluster run(options);
+  ASSERT_TRUE(run.RunUntil<cluster::StepDone>(18));
+  run.KillHub();
+  const int64_t from = run.disk().checkpoint.step;
+  EXPECT_GE(from, 10);
+  EXPECT_LT(from, 18);
+  const size_t before = run.Events<cluster::StepDone>().size();
+  run.StartHub();
+  EXPECT_EQ(run.hub().coordinator().term(), 2u);
+  ASSERT_TRUE(run.Run());
+  EXPECT_EQ(run.Events<cluster::StepDone>()[before].step, from);
+  EXPECT_EQ(run.done()->next_step, 40);
+  ExpectExactlyOnce(run);
+  ExpectNear(run.parameters(), RunToy(options.job).parameters);
+  // The devices found their way back and kept their ids.
+  for (const auto& joined : run.Events<cluster::DeviceJoined>()) EXPECT_LE(joined.device, 4u);
+}
+
+TEST(Cluster, ADeadDevicesLeasesGoToOthers) {
+  Cluster run(Calm(4));
+  ASSERT_TRUE(run.RunUntil<cluster::StepDone>(3));
+  run.KillDevice(0);
+  ASSERT_TRUE(run.Run());
+  EXPECT_FALSE(run.Events<cluster::LeaseRedealt>().empty());
+  ExpectExactlyOnce(run);
+  EXPECT_EQ(run.steps().at(39).parts.size(), 3u);
+}
+
+TEST(Cluster, ASilentDeviceIsNoticedByItsMissingHeartbeats) {
+  ClusterOptions options = Calm(4);
+  options.network.silent_break = 1;  // the hub is never told
+  Cluster run(options);
+  ASSERT_TRUE(run.RunUntil<cluster::StepDone>(3));
+  run.KillDevice(2);
+  ASSERT_TRUE(run.RunUntil<cluster::DeviceLeft>());
+  EXPECT_THAT(run.Events<cluster::DeviceLeft>()[0].reason, HasSubstr("silent for 5.0 s"));
+  ASSERT_TRUE(run.Run());
+  ExpectExactlyOnce(run);
+}
+
+TEST(Cluster, WaitsWithoutWorkersAndGoesOnWhenOneComes) {
+  ClusterOptions options = Calm(1);
+  options.network.silent_break = 0;
+  Cluster run(options);
+  ASSERT_TRUE(run.RunUntil<cluster::StepDone>(3));
+  run.KillDevice(0);
+  EXPECT_FALSE(run.Run(std::chrono::seconds(60)));
+  EXPECT_EQ(run.Events<cluster::WaitingForWorkers>().size(), 2u);  // at the start, and now
+  run.AddDevice();
+  ASSERT_TRUE(run.Run());
+  ExpectExactlyOnce(run);
+}
+
+TEST(Cluster, BeginsOnlyWithEnoughWorkers) {
+  ClusterOptions options = Calm(2);
+  options.job.start_workers = 3;
+  Cluster run(options);
+  EXPECT_FALSE(run.Run(std::chrono::seconds(10)));
+  EXPECT_TRUE(run.steps().empty());
+  run.AddDevice();
+  ASSERT_TRUE(run.Run());
+  EXPECT_EQ(run.steps().at(0).parts.size(), 3u);
+}
+
+TEST(Cluster, AReturnedLeaseIsDealtAgain) {
+  Cluster run(Calm(2));
+  SimDevice::Options unreadable;
+  unreadable.unreadable_data = true;
+  run.AddDevice(unreadable);
+  ASSERT_TRUE(run.Run());
+  EXPECT_EQ(run.done()->how, RunDone::How::kCompleted);
+  EXPECT_FALSE(run.Events<cluster::LeaseRedealt>().empty());
+  ExpectExactlyOnce(run);
+}
+
+TEST(Cluster, ALeaseThatNobodyCanComputeEndsTheRun) {
+  Cluster run(Calm(0));
+  SimDevice::Options unreadable;
+  unreadable.unreadable_data = true;
+  run.AddDevice(unreadable);
+  ASSERT_TRUE(run.Run());
+  EXPECT_EQ(run.done()->how, RunDone::How::kFailed);
+  EXPECT_THAT(run.done()->reason, HasSubstr("no device can compute lease 0.0"));
+  EXPECT_THAT(run.done()->reason, HasSubstr("no data here"));
+}
+
+TEST(Cluster, ALossThatIsNotFiniteStopsTheRunWithItsReason) {
+  Cluster run(Calm(3));
+  SimDevice::Options bad;
+  bad.nan_at_step = 7;
+  const int number = run.AddDevice(bad);
+  ASSERT_TRUE(run.Run());
+  EXPECT_EQ(run.done()->how, RunDone::How::kFailed);
+  EXPECT_THAT(run.done()->status.message(),
+              HasSubstr("step 7 on device-3: the loss is not finite"));
+  EXPECT_FALSE(run.steps().contains(7));
+  EXPECT_EQ(run.device(number).stopped()->code(), Code::kFailedPrecondition);
+  EXPECT_THAT(run.device(0).stopped()->message(), HasSubstr("the loss is not finite"));
+}
+
+TEST(Cluster, ADivergingRunStops) {
+  ClusterOptions options = Calm(2);
+  options.job.schedule.lr = 1e12;
+  Cluster run(options);
+  ASSERT_TRUE(run.Run());
+  EXPECT_EQ(run.done()->how, RunDone::How::kFailed);
+  EXPECT_THAT(run.done()->reason, HasSubstr("is not finite; nothing of this step was applied"));
+  EXPECT_EQ(run.hub().leader().version(), run.done()->next_step);
+}
+
+TEST(Cluster, AWrongTokenIsRefusedForGood) {
+  ClusterOptions options = Calm(1);
+  options.job.token = "right";
+  Cluster run(options);
+  SimDevice::Options stranger;
+  stranger.worker.token = "wrong";
+  const int number = run.AddDevice(stranger);
+  ASSERT_TRUE(run.Run());
+  EXPECT_EQ(run.device(number).stopped()->code(), Code::kUnauthenticated);
+  EXPECT_EQ(run.Events<cluster::DeviceJoined>().size(), 1u);
+}
+
+TEST(Cluster, DrainEndsWithACheckpointOfTheStepUnderWay) {
+  ClusterOptions options = Calm(3);
+  Cluster run(options);
+  ASSERT_TRUE(run.RunUntil<cluster::StepDone>(5));
+  run.Perform(run.hub().coordinator().Drain(run.loop().now(), "asked to stop"));
+  ASSERT_TRUE(run.Run());
+  EXPECT_EQ(run.done()->how, RunDone::How::kDrained);
+  EXPECT_TRUE(run.done()->status.ok());
+  EXPECT_EQ(run.done()->next_step, 6);
+  EXPECT_EQ(run.disk().checkpoint.step, 6);
+  EXPECT_EQ(run.disk().checkpoint.parameters, run.parameters());
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(run.device(i).stopped()->ok());
+}
+
+TEST(Cluster, DrainWithoutWorkersGivesUpTheStep) {
+  ClusterOptions options = Calm(1);
+  options.network.silent_break = 0;
+  Cluster run(options);
+  ASSERT_TRUE(run.RunUntil<cluster::StepDone>(5));
+  run.KillDevice(0);
+  ASSERT_FALSE(run.Run(std::chrono::seconds(10)));
+  run.Perform(run.hub().coordinator().Drain(run.loop().now(), "asked to stop"));
+  ASSERT_TRUE(run.Run());
+  EXPECT_EQ(run.done()->next_step, 5);
+  EXPECT_EQ(run.disk().checkpoint.step, 5);
+}
+
+TEST(Cluster, StopsEarlyAtAnEpochsEndWhenTheTargetIsReached) {
+  ClusterOptions options = Calm(3);
+  options.job.pause_for_eval = true;
+  Cluster run(options);
+  ASSERT_TRUE(run.RunUntil<cluster::EpochDone>(1));
+  EXPECT_FALSE(run.Run(std::chrono::seconds(60))) << "it should wait for the evaluation";
+  run.Perform(run.hub().coordinator().Continue(run.loop().now()));
+  ASSERT_TRUE(run.RunUntil<cluster::EpochDone>(2));
+  run.Perform(run.hub().coordinator().StopEarly(run.loop().now(), "target reached"));
+  ASSERT_TRUE(run.Run());
+  EXPECT_EQ(run.done()->how, RunDone::How::kStoppedEarly);
+  EXPECT_EQ(run.done()->next_step, 20);
+  EXPECT_EQ(run.disk().checkpoint.step, 20);
+  EXPECT_EQ(run.Events<cluster::EpochDone>().size(), 2u);
+}
+
+TEST(Cluster, AFullDiskIsAWarningAndTheOldCheckpointStands) {
+  ClusterOptions options = Calm(3);
+  options.faults.disk_failure = 1;
+  Cluster run(options);
+  ASSERT_TRUE(run.Run());
+  EXPECT_EQ(run.done()->how, RunDone::How::kCompleted);
+  EXPECT_EQ(run.disk().checkpoint.step, 0);
+  const auto warnings = run.Events<cluster::Warning>();
+  ASSERT_FALSE(warnings.empty());
+  EXPECT_THAT(warnings[0].text, HasSubstr("disk full; the last one still stands"));
+}
+
+TEST(Cluster, ASlowDiskDelaysNoStep) {
+  ClusterOptions options = Calm(3, true);
+  options.job.checkpoint_every = 1;
+  Cluster fast(options), slow(options);
+  slow.disk().write_time = std::chrono::seconds(30);
+  ASSERT_TRUE(fast.Run());
+  ASSERT_TRUE(slow.RunUntil<cluster::StepDone>(40));
+  EXPECT_LT(slow.loop().now(), TimePoint{} + std::chrono::seconds(30));
+  ASSERT_TRUE(slow.Run());
+  EXPECT_EQ(slow.disk().checkpoint.step, 40);
+  EXPECT_EQ(slow.Events<cluster::CheckpointSaved>().size(), 2u);
+  EXPECT_EQ(slow.parameters(), fast.parameters());
+}
+
+TEST(Cluster, ADeviceThatLeavesIsNotMissed) {
+  Cluster run(Calm(3));
+  ASSERT_TRUE(run.RunUntil<cluster::StepDone>(4));
+  run.device(1).Leave("asked to");
+  ASSERT_TRUE(run.Run());
+  EXPECT_TRUE(run.device(1).stopped()->ok());
+  ExpectExactlyOnce(run);
+  EXPECT_EQ(run.Events<cluster::DeviceLeft>()[0].reason, "asked to");
+}
+
+}  // namespace
+}  // namespace weft::sim
