@@ -4,9 +4,10 @@
 // the reference last; a refusal has a reason one can print. All tensors are f32. Shapes are (N, C,
 // H, W) for images and (N, C) for features.
 //
-// A factory takes the layout in which its tensor input will arrive if that is known; an Op that
-// would rather have another one says so in its port, and the planner puts a reorder between. Errors
-// of every factory: kInvalidArgument for shapes that do not fit; kUnimplemented if this backend
+// A factory takes the layout in which its tensor input will arrive, or Layout() if that is not
+// known; an Op that would rather have another one says so in its port, and the planner puts a
+// reorder between. Batchnorm, pooling and elementwise Ops take and make the layout given. Errors of
+// every factory: kInvalidArgument for shapes that do not fit; kUnimplemented if this backend
 // refuses.
 
 #include <cstdint>
@@ -136,7 +137,8 @@ class Backend {
 
   // --- pooling. Ports: src, dst, [workspace, if max and training].
   virtual OpResult PoolForward(const PoolDesc& desc, const Layout& src, bool training) = 0;
-  // Ports: diff_dst, [workspace, if max], diff_src. `src` is the layout wanted for diff_src.
+  // Ports: diff_dst, [workspace, if max], diff_src. `src` is the layout wanted for diff_src; it is
+  // that of the forward pass, whose workspace this one reads.
   virtual OpResult PoolBackward(const PoolDesc& desc, const Layout& diff_dst,
                                 const Layout& src) = 0;
 
@@ -148,16 +150,17 @@ class Backend {
   // Ports: a, b, dst (may overwrite a).
   virtual OpResult Add(const Layout& layout) = 0;
 
-  // --- dropout. The mask is a function of (desc.seed, the sample's key, the element's row-major
-  // index within its sample), so it does not depend on how a batch is shared out. Plain layouts
-  // only. Ports: src, keys (N u64), dst (in place allowed).
+  // --- dropout. Element e (row major within its sample) of the sample with key k is kept if
+  // UnitUniform(Mix(k ^ DeriveSeed(desc.seed, e))) >= rate (base/rng.h), so the mask does not
+  // depend on how a batch is shared out. Plain layouts only. Ports: src, keys (N u64), dst (in
+  // place allowed).
   virtual OpResult DropoutForward(const DropoutDesc& desc) = 0;
   // Ports: diff_dst, keys, diff_src (in place allowed).
   virtual OpResult DropoutBackward(const DropoutDesc& desc) = 0;
 
   // --- mean softmax cross-entropy with its gradient. logits (N, classes) plain, labels N i32,
-  // stats one LossStats. diff_logits = (softmax - onehot) / N. Ports: logits, labels, diff_logits
-  // (may overwrite logits), stats.
+  // stats one LossStats. diff_logits = (softmax - onehot) / N, 0 for a sample with a bad label.
+  // Ports: logits, labels, diff_logits (may overwrite logits), stats.
   virtual OpResult SoftmaxCrossEntropy(const LossDesc& desc) = 0;
 
   // --- copies between layouts of one shape. Ports: src, dst.

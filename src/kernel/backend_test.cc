@@ -115,6 +115,7 @@ TEST(LayoutTest, BlockedThatIsRowMajorIsPlain) {
   EXPECT_TRUE(BlockedAs({4, 16, 1, 1}).plain());  // 8 channels of one pixel lie side by side anyway
   EXPECT_FALSE(BlockedAs({4, 16, 2, 2}).plain());
   EXPECT_FALSE(BlockedAs({4, 6, 1, 1}).plain());  // padded to 8
+  EXPECT_FALSE(BlockedAs({1, 17, 1, 1}).plain());
   EXPECT_EQ(BlockedAs({4, 6, 3, 3}), BlockedAs({4, 6, 3, 3}));
   EXPECT_FALSE(BlockedAs({4, 6, 3, 3}) == Layout(Shape{4, 6, 3, 3}));
   EXPECT_EQ(BlockedAs({4, 6, 3, 3}).bytes(), sizeof(float) * 4 * 8 * 9);

@@ -10,12 +10,17 @@ namespace {
 // Below and above the length at which loops are cut among threads; odd, prime and empty tails.
 const Shape kShapes[] = {{1, 1}, {1, 7}, {3, 31}, {2, 64}, {3, 50021}};
 
+// Two threads: of use, and of cost, only for the last shape.
+std::unique_ptr<Backend> BackendFor(const std::string& name, const Layout& layout) {
+  return TestBackend(name, layout.shape().elements() > 100000 ? 2 : 1);
+}
+
 const ActivationDesc kActivations[] = {
     {Activation::kNone, 0.5f}, {Activation::kRelu, 0}, {Activation::kLeakyRelu, 0.1f}};
 
 Floats Forward(const std::string& name, const ActivationDesc& desc, const Layout& layout,
                bool in_place = false) {
-  const auto backend = TestBackend(name, 2);
+  const auto backend = BackendFor(name, layout);
   OpRunner runner(*backend, backend->ActivationForward(desc, layout));
   if (in_place) runner.InPlace("dst");
   return runner.Set("src", RandomFloats(layout.shape().elements(), 1)).Run().Get("dst");
@@ -23,7 +28,7 @@ Floats Forward(const std::string& name, const ActivationDesc& desc, const Layout
 
 Floats Backward(const std::string& name, const ActivationDesc& desc, const Layout& layout,
                 bool in_place = false) {
-  const auto backend = TestBackend(name, 2);
+  const auto backend = BackendFor(name, layout);
   OpRunner runner(*backend, backend->ActivationBackward(desc, layout));
   if (in_place) runner.InPlace("diff_src");
   runner.Set("dst", RandomFloats(layout.shape().elements(), 1));
@@ -32,7 +37,7 @@ Floats Backward(const std::string& name, const ActivationDesc& desc, const Layou
 }
 
 Floats Sum(const std::string& name, const Layout& layout, bool in_place = false) {
-  const auto backend = TestBackend(name, 2);
+  const auto backend = BackendFor(name, layout);
   OpRunner runner(*backend, backend->Add(layout));
   if (in_place) runner.InPlace("dst");
   runner.Set("a", RandomFloats(layout.shape().elements(), 1));

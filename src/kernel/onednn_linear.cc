@@ -14,25 +14,21 @@ using BackwardData = dnnl::inner_product_backward_data;
 using BackwardWeights = dnnl::inner_product_backward_weights;
 
 struct LinearDescs {
-  memory::desc src, weights, bias, dst;
+  memory::desc src, weights, dst;
+  memory::desc bias;  // empty without a bias
 
-  LinearDescs(const LinearDesc& d, const Layout& layout)
-      : bias(PlainDesc({d.out})), dst(PlainDesc({d.batch, d.out})) {
+  LinearDescs(const LinearDesc& d, const Layout& layout) : dst(PlainDesc({d.batch, d.out})) {
+    if (d.bias) bias = PlainDesc({d.out});
     if (!layout.plain()) {
       const memory::dims dims = DimsOf(d.src);
       src = DescOf(layout, dims);
       weights = DescLike(src, {d.out, dims[1], dims[2], dims[3]});
     }
-    if (weights.data.ndims == 0) {
+    if (weights.data.ndims == 0) {  // plain, or blocked in a way that weights cannot follow
       src = PlainDesc({d.batch, d.in_features()});
       weights = PlainDesc({d.out, d.in_features()});
     }
   }
-
-  // Without a bias the primitive wants an empty descriptor.
-  const memory::desc& bias_if(bool wanted) const { return wanted ? bias : none; }
-
-  memory::desc none;
 };
 
 WeightedLayouts LayoutsOf(const LinearDesc& d, const LinearDescs& descs) {
@@ -40,10 +36,10 @@ WeightedLayouts LayoutsOf(const LinearDesc& d, const LinearDescs& descs) {
           Layout(d.dst_shape()), d.bias};
 }
 
-Forward::primitive_desc ForwardDesc(const LinearDesc& d, const LinearDescs& descs,
+Forward::primitive_desc ForwardDesc(const LinearDescs& descs,
                                     const dnnl::primitive_attr& attributes) {
-  return {Forward::desc(dnnl::prop_kind::forward_training, descs.src, descs.weights,
-                        descs.bias_if(d.bias), descs.dst),
+  return {Forward::desc(dnnl::prop_kind::forward_training, descs.src, descs.weights, descs.bias,
+                        descs.dst),
           attributes, Engine()};
 }
 
@@ -57,7 +53,7 @@ Backend::OpResult OnednnBackend::LinearForward(const LinearDesc& d, const Layout
                                              {DNNL_ARG_WEIGHTS, descs.weights}};
     if (d.bias) arguments.push_back({DNNL_ARG_BIAS, descs.bias});
     arguments.push_back({DNNL_ARG_DST, descs.dst});
-    const auto desc = ForwardDesc(d, descs, Attributes(d.activation, d.slope));
+    const auto desc = ForwardDesc(descs, Attributes(d.activation, d.slope));
     return MakeOnednnOp(PlanOf<Forward::primitive_desc, Forward>(desc, threads_),
                         WeightedForwardPorts(LayoutsOf(d, descs)), std::move(arguments));
   });
@@ -70,7 +66,7 @@ Backend::OpResult OnednnBackend::LinearBackwardData(const LinearDesc& d, const L
     const LinearDescs descs(d, src);
     const BackwardData::primitive_desc desc(BackwardData::desc(descs.src, descs.weights, descs.dst),
                                             Attributes(), Engine(),
-                                            ForwardDesc(d, descs, Attributes()));
+                                            ForwardDesc(descs, Attributes()));
     return MakeOnednnOp(PlanOf<BackwardData::primitive_desc, BackwardData>(desc, threads_),
                         WeightedBackwardDataPorts(LayoutsOf(d, descs)),
                         {{DNNL_ARG_DIFF_DST, descs.dst},
@@ -85,8 +81,8 @@ Backend::OpResult OnednnBackend::LinearBackwardWeights(const LinearDesc& d, cons
     UseThreads(threads_);
     const LinearDescs descs(d, src);
     const BackwardWeights::primitive_desc desc(
-        BackwardWeights::desc(descs.src, descs.weights, descs.bias_if(d.bias), descs.dst),
-        Attributes(), Engine(), ForwardDesc(d, descs, Attributes()));
+        BackwardWeights::desc(descs.src, descs.weights, descs.bias, descs.dst), Attributes(),
+        Engine(), ForwardDesc(descs, Attributes()));
     std::vector<OnednnArgument> arguments = {{DNNL_ARG_SRC, descs.src},
                                              {DNNL_ARG_DIFF_DST, descs.dst},
                                              {DNNL_ARG_DIFF_WEIGHTS, descs.weights}};

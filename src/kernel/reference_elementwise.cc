@@ -10,8 +10,7 @@ namespace weft::kernel {
 
 namespace {
 
-// src, keys, dst. Element e of the sample with key k is kept if
-// UnitUniform(Mix(k ^ DeriveSeed(seed, e))) >= rate.
+// The mask is the one backend.h documents.
 void Dropout(const DropoutDesc& d, const float* src, const uint64_t* keys, float* dst) {
   const int64_t sample = d.src.elements() / d.src[0];
   const float scale = 1.0f / (1.0f - d.rate);
