@@ -8,7 +8,7 @@
 #include "app/command.h"
 #include "app/evaluator.h"
 #include "app/finished_run.h"
-#include "app/run_setup.h"
+#include "app/threads.h"
 #include "base/log.h"
 #include "model/safetensors.h"
 

@@ -8,8 +8,8 @@
 
 #include "app/command.h"
 #include "app/event_log.h"
-#include "app/run_setup.h"
 #include "app/signals.h"
+#include "app/threads.h"
 #include "app/version.h"
 #include "app/worker_host.h"
 #include "base/clock.h"

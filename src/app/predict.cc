@@ -9,7 +9,7 @@
 
 #include "app/command.h"
 #include "app/finished_run.h"
-#include "app/run_setup.h"
+#include "app/threads.h"
 #include "base/log.h"
 #include "data/batches.h"
 #include "engine/engine.h"

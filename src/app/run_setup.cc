@@ -1,7 +1,6 @@
 #include "app/run_setup.h"
 
 #include <fmt/format.h>
-#include <sched.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include "app/event_log.h"
 #include "app/finished_run.h"
 #include "app/signals.h"
+#include "app/threads.h"
 #include "app/version.h"
 #include "base/clock.h"
 #include "base/hash.h"
@@ -102,9 +102,6 @@ Status GoOn(Setup* setup) {
 }
 
 Result<Setup> Prepare(const RunFlags& flags) {
-  if (flags.job.empty() && flags.resume.empty()) {
-    return InvalidArgument("want a JOB file, or --resume DIR");
-  }
   Setup setup;
   if (!flags.resume.empty()) {
     ASSIGN_OR_RETURN(RunFolder folder,
@@ -187,18 +184,6 @@ int Fail(const Status& status) {
 
 }  // namespace
 
-int64_t Cores() {
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
-  return std::max(1, CPU_COUNT(&set));
-}
-
-int ThreadsFor(const config::RunConfig& config, int64_t workers) {
-  if (config.cluster.threads > 0) return static_cast<int>(config.cluster.threads);
-  if (config.job.deterministic) return 1;
-  return static_cast<int>(std::max<int64_t>(1, Cores() / std::max<int64_t>(workers, 1)));
-}
-
 void AddRunFlags(CLI::App* app, RunFlags* flags) {
   app->add_option("JOB", flags->job, "The job, a TOML or JSON file (see docs/job.md)");
   app->add_option("--set", flags->overrides, "Change one key of the job: section.key=value")
@@ -208,6 +193,10 @@ void AddRunFlags(CLI::App* app, RunFlags* flags) {
 }
 
 int RunToEnd(const RunFlags& flags, const CommonFlags& common, const WithHost& with_host) {
+  if (flags.job.empty() && flags.resume.empty()) {
+    base::LogError("want a JOB file, or --resume DIR");
+    return kExitUsage;
+  }
   CatchSignals();
   const Result<Setup> prepared = Prepare(flags);
   if (!prepared.ok()) return Fail(prepared.status());

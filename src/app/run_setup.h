@@ -34,12 +34,4 @@ void AddRunFlags(CLI::App* app, RunFlags* flags);
 using WithHost = std::function<Result<std::shared_ptr<void>>(RunHost*, std::shared_ptr<const Job>)>;
 int RunToEnd(const RunFlags& flags, const CommonFlags& common, const WithHost& with_host);
 
-// Threads for the math of one of `workers` on this machine: what the job says, or an even share of
-// the cores. A deterministic job uses 1 unless it says otherwise, so that every device computes the
-// same bits.
-int ThreadsFor(const config::RunConfig& config, int64_t workers);
-
-// Cores this process may use.
-int64_t Cores();
-
 }  // namespace weft::app

@@ -8,6 +8,7 @@
 
 #include "app/command.h"
 #include "app/run_setup.h"
+#include "app/threads.h"
 #include "app/version.h"
 #include "app/worker_host.h"
 #include "base/log.h"

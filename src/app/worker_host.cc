@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "app/signals.h"
+#include "app/threads.h"
 #include "base/log.h"
 
 namespace weft::app {
@@ -127,7 +128,8 @@ void WorkerHost::Do(const cluster::OpenRun& open) {
     auto job = options_.open_job(welcome);
     open_status_ = job.status();
     if (!job.ok()) return;
-    auto trainer = Trainer::Make(std::move(job).value(), options_.threads);
+    const int threads = options_.threads > 0 ? options_.threads : ThreadsFor((*job)->config, 1);
+    auto trainer = Trainer::Make(std::move(job).value(), threads);
     open_status_ = trainer.status();
     if (trainer.ok()) trainer_ = std::move(trainer).value();
   });

@@ -22,7 +22,7 @@ Status Explain(int error, const std::string& address) {
     case EADDRINUSE:
       return {Code::kAlreadyExists,
               "cannot listen at " + address +
-                  ": another program does; stop it, or choose another port (0: any free one)"};
+                  ": another program uses this port; stop it, or choose another (0: any free one)"};
     case EACCES:
     case EPERM:
       return {Code::kPermissionDenied, "cannot listen at " + address +

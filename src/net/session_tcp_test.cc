@@ -41,7 +41,7 @@ TEST(SessionTcp, APortInUseIsRefusedWithItsAddress) {
   const auto hub = testing::StartHub(Wire::kTcp, &inbox);
   const std::string address = "127.0.0.1:" + std::to_string(hub->port());
   ExpectError(Hub::Start({.listen = address}, &inbox).status(), Code::kAlreadyExists,
-              {address, "another program", "choose another port"});
+              {address, "another program", "choose another (0"});
   ExpectError(Hub::Start({.listen = "192.0.2.1:7070"}, &inbox).status(), Code::kInvalidArgument,
               {"192.0.2.1:7070", "not an address of this machine"});
   ExpectError(Hub::Start({.listen = "7070"}, &inbox).status(), Code::kInvalidArgument,

@@ -67,7 +67,7 @@ class BadInputTest(WeftTest):
             busy.bind(("127.0.0.1", 0))
             busy.listen()
             address = "127.0.0.1:%d" % busy.getsockname()[1]
-            self.run_to_failure("up", self.job, "--listen", address, code=73, says=[address, "in use"])
+            self.run_to_failure("up", self.job, "--listen", address, code=73, says=[address, "another program uses this port"])
 
     def test_no_coordinator_there(self):
         with socket.socket() as free:
@@ -107,7 +107,7 @@ class BadInputTest(WeftTest):
                     filler.flush()
             except OSError:
                 pass
-        run.wait_for(lambda e: e["event"] == "warning" and "checkpoint" in e["message"], "a warning")
+        run.wait_for(lambda e: e["event"] == "warning" and "checkpoint" in e["text"], "a warning")
         os.remove(os.path.join(disk, "filler"))
         result = run.result()
         self.assertEqual(run.process.returncode, 0, run.errors())

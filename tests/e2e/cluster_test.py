@@ -23,7 +23,7 @@ class ClusterTest(WeftTest):
         workers = [self.start(*join, "--name", f"w{i}") for i in range(4)]
         up.wait_for(lambda e: e["event"] == "step" and e["step"] >= 20, "step 20")
         workers[1].kill()
-        up.wait_for_event("device", what="left")
+        up.wait_for_event("device", state="left")
         replacement = self.start(*join, "--name", "fresh")
         result = up.result()
         self.assertEqual(up.process.returncode, 0, up.errors())
@@ -39,7 +39,7 @@ class ClusterTest(WeftTest):
         first = self.start(*join)
         up.wait_for(lambda e: e["event"] == "step" and e["step"] >= 10, "step 10")
         first.kill()
-        up.wait_for_event("device", what="left")
+        up.wait_for_event("device", state="left")
         second = self.start(*join)
         result = up.result()
         self.assertEqual((result["lost_samples"], result["duplicated_samples"]), (0, 0))
@@ -53,7 +53,7 @@ class ClusterTest(WeftTest):
         workers = [self.start(*join, "--name", f"w{i}") for i in range(2)]
         up.wait_for(lambda e: e["event"] == "checkpoint" and e["step"] >= 20, "a checkpoint")
         up.kill()
-        workers[0].wait_for_event("disconnected")
+        workers[0].wait_for_event("coordinator_lost")
         again = self.start("up", self.job, "--listen", address, "--token", "secret", "--resume", "joined",
                            *options)
         result = again.result()
@@ -81,8 +81,8 @@ class ClusterTest(WeftTest):
             self.assertIn(name, names)
         self.run_to_failure("train", self.job, "--out", "run", code=73, says=["run", "--resume"])
         evaluated = self.run_to_result("eval", "run")
-        trained = [e for e in self.run_events("run") if e["event"] == "eval"][-1]
-        self.assertEqual(evaluated["accuracy"], trained["accuracy"])
+        trained = [e for e in self.run_events("run") if e["event"] == "test"][-1]
+        self.assertEqual(evaluated["test_accuracy"], trained["accuracy"])
 
     def run_events(self, run):
         import json
