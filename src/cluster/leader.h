@@ -67,9 +67,9 @@ class Leader {
   void AdoptTerm(uint64_t term);
   void Open(const BeginStep& begin);
   void AddOrRefuse(Held held);
-  bool Keep(Held held, std::vector<Held>* kept);
+  static bool Contains(const std::vector<Held>& all, const Held& held);
+  void Keep(Held held, std::vector<Held>* kept);
   bool Fits(const Push& push) const;
-  bool InStep(const Held& held) const;
   std::string ProblemWithStep(std::span<const float> combined) const;
   void Apply();
   Committed Record() const;
