@@ -261,6 +261,20 @@ TEST_F(CoordinatorTest, AResumedRunTakesItsLedgerAlong) {
   EXPECT_EQ(Emitted<EpochDone>(actions).at(0).lost, 1);
 }
 
+TEST_F(CoordinatorTest, ADrainedRunTakesItsLedgerAlong) {
+  Make(Spec());
+  BeginStep begin = Sent<BeginStep>(Join(1)).at(0);
+  begin.leases[0].count -= 1;  // position 7 is never applied
+  Commit(begin);
+  coordinator_->OnDisconnected(now_, 1, "gone");
+  const Actions actions = coordinator_->Drain(now_, "asked to");
+  EXPECT_EQ(Sent<BeginStep>(actions).at(0).step, 0) << "the checkpoint of what is applied";
+  Say(kLeader, CheckpointDone{1, 1, "here", ""});
+  EXPECT_TRUE(coordinator_->done());
+  Make(Spec(), 1);
+  EXPECT_EQ(coordinator_->ledger().covered(), 7);
+}
+
 TEST_F(CoordinatorTest, AFinishedRunThatIsResumedEndsAtOnce) {
   Make(Spec(), 6);
   EXPECT_EQ(Emitted<RunDone>(first_).at(0).how, RunDone::How::kCompleted);

@@ -48,7 +48,6 @@ class Leader {
   int64_t version() const { return version_; }
   // The flat vector of version(); valid until the next Handle.
   std::span<const float> parameters() const { return parameters_; }
-  const engine::OptimizerState& optimizer_state() const { return optimizer_.state(); }
 
  private:
   // An update in the step, or one that waits.

@@ -180,6 +180,19 @@ TEST_F(LeaderTest, MessagesOfAnOlderTermAreRefused) {
   EXPECT_THAT(Push(fresh), IsEmpty());
 }
 
+TEST_F(LeaderTest, AnOlderTermIsRefusedBetweenStepsToo) {
+  Say(Begin(0));
+  RunStep(0);
+  Say(Begin(1, false, 2));
+  for (DeviceId device : {1, 2}) {
+    cluster::Push push = Update(device, 7, 1, device - 1, {1, 1});
+    push.term = 2;
+    Push(push);
+  }
+  EXPECT_EQ(leader_->version(), 2);
+  EXPECT_FALSE(Sent<PushAck>(Push(Update(3, 1, 2, 0, {1, 1}))).at(0).applied);
+}
+
 TEST_F(LeaderTest, ANewTermVoidsWhatTheOldOneCollected) {
   Say(Begin(0));
   Push(Update(1, 1, 0, 0, {100, 100}));
