@@ -95,12 +95,4 @@ std::optional<Lease> Dealer::Hopeless(std::span<const DeviceId> living) const {
   return std::nullopt;
 }
 
-std::vector<Lease> Dealer::HeldBy(DeviceId device) const {
-  std::vector<Lease> held;
-  for (size_t slot = 0; slot < slots_.size(); ++slot) {
-    if (slots_[slot].holder == device) held.push_back(leases_[slot]);
-  }
-  return held;
-}
-
 }  // namespace weft::cluster

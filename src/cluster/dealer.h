@@ -37,8 +37,6 @@ class Dealer {
   bool Return(const Lease& lease, DeviceId device);
   // A lease that every living device has returned: nobody can compute it.
   std::optional<Lease> Hopeless(std::span<const DeviceId> living) const;
-  // The leases that a device holds, in slot order.
-  std::vector<Lease> HeldBy(DeviceId device) const;
 
  private:
   struct Slot {

@@ -100,11 +100,14 @@ void Leader::Open(const BeginStep& begin) {
 }
 
 void Leader::On(Address from, const Push& push) {
-  if (from.device != push.device || from.role != Role::kWorker) {
-    return Warn(
-        fmt::format("{} pushed in the name of device {}; dropped", Describe(from), push.device));
+  if (from != Address{push.device, Role::kWorker} || push.sequence > kMaxSequence) {
+    return Warn(fmt::format("{} pushed as device {}, sequence {}; dropped", Describe(from),
+                            push.device, push.sequence));
   }
   Held held{from, push};
+  if (push.gradient == nullptr || push.gradient->size() > up_->MaxBytes(parameters_.size())) {
+    return Acknowledge(held, false);
+  }
   if (push.term < term_) return Acknowledge(held, false);
   if (WasApplied(from, push)) return Acknowledge(held, true);
   const bool to_come = push.term > term_ || (!open_ && push.version == version_);
@@ -112,19 +115,18 @@ void Leader::On(Address from, const Push& push) {
   Keep(std::move(held), &early_);
 }
 
-// True if the update waits now, or did before.
-bool Leader::Keep(Held held, std::vector<Held>* kept) {
-  const auto same = [&](const Held& other) {
+// The same update: it was sent twice.
+bool Leader::Contains(const std::vector<Held>& all, const Held& held) {
+  return std::ranges::any_of(all, [&](const Held& other) {
     return other.from == held.from && other.push.incarnation == held.push.incarnation &&
            other.push.sequence == held.push.sequence;
-  };
-  if (std::ranges::any_of(*kept, same)) return true;
-  if (kept->size() >= kMaxKept) {
-    Acknowledge(held, false);
-    return false;
-  }
+  });
+}
+
+void Leader::Keep(Held held, std::vector<Held>* kept) {
+  if (Contains(*kept, held)) return;
+  if (kept->size() >= kMaxKept) return Acknowledge(held, false);
   kept->push_back(std::move(held));
-  return true;
 }
 
 bool Leader::Fits(const Push& push) const {
@@ -135,16 +137,9 @@ bool Leader::Fits(const Push& push) const {
          open_->leases[static_cast<size_t>(push.lease.slot)] == push.lease;
 }
 
-bool Leader::InStep(const Held& held) const {
-  return std::ranges::any_of(in_step_, [&](const Held& other) {
-    return other.from == held.from && other.push.incarnation == held.push.incarnation &&
-           other.push.sequence == held.push.sequence;
-  });
-}
-
 void Leader::AddOrRefuse(Held held) {
   if (held.push.term != term_ || !Fits(held.push)) return Acknowledge(held, false);
-  if (InStep(held)) return;  // sent twice; acknowledged when the step is applied
+  if (Contains(in_step_, held)) return;  // sent twice; acknowledged when the step is applied
   const auto same_slot = [&](const Held& other) {
     return other.push.lease.slot == held.push.lease.slot;
   };

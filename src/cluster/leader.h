@@ -48,7 +48,6 @@ class Leader {
   int64_t version() const { return version_; }
   // The flat vector of version(); valid until the next Handle.
   std::span<const float> parameters() const { return parameters_; }
-  const engine::OptimizerState& optimizer_state() const { return optimizer_.state(); }
 
  private:
   // An update in the step, or one that waits.
@@ -67,9 +66,9 @@ class Leader {
   void AdoptTerm(uint64_t term);
   void Open(const BeginStep& begin);
   void AddOrRefuse(Held held);
-  bool Keep(Held held, std::vector<Held>* kept);
+  static bool Contains(const std::vector<Held>& all, const Held& held);
+  void Keep(Held held, std::vector<Held>* kept);
   bool Fits(const Push& push) const;
-  bool InStep(const Held& held) const;
   std::string ProblemWithStep(std::span<const float> combined) const;
   void Apply();
   Committed Record() const;

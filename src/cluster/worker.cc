@@ -15,11 +15,11 @@ Worker::Worker(const WorkerOptions& options) : options_(options), back_off_(opti
 
 Actions Worker::Start(TimePoint now) {
   offline_since_ = now;
-  Dial(now);
+  Dial();
   return Take();
 }
 
-void Worker::Dial(TimePoint) {
+void Worker::Dial() {
   phase_ = Phase::kDialing;
   actions_.push_back(Connect{});
 }
@@ -84,7 +84,7 @@ Actions Worker::Tick(TimePoint now) {
   const auto wake = NextWake();
   if (!wake || now < *wake) return {};
   if (phase_ == Phase::kOffline) {
-    Dial(now);
+    Dial();
   } else if (phase_ == Phase::kGreeting) {
     actions_.push_back(Disconnect{});
     GoOffline(now, fmt::format("no answer for {:.0f} s", base::Seconds(options_.greeting_timeout)));

@@ -88,7 +88,7 @@ class Worker {
   template <class Other>
   void On(TimePoint now, const Other& other);
 
-  void Dial(TimePoint now);
+  void Dial();
   void GoOffline(TimePoint now, const std::string& reason);
   void StopWith(const std::string& reason, const Status& status);
   void ForgetRun();

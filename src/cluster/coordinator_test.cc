@@ -1,0 +1,302 @@
+// One call at a time; whole runs are in sim/.
+
+#include "cluster/coordinator.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cluster/testing.h"
+
+namespace weft::cluster {
+namespace {
+
+using testing::Asked;
+using ::testing::ElementsAre;
+using testing::Emitted;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::Sent;
+using ::testing::SizeIs;
+
+constexpr Address kLeader = {kCoordinatorDevice, Role::kLeader};
+
+Address WorkerAt(DeviceId device) { return {device, Role::kWorker}; }
+
+JobSpec Spec() {
+  JobSpec spec;
+  spec.run = "run";
+  spec.token = "secret";
+  spec.job = "{\"job\":1}";
+  spec.model = "model";
+  spec.samples = 20;
+  spec.batch = 8;
+  spec.epochs = 2;
+  spec.trainable_count = 2;
+  spec.schedule.lr = 0.5;
+  return spec;
+}
+
+Hello From(uint64_t incarnation, DeviceId device = 0) {
+  Hello hello;
+  hello.name = "pi";
+  hello.token = "secret";
+  hello.incarnation = incarnation;
+  hello.device = device;
+  return hello;
+}
+
+class BrokenStore : public CoordStore {
+ public:
+  Result<std::optional<std::string>> Get(const std::string&) override { return Broken(); }
+  Status Put(const std::map<std::string, std::string>&) override { return Broken(); }
+  Result<std::map<std::string, std::string>> List(const std::string&) override { return Broken(); }
+
+ private:
+  static Status Broken() { return base::Unavailable("no store"); }
+};
+
+class CoordinatorTest : public ::testing::Test {
+ protected:
+  void Make(const JobSpec& spec, int64_t first_step = 0) {
+    spec_ = spec;
+    coordinator_ = std::make_unique<Coordinator>(spec, store_.get(), first_step);
+    first_ = coordinator_->Start(now_);
+  }
+  Actions Join(uint64_t number) { return coordinator_->OnHello(now_, number, From(number)); }
+  Actions Say(Address from, const Message& message) {
+    return coordinator_->Handle(now_, from, message);
+  }
+  // The leader says that the step is applied, computed by device 1.
+  Actions Commit(const BeginStep& begin) {
+    return Say(kLeader, Committed{.term = begin.term,
+                                  .step = begin.step,
+                                  .version = begin.step + 1,
+                                  .leases = begin.leases,
+                                  .devices = std::vector<DeviceId>(begin.leases.size(), 1),
+                                  .loss_sum = 16,
+                                  .correct = 4,
+                                  .samples = begin.total_samples,
+                                  .gradient_norm = 2,
+                                  .problem = {}});
+  }
+
+  TimePoint now_{};
+  JobSpec spec_;
+  std::unique_ptr<CoordStore> store_ = MakeMemoryStore();
+  std::unique_ptr<Coordinator> coordinator_;
+  Actions first_;
+};
+
+TEST_F(CoordinatorTest, AdmitsGreetsAndBegins) {
+  Make(Spec());
+  EXPECT_EQ(Emitted<WaitingForWorkers>(first_).at(0).want, 1);
+  const Actions actions = Join(31);
+  EXPECT_EQ(Asked<Admit>(actions).at(0).connection, 31u);
+  const Welcome welcome = Sent<Welcome>(actions).at(0);
+  EXPECT_EQ(welcome.device, 1u);
+  EXPECT_EQ(welcome.term, 1u);
+  EXPECT_EQ(welcome.job, "{\"job\":1}");
+  EXPECT_EQ(welcome.model, "model");
+  EXPECT_EQ(welcome.leader, kLeader);
+  const BeginStep begin = Sent<BeginStep>(actions).at(0);
+  EXPECT_EQ(begin.step, 0);
+  EXPECT_EQ(begin.total_samples, 8);
+  EXPECT_EQ(begin.lr, 0.5);
+  EXPECT_FALSE(begin.checkpoint);
+  const Grant grant = Sent<Grant>(actions).at(0);
+  EXPECT_EQ(grant.lease, begin.leases.at(0));
+  EXPECT_EQ(grant.version, 0);
+  EXPECT_EQ(grant.next.step, 1);
+  EXPECT_EQ(grant.next.begin, 8);
+}
+
+TEST_F(CoordinatorTest, AWrongTokenIsRefusedForGood) {
+  Make(Spec());
+  for (const char* token : {"", "secre", "secret!", "Secret"}) {
+    Hello hello = From(1);
+    hello.token = token;
+    const Actions actions = coordinator_->OnHello(now_, 9, hello);
+    const Refuse refuse = Sent<Refuse>(actions).at(0);
+    EXPECT_EQ(refuse.code, 16) << token;
+    EXPECT_FALSE(refuse.retry);
+    EXPECT_EQ(Asked<CloseConnection>(actions).at(0).connection, 9u);
+    EXPECT_THAT(Asked<Admit>(actions), IsEmpty());
+  }
+}
+
+TEST_F(CoordinatorTest, StepsFollowEachOtherAndEpochsEndWithACheckpoint) {
+  Make(Spec());
+  Actions actions = Join(1);
+  for (int64_t step = 0; step < 6; ++step) {
+    const BeginStep begin = Sent<BeginStep>(actions).at(0);
+    EXPECT_EQ(begin.step, step);
+    EXPECT_EQ(begin.total_samples, step % 3 == 2 ? 4 : 8);
+    EXPECT_EQ(begin.checkpoint, step % 3 == 2);
+    actions = Commit(begin);
+    const StepDone done = Emitted<StepDone>(actions).at(0);
+    EXPECT_EQ(done.step, step);
+    EXPECT_EQ(done.loss, 16.0 / static_cast<double>(begin.total_samples));
+    EXPECT_EQ(Emitted<EpochDone>(actions).size(), step % 3 == 2 ? 1u : 0u);
+  }
+  EXPECT_EQ(Emitted<EpochDone>(actions).at(0).lost, 0);
+  EXPECT_NEAR(Emitted<EpochDone>(actions)[0].loss, 48.0 / 20, 1e-12);
+  EXPECT_NEAR(Emitted<EpochDone>(actions)[0].accuracy, 12.0 / 20, 1e-12);
+  EXPECT_FALSE(coordinator_->done()) << "the last checkpoint is not written";
+  actions = Say(kLeader, CheckpointDone{1, 6, "here", ""});
+  EXPECT_EQ(Emitted<RunDone>(actions).at(0).how, RunDone::How::kCompleted);
+  EXPECT_EQ(Sent<Finished>(actions).at(0).code, 0);
+  EXPECT_TRUE(Asked<Stop>(actions).at(0).status.ok());
+}
+
+// The ledger believes what was applied, not what was planned.
+TEST_F(CoordinatorTest, WhatALeaderDidNotApplyIsLostAndWhatItAppliedTwiceIsDuplicated) {
+  Make(Spec());
+  Actions actions = Join(1);
+  for (int64_t step = 0; step < 3; ++step) {
+    BeginStep begin = Sent<BeginStep>(actions).at(0);
+    if (step == 1) begin.leases[0].begin -= 3;
+    actions = Commit(begin);
+  }
+  EXPECT_EQ(Emitted<EpochDone>(actions).at(0).lost, 3);
+  EXPECT_EQ(Emitted<EpochDone>(actions).at(0).duplicated, 3);
+  EXPECT_EQ(coordinator_->ledger().lost_samples(), 3);
+}
+
+TEST_F(CoordinatorTest, MessagesOfAnotherTermAreNotHeard) {
+  Make(Spec());
+  Make(Spec());  // a second start: term 2
+  EXPECT_EQ(coordinator_->term(), 2u);
+  BeginStep begin = Sent<BeginStep>(Join(1)).at(0);
+  const Lease lease = begin.leases[0];
+  for (uint64_t term : {1, 3}) {
+    begin.term = term;
+    EXPECT_THAT(Commit(begin), IsEmpty());
+    EXPECT_THAT(Say(WorkerAt(1), Fault{term, 0, 9, "NaN"}), IsEmpty());
+    EXPECT_THAT(Say(WorkerAt(1), ReturnLease{term, lease, "no"}), IsEmpty());
+    EXPECT_THAT(Say(WorkerAt(1), Heartbeat{term, 5, 5}), IsEmpty());
+    EXPECT_THAT(Say(kLeader, CheckpointDone{term, 3, "x", ""}), IsEmpty());
+  }
+}
+
+TEST_F(CoordinatorTest, OnlyTheLeaderCommits) {
+  Make(Spec());
+  const BeginStep begin = Sent<BeginStep>(Join(1)).at(0);
+  Committed forged;
+  forged.term = 1;
+  forged.leases = begin.leases;
+  EXPECT_THAT(Emitted<Warning>(Say(WorkerAt(1), forged)), SizeIs(1));
+  EXPECT_THAT(Emitted<Warning>(Say(WorkerAt(1), CheckpointDone{1, 3, "x", ""})), SizeIs(1));
+  EXPECT_THAT(Emitted<Warning>(Say(WorkerAt(1), Pull{})), SizeIs(1));
+  EXPECT_THAT(Say(WorkerAt(7), forged), IsEmpty()) << "who is that";
+  EXPECT_EQ(coordinator_->ledger().covered(), 0);
+}
+
+TEST_F(CoordinatorTest, ACommitIsCountedOnce) {
+  Make(Spec());
+  const BeginStep begin = Sent<BeginStep>(Join(1)).at(0);
+  EXPECT_THAT(Emitted<StepDone>(Commit(begin)), SizeIs(1));
+  EXPECT_THAT(Commit(begin), IsEmpty());
+  EXPECT_EQ(coordinator_->ledger().duplicated_samples(), 0);
+}
+
+TEST_F(CoordinatorTest, ASilentDeviceIsTakenOut) {
+  Make(Spec());
+  Join(1);
+  EXPECT_EQ(*coordinator_->NextWake(), now_ + std::chrono::seconds(5));
+  now_ = now_ + std::chrono::seconds(3);
+  Join(2);
+  Say(WorkerAt(2), Heartbeat{1, 10, 1});
+  now_ = TimePoint{} + std::chrono::seconds(5);
+  const Actions actions = coordinator_->Tick(now_);
+  EXPECT_EQ(Emitted<DeviceLeft>(actions).at(0).device, 1u);
+  EXPECT_TRUE(Sent<Refuse>(actions).at(0).retry);
+  EXPECT_EQ(Asked<CloseConnection>(actions).at(0).connection, 1u);
+  EXPECT_EQ(Emitted<LeaseRedealt>(actions).at(0).to, 2u);
+  EXPECT_THAT(Sent<Grant>(actions), SizeIs(1));
+  EXPECT_EQ(*coordinator_->NextWake(), TimePoint{} + std::chrono::seconds(8));
+}
+
+TEST_F(CoordinatorTest, ADeviceThatComesBackGetsItsLeaseAgain) {
+  Make(Spec());
+  Join(1);
+  // The hub has not noticed that the old connection broke.
+  const Actions actions = coordinator_->OnHello(now_, 50, From(1, 1));
+  EXPECT_EQ(Asked<CloseConnection>(actions).at(0).connection, 1u);
+  EXPECT_EQ(Asked<Admit>(actions).at(0).device, 1u);
+  EXPECT_TRUE(Emitted<DeviceJoined>(actions).at(0).again);
+  EXPECT_THAT(Sent<Grant>(actions), SizeIs(1));
+  EXPECT_THAT(Emitted<LeaseRedealt>(actions), IsEmpty());
+}
+
+TEST_F(CoordinatorTest, ACheckpointThatFailedIsAskedForAgainAtTheEnd) {
+  JobSpec spec = Spec();
+  spec.pause_for_eval = true;
+  Make(spec);
+  Actions actions = Join(1);
+  for (int step = 0; step < 3; ++step) actions = Commit(Sent<BeginStep>(actions).at(0));
+  Say(kLeader, CheckpointDone{1, 3, "", "disk full"});
+  actions = coordinator_->StopEarly(now_, "target reached");
+  const BeginStep again = Sent<BeginStep>(actions).at(0);
+  EXPECT_EQ(again.step, 2);
+  EXPECT_TRUE(again.checkpoint);
+  EXPECT_FALSE(coordinator_->done());
+  actions = Say(kLeader, CheckpointDone{1, 3, "", "disk full"});
+  EXPECT_TRUE(coordinator_->done()) << "twice is enough";
+  EXPECT_EQ(Emitted<RunDone>(actions).at(0).how, RunDone::How::kStoppedEarly);
+}
+
+TEST_F(CoordinatorTest, AResumedRunTakesItsLedgerAlong) {
+  JobSpec spec = Spec();
+  spec.checkpoint_every = 2;
+  Make(spec);
+  Actions actions = Join(1);
+  BeginStep begin = Sent<BeginStep>(actions).at(0);
+  begin.leases[0].count -= 1;  // position 7 is never applied
+  actions = Commit(begin);
+  Commit(Sent<BeginStep>(actions).at(0));
+  Make(spec, 2);
+  actions = Join(1);
+  EXPECT_EQ(Sent<BeginStep>(actions).at(0).step, 2);
+  actions = Commit(Sent<BeginStep>(actions).at(0));
+  EXPECT_EQ(Emitted<EpochDone>(actions).at(0).lost, 1);
+}
+
+TEST_F(CoordinatorTest, ADrainedRunTakesItsLedgerAlong) {
+  Make(Spec());
+  BeginStep begin = Sent<BeginStep>(Join(1)).at(0);
+  begin.leases[0].count -= 1;  // position 7 is never applied
+  Commit(begin);
+  coordinator_->OnDisconnected(now_, 1, "gone");
+  const Actions actions = coordinator_->Drain(now_, "asked to");
+  EXPECT_EQ(Sent<BeginStep>(actions).at(0).step, 0) << "the checkpoint of what is applied";
+  Say(kLeader, CheckpointDone{1, 1, "here", ""});
+  EXPECT_TRUE(coordinator_->done());
+  Make(Spec(), 1);
+  EXPECT_EQ(coordinator_->ledger().covered(), 7);
+}
+
+TEST_F(CoordinatorTest, AFinishedRunThatIsResumedEndsAtOnce) {
+  Make(Spec(), 6);
+  EXPECT_EQ(Emitted<RunDone>(first_).at(0).how, RunDone::How::kCompleted);
+  EXPECT_FALSE(Sent<Refuse>(Join(1)).at(0).retry);
+}
+
+TEST_F(CoordinatorTest, WithoutItsStoreItDoesNotStart) {
+  store_ = std::make_unique<BrokenStore>();
+  Make(Spec());
+  EXPECT_EQ(Asked<Stop>(first_).at(0).status.code(), Code::kUnavailable);
+  EXPECT_THAT(Asked<Stop>(first_)[0].status.message(), HasSubstr("no store"));
+}
+
+TEST_F(CoordinatorTest, AnUnknownFaultCodeIsStillAFault) {
+  for (int32_t code : {0, -5, 999}) {
+    store_ = MakeMemoryStore();
+    Make(Spec());
+    Join(1);
+    const Actions actions = Say(WorkerAt(1), Fault{coordinator_->term(), 0, code, "odd"});
+    EXPECT_EQ(Asked<Stop>(actions).at(0).status.code(), Code::kUnknown) << code;
+  }
+}
+
+}  // namespace
+}  // namespace weft::cluster

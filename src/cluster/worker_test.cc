@@ -1,0 +1,350 @@
+#include "cluster/worker.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cluster/testing.h"
+
+namespace weft::cluster {
+namespace {
+
+using testing::Asked;
+using ::testing::ElementsAre;
+using testing::Emitted;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::Sent;
+using ::testing::SizeIs;
+
+constexpr Address kCoordinator = {kCoordinatorDevice, Role::kCoordinator};
+constexpr Address kLeader = {kCoordinatorDevice, Role::kLeader};
+
+Lease LeaseOf(int64_t step, int64_t slot = 0) {
+  return {.id = static_cast<uint64_t>(step * 1000 + slot + 1),
+          .step = step,
+          .slot = slot,
+          .begin = 10 * slot,
+          .count = 10};
+}
+
+Payload SomeBytes() { return std::make_shared<Bytes>(Bytes{1, 2, 3}); }
+
+WorkerOptions Options() {
+  WorkerOptions options;
+  options.name = "pi";
+  options.token = "secret";
+  options.program = "weft test";
+  options.incarnation = 77;
+  return options;
+}
+
+class WorkerTest : public ::testing::Test {
+ protected:
+  Actions Hear(const Message& message, Address from = kCoordinator) {
+    return worker_.Handle(now_, from, message);
+  }
+  Actions Join(uint64_t term = 1, DeviceId device = 5) {
+    Welcome welcome;
+    welcome.device = device;
+    welcome.term = term;
+    welcome.run = "run";
+    welcome.leader = kLeader;
+    welcome.heartbeat_ms = 500;
+    return Hear(welcome);
+  }
+  void Connect() {
+    worker_.Start(now_);
+    worker_.OnConnected(now_);
+    Join();
+  }
+  Actions Reconnect(uint64_t term = 1) {
+    now_ = *worker_.NextWake();
+    worker_.Tick(now_);
+    worker_.OnConnected(now_);
+    return Join(term);
+  }
+  Actions GrantOf(const Lease& lease, const Lease& next = {}) {
+    return Hear(Grant{worker_term_, lease, lease.step, next});
+  }
+  Actions Version(int64_t version) {
+    return Hear(Parameters{worker_term_, version, SomeBytes()}, kLeader);
+  }
+  Actions Computed() { return worker_.OnComputed(now_, {5.0, 3, SomeBytes(), 100}); }
+
+  TimePoint now_{};
+  uint64_t worker_term_ = 1;
+  Worker worker_{Options()};
+};
+
+TEST_F(WorkerTest, DialsGreetsAndJoins) {
+  EXPECT_THAT(Asked<cluster::Connect>(worker_.Start(now_)), SizeIs(1));
+  const auto hello = Sent<Hello>(worker_.OnConnected(now_));
+  ASSERT_THAT(hello, SizeIs(1));
+  EXPECT_EQ(hello[0].name, "pi");
+  EXPECT_EQ(hello[0].token, "secret");
+  EXPECT_EQ(hello[0].incarnation, 77u);
+  EXPECT_EQ(hello[0].device, 0u);
+  EXPECT_FALSE(worker_.joined());
+  EXPECT_THAT(Asked<OpenRun>(Join()), SizeIs(1));
+  EXPECT_TRUE(worker_.joined());
+  EXPECT_EQ(worker_.address(), (Address{5, Role::kWorker}));
+}
+
+TEST_F(WorkerTest, PullsComputesPushesAndAsksForTheNextVersion) {
+  Connect();
+  Actions actions = GrantOf(LeaseOf(0));
+  EXPECT_EQ(Sent<Pull>(actions).at(0).version, 0);
+  EXPECT_THAT(Asked<Compute>(actions), IsEmpty());
+  actions = Version(0);
+  ASSERT_THAT(Asked<Compute>(actions), SizeIs(1));
+  EXPECT_EQ(Asked<Compute>(actions)[0].lease, LeaseOf(0));
+  actions = Computed();
+  const Push push = Sent<Push>(actions).at(0);
+  EXPECT_EQ(push.sequence, 1u);
+  EXPECT_EQ(push.device, 5u);
+  EXPECT_EQ(push.loss_sum, 5.0);
+  EXPECT_EQ(push.correct, 3);
+  EXPECT_EQ(Sent<Pull>(actions).at(0).version, 1);
+  EXPECT_EQ(worker_.unacknowledged(), 1u);
+  actions = Hear(PushAck{1, 1, true, 1}, kLeader);
+  EXPECT_TRUE(Asked<Settled>(actions).at(0).applied);
+  EXPECT_EQ(worker_.unacknowledged(), 0u);
+  // The next grant finds its parameters already asked for.
+  EXPECT_THAT(Sent<Pull>(GrantOf(LeaseOf(1))), IsEmpty());
+  EXPECT_THAT(Asked<Compute>(Version(1)), SizeIs(1));
+}
+
+TEST_F(WorkerTest, SeveralLeasesOfAStepGoOneAfterAnother) {
+  Connect();
+  Version(0);
+  EXPECT_THAT(Asked<Compute>(GrantOf(LeaseOf(0, 0))), SizeIs(1));
+  EXPECT_THAT(Asked<Compute>(GrantOf(LeaseOf(0, 1))), IsEmpty());
+  EXPECT_THAT(GrantOf(LeaseOf(0, 1)), IsEmpty()) << "it has that one";
+  EXPECT_EQ(Asked<Compute>(Computed()).at(0).lease, LeaseOf(0, 1));
+  EXPECT_THAT(Sent<Pull>(Computed()), IsEmpty()) << "the next version was asked for once";
+}
+
+TEST_F(WorkerTest, ReadsAheadInTheOrderOfUse) {
+  Connect();
+  Version(0);
+  std::vector<Lease> order;
+  const auto note = [&](const Actions& actions) {
+    for (const ReadAhead& ahead : Asked<ReadAhead>(actions)) order.push_back(ahead.lease);
+  };
+  note(GrantOf(LeaseOf(0, 0), LeaseOf(1, 0)));
+  note(GrantOf(LeaseOf(0, 1), LeaseOf(1, 1)));
+  note(Computed());
+  note(Computed());
+  note(Version(1));
+  note(GrantOf(LeaseOf(1, 0)));
+  note(GrantOf(LeaseOf(1, 1)));
+  EXPECT_THAT(order, ElementsAre(LeaseOf(0, 0), LeaseOf(1, 0), LeaseOf(0, 1), LeaseOf(1, 1)));
+}
+
+TEST_F(WorkerTest, AStepThatWentOnWithoutItIsDropped) {
+  Connect();
+  Version(0);
+  GrantOf(LeaseOf(0, 0));
+  GrantOf(LeaseOf(0, 1));
+  GrantOf(LeaseOf(1, 0));
+  Version(1);
+  const Actions actions = Computed();  // of step 0, which nobody needs any more
+  EXPECT_THAT(Sent<Push>(actions), IsEmpty());
+  EXPECT_FALSE(Asked<Settled>(actions).at(0).applied);
+  EXPECT_EQ(Asked<Compute>(actions).at(0).lease, LeaseOf(1, 0));
+}
+
+TEST_F(WorkerTest, MessagesOfAnotherTermAreNotHeard) {
+  Connect();
+  EXPECT_THAT(Hear(Grant{2, LeaseOf(0), 0, {}}), IsEmpty());
+  EXPECT_THAT(Hear(Parameters{0, 0, SomeBytes()}, kLeader), IsEmpty());
+  Version(0);
+  GrantOf(LeaseOf(0));
+  Computed();
+  EXPECT_THAT(Hear(PushAck{0, 1, false, 0}, kLeader), IsEmpty());
+  EXPECT_EQ(worker_.unacknowledged(), 1u);
+}
+
+TEST_F(WorkerTest, SaysThatItLostTheCoordinatorAndBacksOff) {
+  Connect();
+  double last = 0;
+  for (int attempt = 0; attempt < 20; ++attempt) {
+    const auto lost = Emitted<CoordinatorLost>(worker_.OnDisconnected(now_, "connection reset"));
+    ASSERT_THAT(lost, SizeIs(1));
+    EXPECT_EQ(lost[0].reason, "connection reset");
+    EXPECT_NEAR(base::Seconds(*worker_.NextWake() - now_), lost[0].retry_in_s, 1e-9);
+    EXPECT_GE(lost[0].retry_in_s, std::min(0.1 * std::pow(1.5, attempt), 5.0) * 0.999);
+    EXPECT_LE(lost[0].retry_in_s, std::min(0.2 * std::pow(1.5, attempt), 10.0));
+    last = lost[0].retry_in_s;
+    EXPECT_THAT(worker_.Tick(now_), IsEmpty()) << "too early";
+    now_ = *worker_.NextWake();
+    EXPECT_THAT(Asked<cluster::Connect>(worker_.Tick(now_)), SizeIs(1));
+  }
+  EXPECT_GE(last, 5.0);
+  worker_.OnConnected(now_);
+  Join();
+  const auto lost = Emitted<CoordinatorLost>(worker_.OnDisconnected(now_, "connection reset"));
+  EXPECT_LE(lost.at(0).retry_in_s, 0.2) << "it starts over";
+}
+
+TEST_F(WorkerTest, ComesBackWithItsIdAndPushesAgain) {
+  Connect();
+  Version(0);
+  GrantOf(LeaseOf(0, 0));
+  GrantOf(LeaseOf(0, 1));
+  Computed();  // pushed, not acknowledged; the other lease is being computed
+  worker_.OnDisconnected(now_, "connection reset");
+  EXPECT_THAT(Sent<Push>(Computed()), IsEmpty()) << "kept while offline";
+  now_ = *worker_.NextWake();
+  worker_.Tick(now_);
+  EXPECT_EQ(Sent<Hello>(worker_.OnConnected(now_)).at(0).device, 5u);
+  const Actions actions = Join();
+  EXPECT_THAT(Asked<OpenRun>(actions), IsEmpty());
+  const auto pushes = Sent<Push>(actions);
+  ASSERT_THAT(pushes, SizeIs(2));
+  EXPECT_EQ(pushes[0].sequence, 1u);
+  EXPECT_EQ(pushes[1].sequence, 2u);
+  EXPECT_THAT(Asked<Compute>(GrantOf(LeaseOf(0, 0))), IsEmpty()) << "it was pushed already";
+}
+
+TEST_F(WorkerTest, UnderANewTermNothingOldIsPushed) {
+  Connect();
+  Version(0);
+  GrantOf(LeaseOf(0, 0));
+  GrantOf(LeaseOf(0, 1));
+  Computed();
+  worker_.OnDisconnected(now_, "connection reset");
+  Actions actions = Reconnect(2);
+  EXPECT_THAT(Sent<Push>(actions), IsEmpty());
+  EXPECT_THAT(Asked<OpenRun>(actions), SizeIs(1));
+  ASSERT_THAT(Asked<Settled>(actions), SizeIs(1));
+  EXPECT_FALSE(Asked<Settled>(actions)[0].applied);
+  EXPECT_EQ(worker_.unacknowledged(), 0u);
+  EXPECT_THAT(Sent<Push>(Computed()), IsEmpty()) << "begun under the old term";
+  worker_term_ = 2;
+  EXPECT_EQ(Sent<Pull>(GrantOf(LeaseOf(0))).at(0).term, 2u) << "parameters of an old term are void";
+}
+
+TEST_F(WorkerTest, BeatsItsHeart) {
+  Connect();
+  EXPECT_EQ(*worker_.NextWake(), now_ + std::chrono::milliseconds(500));
+  EXPECT_THAT(worker_.Tick(now_), IsEmpty());
+  Version(0);
+  GrantOf(LeaseOf(0));
+  Computed();
+  now_ = *worker_.NextWake();
+  const auto beats = Sent<Heartbeat>(worker_.Tick(now_));
+  ASSERT_THAT(beats, SizeIs(1));
+  EXPECT_EQ(beats[0].samples_per_second, 100);
+  EXPECT_EQ(beats[0].loss, 0.5);
+  EXPECT_EQ(*worker_.NextWake(), now_ + std::chrono::milliseconds(500));
+}
+
+TEST_F(WorkerTest, ARefusalForGoodStopsItWithTheReason) {
+  worker_.Start(now_);
+  worker_.OnConnected(now_);
+  const Actions actions = Hear(Refuse{16, "wrong token", false});
+  EXPECT_EQ(Asked<Stop>(actions).at(0).status, Status(Code::kUnauthenticated, "wrong token"));
+  EXPECT_EQ(worker_.NextWake(), std::nullopt);
+  EXPECT_THAT(worker_.OnDisconnected(now_, "closed"), IsEmpty());
+}
+
+TEST_F(WorkerTest, ARefusalForNowIsTriedAgain) {
+  Connect();
+  const Actions actions = Hear(Refuse{4, "silent for 5.0 s", true});
+  EXPECT_EQ(Emitted<CoordinatorLost>(actions).at(0).reason, "silent for 5.0 s");
+  EXPECT_THAT(Asked<Disconnect>(actions), SizeIs(1));
+  EXPECT_THAT(Asked<Stop>(actions), IsEmpty());
+}
+
+TEST_F(WorkerTest, NoAnswerToItsGreetingIsALoss) {
+  worker_.Start(now_);
+  worker_.OnConnected(now_);
+  now_ = *worker_.NextWake();
+  EXPECT_EQ(Emitted<CoordinatorLost>(worker_.Tick(now_)).at(0).reason, "no answer for 10 s");
+}
+
+TEST_F(WorkerTest, GivesUpAfterTheTimeItWasGiven) {
+  WorkerOptions options = Options();
+  options.give_up_after = std::chrono::seconds(3);
+  Worker worker(options);
+  worker.Start(now_);
+  Actions actions;
+  while (!worker.stopped()) {
+    actions = worker.OnDisconnected(now_, "connection refused");
+    now_ = worker.NextWake().value_or(now_);
+    worker.Tick(now_);
+  }
+  EXPECT_EQ(Asked<Stop>(actions).at(0).status.code(), Code::kUnavailable);
+  EXPECT_THAT(Asked<Stop>(actions).at(0).status.message(), HasSubstr("connection refused"));
+  EXPECT_GE(now_, TimePoint{} + std::chrono::seconds(3));
+}
+
+TEST_F(WorkerTest, TheEndOfTheRunIsTheEndOfItsWork) {
+  Connect();
+  Version(0);
+  GrantOf(LeaseOf(0, 0));
+  GrantOf(LeaseOf(0, 1));
+  const Actions actions = Hear(Finished{1, 0, "the run is complete"});
+  EXPECT_TRUE(Asked<Stop>(actions).at(0).status.ok());
+  EXPECT_EQ(Emitted<Left>(actions).at(0).reason, "the run is complete");
+  const Actions late = Computed();
+  EXPECT_THAT(Sent<Push>(late), IsEmpty());
+  EXPECT_THAT(Asked<Compute>(late), IsEmpty());
+}
+
+TEST_F(WorkerTest, AFaultGoesToTheCoordinator) {
+  Connect();
+  Version(3);
+  GrantOf(LeaseOf(3));
+  const auto faults = Sent<Fault>(worker_.OnFault(now_, {Code::kFailedPrecondition, "NaN loss"}));
+  ASSERT_THAT(faults, SizeIs(1));
+  EXPECT_EQ(faults[0].step, 3);
+  EXPECT_EQ(faults[0].code, 9);
+  EXPECT_EQ(faults[0].reason, "NaN loss");
+}
+
+TEST_F(WorkerTest, WhatItCannotComputeItReturns) {
+  Connect();
+  Version(0);
+  GrantOf(LeaseOf(0, 0));
+  GrantOf(LeaseOf(0, 1));
+  const Actions actions = worker_.OnCannotCompute(now_, base::NotFound("no such file"));
+  EXPECT_EQ(Sent<ReturnLease>(actions).at(0).lease, LeaseOf(0, 0));
+  EXPECT_EQ(Asked<Compute>(actions).at(0).lease, LeaseOf(0, 1));
+}
+
+TEST_F(WorkerTest, ARefusedUpdateOfAnOpenStepGivesTheLeaseBack) {
+  Connect();
+  Version(0);
+  GrantOf(LeaseOf(0));
+  Computed();
+  const Actions open = Hear(PushAck{1, 1, false, 0}, kLeader);
+  EXPECT_THAT(Sent<ReturnLease>(open), SizeIs(1));
+  Version(1);
+  GrantOf(LeaseOf(1));
+  Computed();
+  const Actions done = Hear(PushAck{1, 2, false, 2}, kLeader);
+  EXPECT_THAT(Sent<ReturnLease>(done), IsEmpty()) << "another device was faster";
+  EXPECT_FALSE(Asked<Settled>(done).at(0).applied);
+}
+
+TEST_F(WorkerTest, LeavesWithABye) {
+  Connect();
+  Version(0);
+  GrantOf(LeaseOf(0));
+  const Actions actions = worker_.Leave(now_, "asked to");
+  EXPECT_EQ(Sent<Bye>(actions).at(0).reason, "asked to");
+  EXPECT_THAT(Asked<Disconnect>(actions), SizeIs(1));
+  EXPECT_TRUE(Asked<Stop>(actions).at(0).status.ok());
+  EXPECT_THAT(Sent<Push>(Computed()), IsEmpty());
+  EXPECT_THAT(worker_.Leave(now_, "again"), IsEmpty());
+}
+
+TEST_F(WorkerTest, WhatIsNotForAWorkerIsDroppedWithAWarning) {
+  Connect();
+  EXPECT_THAT(Emitted<Warning>(Hear(Bye{})), SizeIs(1));
+}
+
+}  // namespace
+}  // namespace weft::cluster
