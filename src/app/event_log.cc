@@ -158,6 +158,7 @@ ordered_json ToJson(const RunResult& result) {
   json["run"] = result.run;
   json["epochs"] = result.epochs;
   json["steps"] = result.steps;
+  json["samples"] = result.samples;
   json["seconds"] = result.seconds;
   json["samples_per_second"] = result.samples_per_second;
   json["train_loss"] = result.train_loss;

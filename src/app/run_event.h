@@ -21,6 +21,7 @@ struct RunResult {
   std::string run;
   int64_t epochs = 0;  // that ended
   int64_t steps = 0;
+  int64_t samples = 0;  // applied since this start
   double seconds = 0;
   double samples_per_second = 0;
   double train_loss = 0;      // of the last epoch

@@ -204,6 +204,8 @@ void RunHost::StopWhenIdle() {
 // ---- the face, and the look at the test data
 
 void RunHost::Show(const cluster::Event& event) {
+  // Everyone leaves when the run is over.
+  if (over_ && std::holds_alternative<cluster::DeviceLeft>(event)) return;
   const TimePoint now = Now();
   options_.view->Show(now, event);
   options_.folder->Add(event, base::Seconds(now - began_));
@@ -213,13 +215,14 @@ void RunHost::Show(const cluster::Event& event) {
 void RunHost::Note(const cluster::Event& event) {
   if (const auto* step = std::get_if<cluster::StepDone>(&event)) {
     outcome_.result.steps = step->step + 1;
-    samples_ += step->samples;
+    outcome_.result.samples += step->samples;
   } else if (const auto* epoch = std::get_if<cluster::EpochDone>(&event)) {
     outcome_.result.epochs = epoch->epoch + 1;
     outcome_.result.train_loss = epoch->loss;
     AfterEpoch(*epoch);
   } else if (const auto* done = std::get_if<cluster::RunDone>(&event)) {
     outcome_.done = *done;
+    over_ = true;
   }
 }
 
@@ -298,7 +301,7 @@ RunHost::Outcome RunHost::Run() {
   hub_->Shutdown(kShutdownGrace);
   RunResult& result = outcome_.result;
   result.seconds = base::Seconds(Now() - began_);
-  result.samples_per_second = static_cast<double>(samples_) / std::max(result.seconds, 1e-9);
+  result.samples_per_second = static_cast<double>(result.samples) / std::max(result.seconds, 1e-9);
   result.lost_samples = outcome_.done.lost_samples;
   result.duplicated_samples = outcome_.done.duplicated_samples;
   outcome_.parameters.assign(leader_->parameters().begin(), leader_->parameters().end());

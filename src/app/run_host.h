@@ -108,11 +108,11 @@ class RunHost : private net::HubHandler {
   TimePoint began_;
   TimePoint next_poll_;  // when the face is redrawn and signals are looked for
   Outcome outcome_;
+  bool over_ = false;     // the coordinator has said how the run ended
   bool stopped_ = false;  // the coordinator is done; evaluations may still run
   bool draining_ = false;
   int64_t evaluated_version_ = -1;  // newest parameters given to the evaluator
   int evaluations_running_ = 0;
-  int64_t samples_ = 0;  // applied by this process
 
   std::unique_ptr<Evaluator> evaluator_;  // used by eval_thread_; null: no test data
   base::WorkerThread saver_;

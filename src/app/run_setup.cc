@@ -217,7 +217,12 @@ int RunToEnd(const RunFlags& flags, const CommonFlags& common, const WithHost& w
   if (!host.ok()) return Fail(host.status());
   const auto companions = with_host(host->get(), setup.job);
   if (!companions.ok()) return Fail(companions.status());
-  return Conclude(setup, (*host)->Run(), view.get());
+  RunHost::Outcome outcome = (*host)->Run();
+  // The views for people end with the problem; the others leave it to the log.
+  if (!outcome.done.status.ok() && (common.json || common.quiet)) {
+    base::LogError("{}", outcome.done.status.message());
+  }
+  return Conclude(setup, std::move(outcome), view.get());
 }
 
 }  // namespace weft::app

@@ -1,5 +1,6 @@
 #include "app/worker_host.h"
 
+#include <future>
 #include <utility>
 #include <variant>
 
@@ -16,27 +17,30 @@ constexpr Duration kCloseGrace = std::chrono::seconds(2);
 
 }  // namespace
 
-class WorkerHost::Link : public net::ConnectionHandler,
-                         public std::enable_shared_from_this<WorkerHost::Link> {
+// Callbacks name their link by number: one may still come while the link is being taken down.
+class WorkerHost::Link : public net::ConnectionHandler {
  public:
-  explicit Link(WorkerHost* host) : host_(host) {}
+  Link(WorkerHost* host, uint64_t number) : host_(host), number_(number) {}
 
   void OnMessage(cluster::Envelope envelope) override {
-    host_->loop_.Post([this, self = shared_from_this(), envelope = std::move(envelope)] {
-      if (host_->link_.get() != this) return;
-      host_->Do(host_->worker_.Handle(base::SystemClock().Now(), envelope.from, envelope.message));
+    host_->loop_.Post([host = host_, number = number_, envelope = std::move(envelope)] {
+      if (!host->IsCurrent(number)) return;
+      host->Do(host->worker_.Handle(base::SystemClock().Now(), envelope.from, envelope.message));
     });
   }
   void OnDisconnect(Status status) override {
-    host_->loop_.Post([this, self = shared_from_this(), status = std::move(status)] {
-      host_->Lost(this, status);
+    host_->loop_.Post([host = host_, number = number_, status = std::move(status)] {
+      host->Lost(number, status);
     });
   }
+
+  uint64_t number() const { return number_; }
 
   std::unique_ptr<net::Connection> connection;  // null while dialing
 
  private:
   WorkerHost* host_;
+  uint64_t number_;
 };
 
 WorkerHost::WorkerHost(WorkerHostOptions options)
@@ -47,8 +51,16 @@ WorkerHost::~WorkerHost() = default;
 Status WorkerHost::Run() {
   Do(worker_.Start(base::SystemClock().Now()));
   loop_.Run([this] { return NextWake(); }, [this](TimePoint now) { Tick(now); });
-  if (link_ != nullptr && link_->connection != nullptr) link_->connection->Close(kCloseGrace);
+  Do(cluster::Disconnect{});
+  // The last words are sent before the host goes.
+  std::promise<void> closed;
+  dialer_.Post([&closed] { closed.set_value(); });
+  closed.get_future().wait();
   return status_;
+}
+
+bool WorkerHost::IsCurrent(uint64_t link) const {
+  return link_ != nullptr && link_->number() == link;
 }
 
 std::optional<TimePoint> WorkerHost::NextWake() const {
@@ -85,7 +97,7 @@ void WorkerHost::Do(const cluster::Send& send) {
 }
 
 void WorkerHost::Do(const cluster::Connect&) {
-  link_ = std::make_shared<Link>(this);
+  link_ = std::make_shared<Link>(this, ++links_);
   dialer_.Post([this, link = link_] {
     auto connection = options_.dial(link.get());
     const Status status = connection.status();
@@ -100,14 +112,14 @@ void WorkerHost::Dialed(const std::shared_ptr<Link>& link, const Status& status)
   if (status.ok()) {
     Do(worker_.OnConnected(now));
   } else {
-    link_ = nullptr;
+    Do(cluster::Disconnect{});
     Do(worker_.OnDisconnected(now, status.message()));
   }
 }
 
-void WorkerHost::Lost(const Link* link, const Status& status) {
-  if (link_.get() != link) return;
-  link_ = nullptr;
+void WorkerHost::Lost(uint64_t link, const Status& status) {
+  if (!IsCurrent(link)) return;
+  Do(cluster::Disconnect{});
   Do(worker_.OnDisconnected(base::SystemClock().Now(),
                             status.ok() ? "closed by the coordinator" : status.message()));
 }

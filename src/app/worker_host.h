@@ -51,7 +51,8 @@ class WorkerHost {
   template <class Other>
   void Do(const Other& other);
   void Dialed(const std::shared_ptr<Link>& link, const Status& status);
-  void Lost(const Link* link, const Status& status);
+  void Lost(uint64_t link, const Status& status);
+  bool IsCurrent(uint64_t link) const;
   std::optional<TimePoint> NextWake() const;
   void Tick(TimePoint now);
 
@@ -59,6 +60,7 @@ class WorkerHost {
   cluster::Worker worker_;
   base::EventLoop loop_;
   std::shared_ptr<Link> link_;  // the current one
+  uint64_t links_ = 0;          // made so far
   Status status_;
   bool draining_ = false;
   TimePoint next_poll_;  // when signals are looked for
