@@ -105,8 +105,8 @@ TEST(AllocationCount, SeesWhatIsAllocated) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Presets, Allocation, testing::ValuesIn(model::PresetNames()),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& preset) {
+                           std::string name = preset.param;
                            std::erase(name, '-');
                            return name;
                          });
