@@ -1,5 +1,5 @@
-# weft_proto: the C++ that protoc makes of proto/weft.proto, in a library of its own so that our warning flags do not meet
-# code we did not write. Included as "proto/weft.pb.h" and "proto/weft.grpc.pb.h"; linked by the net room alone.
+# weft_proto: the C++ that protoc makes of proto/weft.proto, in a library of its own so that our warning flags do not
+# meet code we did not write. Included as "proto/weft.pb.h" and "proto/weft.grpc.pb.h"; linked by the net room alone.
 set(WEFT_PROTO_FILE ${CMAKE_SOURCE_DIR}/proto/weft.proto)
 set(WEFT_PROTO_OUT ${CMAKE_BINARY_DIR}/generated)
 set(WEFT_PROTO_SOURCES ${WEFT_PROTO_OUT}/proto/weft.pb.cc ${WEFT_PROTO_OUT}/proto/weft.grpc.pb.cc)

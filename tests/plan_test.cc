@@ -23,11 +23,15 @@ Program CompileWith(const model::Graph& graph, const std::string& kernels, Mode 
   return std::move(program).value();
 }
 
-// Reorders of feature maps and their gradients; those of weights are another matter.
+// Reorders of feature maps and their gradients; those of weights are another matter. Maps of 2x2
+// pixels do not count: oneDNN has no blocked kernel for their weight gradients, and they are small.
 int MapReorders(const Program& program) {
   int count = 0;
   for (const Step& step : program.steps) {
-    if (step.name.starts_with("reorder") && step.name.find("weight") == std::string::npos) ++count;
+    if (!step.name.starts_with("reorder") || step.name.find("weight") != std::string::npos)
+      continue;
+    const Shape& shape = program.values[static_cast<size_t>(step.args[0])].layout.shape();
+    if (shape.rank() < 4 || shape[2] * shape[3] > 4) ++count;
   }
   return count;
 }

@@ -194,7 +194,7 @@ Result<Doc> LoadDoc(const std::string& path) {
   return path.ends_with(".json") ? ParseJson(AsText(bytes), path) : ParseToml(AsText(bytes), path);
 }
 
-Status ApplyOverride(std::string_view assignment, Doc* doc) {
+Status ApplyOverride(std::string_view assignment, Doc* doc, int line) {
   const size_t equals = assignment.find('=');
   if (equals == std::string_view::npos || equals == 0) {
     return InvalidArgument(
@@ -210,7 +210,7 @@ Status ApplyOverride(std::string_view assignment, Doc* doc) {
     replacement.kind = Doc::Kind::kString;
     replacement.text = value;
   }
-  SetLines(Doc::kOverrideLine, &replacement);
+  SetLines(line, &replacement);
   *doc->FindOrAdd(key) = std::move(replacement);
   return OkStatus();
 }

@@ -46,8 +46,9 @@ Result<Doc> ParseJson(std::string_view text, const std::string& name);
 // By ending: .json is JSON, all else TOML. Errors of the file system pass through.
 Result<Doc> LoadDoc(const std::string& path);
 
-// Applies "a.b=value" (value as TOML; a bare word is a string). Errors: kInvalidArgument.
-Status ApplyOverride(std::string_view assignment, Doc* doc);
+// `line` is given to what it sets. Applies "a.b=value" (value as TOML; a bare word is a string).
+// Errors: kInvalidArgument.
+Status ApplyOverride(std::string_view assignment, Doc* doc, int line = Doc::kOverrideLine);
 
 // Reads one table. Collects the first error and the keys asked for; Finish() reports the error, or
 // an unknown key.

@@ -188,7 +188,7 @@ TEST(ApplyOverride, ReplacesAddsAndGuessesBareWords) {
   EXPECT_EQ(doc.Find("job")->Find("name")->text, "fast one");
   EXPECT_EQ(doc.Find("link")->Find("density")->number, 0.01);
   EXPECT_EQ(doc.Find("optimizer")->Find("steps")->array[0].integer, 4);
-  EXPECT_EQ(doc.Find("optimizer")->Find("steps")->array[0].line, 0);
+  EXPECT_EQ(doc.Find("optimizer")->Find("steps")->array[0].line, Doc::kOverrideLine);
   EXPECT_EQ(doc.Find("job")->Find("note")->text, "");
   EXPECT_EQ(doc.Find("job")->table.size(), 3u);
 }

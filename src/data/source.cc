@@ -30,7 +30,7 @@ Result<Source> ParseSource(const std::string& text) {
       return base::InvalidArgument(
           fmt::format("{}: parameter: got \"{}\", want key=value", text, param));
     }
-    RETURN_IF_ERROR(base::ApplyOverride(param, &source.params));
+    RETURN_IF_ERROR(base::ApplyOverride(param, &source.params, 0));
   }
   return source;
 }

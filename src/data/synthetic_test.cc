@@ -64,7 +64,7 @@ TEST(Synthetic, BadParametersAreRefused) {
     return OpenDataset({.source = source}).status();
   };
   EXPECT_EQ(error("synthetic:shapes?n=0").message(),
-            "synthetic:shapes?n=0: n: got 0, want 1..1e+06");
+            "synthetic:shapes?n=0: n: got 0, want 1..1000000");
   EXPECT_THAT(error("synthetic:shapes?noise=loud").message(),
               HasSubstr("got a string, want a number"));
   EXPECT_THAT(error("synthetic:shapes?nosie=0.1").message(), HasSubstr("did you mean \"noise\"?"));

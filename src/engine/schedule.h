@@ -13,11 +13,11 @@ namespace weft::engine {
 struct ScheduleOptions {
   enum class Kind { kConstant, kStep, kCosine };
   Kind kind = Kind::kConstant;
-  double lr = 0.01;          // at the peak
-  int64_t warmup_steps = 0;  // rises in equal parts to lr; step 0 has lr / warmup_steps
+  double lr = 0.01;                  // at the peak
+  int64_t warmup_steps = 0;          // rises in equal parts to lr; step 0 has lr / warmup_steps
   std::vector<int64_t> decay_steps;  // kStep: the rate is multiplied by `decay` at each of them
   double decay = 0.1;
-  double final_lr = 0;       // kCosine: where the half wave ends
+  double final_lr = 0;  // kCosine: where the half wave ends
 };
 
 // "constant", "step", "cosine".

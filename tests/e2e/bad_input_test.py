@@ -67,7 +67,8 @@ class BadInputTest(WeftTest):
             busy.bind(("127.0.0.1", 0))
             busy.listen()
             address = "127.0.0.1:%d" % busy.getsockname()[1]
-            self.run_to_failure("up", self.job, "--listen", address, code=73, says=[address, "another program uses this port"])
+            self.run_to_failure("up", self.job, "--listen", address, code=73,
+                                says=[address, "another program uses this port"])
 
     def test_no_coordinator_there(self):
         with socket.socket() as free:
