@@ -28,8 +28,8 @@ Result<std::unique_ptr<Backend>> MakeBackend(const std::string& kernels,
   }
   std::vector<std::unique_ptr<Backend>> members;
   if (kernels != "reference") {
-    members.push_back(std::make_unique<OnednnBackend>(options));
     members.push_back(std::make_unique<SimdBackend>(options));
+    members.push_back(std::make_unique<OnednnBackend>(options));
   }
   members.push_back(std::make_unique<ReferenceBackend>());
   const std::string name = kernels == "reference" ? "reference" : "onednn";

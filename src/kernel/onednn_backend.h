@@ -1,7 +1,9 @@
 #pragma once
-// OnednnBackend: convolution, linear, batch normalisation, pooling and reorders on oneDNN 2.6
-// (x86 and arm64), in blocked layouts of the library's choice. It refuses (kUnimplemented) what the
-// library would only do with its own slow reference code.
+// OnednnBackend: convolution, linear, pooling and reorders on oneDNN 2.6 (x86 and arm64), in
+// blocked layouts of the library's choice. It refuses (kUnimplemented) what the library would only
+// do with its own slow reference code. Batch normalisation is not among its operations: the library
+// sums the statistics and gradients of a whole channel in one float, and loses digits that training
+// needs.
 
 #include "kernel/partial_backend.h"
 
@@ -23,10 +25,6 @@ class OnednnBackend : public PartialBackend {
                               const Layout& src) override;
   OpResult LinearBackwardWeights(const LinearDesc& desc, const Layout& src, const Layout& diff_dst,
                                  const Layout& weights) override;
-  OpResult BatchnormForward(const BatchnormDesc& desc, const Layout& src) override;
-  OpResult BatchnormInference(const BatchnormDesc& desc, const Layout& src) override;
-  OpResult BatchnormBackward(const BatchnormDesc& desc, const Layout& src,
-                             const Layout& diff_dst) override;
   OpResult PoolForward(const PoolDesc& desc, const Layout& src, bool training) override;
   OpResult PoolBackward(const PoolDesc& desc, const Layout& diff_dst, const Layout& src) override;
   OpResult Reorder(const Layout& src, const Layout& dst) override;

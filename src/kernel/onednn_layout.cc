@@ -98,6 +98,15 @@ memory::desc DescLike(const memory::desc& model, const memory::dims& dims) {
   return {};
 }
 
+int64_t ChannelBlockOf(const Layout& layout) {
+  if (layout.plain() || layout.shape().rank() != 4) return 0;
+  const memory::desc desc = DescOf(layout);
+  const memory::dims dims = DimsOf(layout.shape());
+  if (desc == memory::desc(dims, memory::data_type::f32, Tag::aBcd8b)) return 8;
+  if (desc == memory::desc(dims, memory::data_type::f32, Tag::aBcd16b)) return 16;
+  return 0;
+}
+
 std::string DescText(const memory::desc& desc) {
   const dnnl_blocking_desc_t& blocking = desc.data.format_desc.blocking;
   std::string text = "[";

@@ -27,6 +27,10 @@ Layout LayoutOf(const Shape& shape, const memory::desc& desc);
 // none of the usual forms of activations.
 memory::desc DescLike(const memory::desc& model, const memory::dims& dims);
 
+// 8 for nChw8c, 16 for nChw16c: `layout` holds, per sample, blocks of so many channels, in each the
+// pixels, in each its channels side by side. 0 for any other layout.
+int64_t ChannelBlockOf(const Layout& layout);
+
 // "[65536 8192 256 8 | 8b]": strides, then the inner blocks by size and axis.
 std::string DescText(const memory::desc& desc);
 

@@ -1,7 +1,9 @@
 #pragma once
 // ParallelChunks: cuts an elementwise loop among OpenMP threads when it is long enough to pay.
+// ParallelItems: shares out a few large pieces of work.
 
 #include <cstddef>
+#include <cstdint>
 
 namespace weft::kernel {
 
@@ -23,6 +25,18 @@ void ParallelChunks(size_t n, int threads, const Body& body) {
     const size_t begin = part * chunk < n ? part * chunk : n;
     body(begin, begin + chunk < n ? begin + chunk : n);
   }
+}
+
+// Calls body(item) for every item in [0, count), at once on up to `threads` threads; each takes a
+// contiguous share.
+template <class Body>
+void ParallelItems(int64_t count, int threads, const Body& body) {
+  if (threads <= 1 || count <= 1) {
+    for (int64_t item = 0; item < count; ++item) body(item);
+    return;
+  }
+#pragma omp parallel for num_threads(threads) schedule(static)
+  for (int64_t item = 0; item < count; ++item) body(item);
 }
 
 }  // namespace weft::kernel

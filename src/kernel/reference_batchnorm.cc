@@ -49,7 +49,7 @@ void Apply(const Extents& e, int64_t channel, const Normalize& normalize, bool r
            const float* src, float* dst, uint8_t* positive) {
   e.ForEach(channel, [&](int64_t i) {
     const float value = normalize(src[i]);
-    const bool keep = !relu || value > 0;
+    const bool keep = !relu || !(value <= 0);  // a NaN stays, to be seen
     if (positive != nullptr) positive[i] = keep;
     dst[i] = keep ? value : 0.0f;
   });

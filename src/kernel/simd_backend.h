@@ -1,5 +1,6 @@
 #pragma once
-// SimdBackend: the elementwise operations on Highway loops, over the flat memory of any layout.
+// SimdBackend: batch normalisation (plain, nChw8c and nChw16c; of any other layout it asks for
+// plain) and the elementwise operations (over the flat memory of any layout) on Highway loops.
 // Large tensors are cut among OpenMP threads.
 
 #include "kernel/partial_backend.h"
@@ -12,6 +13,10 @@ class SimdBackend : public PartialBackend {
 
   std::string name() const override { return "simd"; }
 
+  OpResult BatchnormForward(const BatchnormDesc& desc, const Layout& src) override;
+  OpResult BatchnormInference(const BatchnormDesc& desc, const Layout& src) override;
+  OpResult BatchnormBackward(const BatchnormDesc& desc, const Layout& src,
+                             const Layout& diff_dst) override;
   OpResult ActivationForward(const ActivationDesc& desc, const Layout& src) override;
   OpResult ActivationBackward(const ActivationDesc& desc, const Layout& layout) override;
   OpResult Add(const Layout& layout) override;
