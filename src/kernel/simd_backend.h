@@ -1,7 +1,7 @@
 #pragma once
 // SimdBackend: batch normalisation (plain, nChw8c and nChw16c; of any other layout it asks for
-// plain) and the elementwise operations (over the flat memory of any layout) on Highway loops.
-// Large tensors are cut among OpenMP threads.
+// plain), max pooling of the two blocked forms, and the elementwise operations (over the flat
+// memory of any layout) on Highway loops. Large tensors are cut among OpenMP threads.
 
 #include "kernel/partial_backend.h"
 
@@ -17,6 +17,8 @@ class SimdBackend : public PartialBackend {
   OpResult BatchnormInference(const BatchnormDesc& desc, const Layout& src) override;
   OpResult BatchnormBackward(const BatchnormDesc& desc, const Layout& src,
                              const Layout& diff_dst) override;
+  OpResult PoolForward(const PoolDesc& desc, const Layout& src, bool training) override;
+  OpResult PoolBackward(const PoolDesc& desc, const Layout& diff_dst, const Layout& src) override;
   OpResult ActivationForward(const ActivationDesc& desc, const Layout& src) override;
   OpResult ActivationBackward(const ActivationDesc& desc, const Layout& layout) override;
   OpResult Add(const Layout& layout) override;
