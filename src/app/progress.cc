@@ -1,5 +1,6 @@
 #include "app/progress.h"
 
+#include <errno.h>
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -7,6 +8,7 @@
 
 #include "app/command.h"
 #include "app/event_log.h"
+#include "base/file_system.h"
 #include "base/text.h"
 
 namespace weft::app {
@@ -70,6 +72,21 @@ std::unique_ptr<ProgressView> MakeJsonLines(
   return std::make_unique<JsonLines>(started, std::move(put_json));
 }
 
+namespace {
+
+// What to try next, ready to be copied.
+std::string NextText(const RunResult& result) {
+  const std::string weft = program_invocation_name;
+  if (result.outcome == "stopped") {
+    return fmt::format("  go on with    {} train --resume {}\n", weft, result.folder);
+  }
+  if (result.model.empty()) return "";
+  return fmt::format("  try next      {} predict {} --count 5\n                {} eval {}\n", weft,
+                     result.folder, weft, result.folder);
+}
+
+}  // namespace
+
 std::string SummaryText(const RunResult& result) {
   std::string text =
       fmt::format("{} after {} epochs, {} steps, {}, {} samples/s\n", result.outcome, result.epochs,
@@ -85,8 +102,9 @@ std::string SummaryText(const RunResult& result) {
                         result.duplicated_samples);
   }
   if (!result.model.empty()) text += fmt::format("  model         {}\n", result.model);
-  if (!result.folder.empty()) text += fmt::format("  run folder    {}\n", result.folder);
-  return text;
+  if (result.folder.empty()) return text;
+  text += fmt::format("  metrics       {}\n", base::JoinPath(result.folder, "metrics.jsonl"));
+  return text + NextText(result);
 }
 
 }  // namespace weft::app

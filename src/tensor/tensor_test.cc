@@ -1,0 +1,39 @@
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "tensor/arena.h"
+#include "tensor/shape.h"
+
+namespace weft::tensor {
+namespace {
+
+TEST(Shape, CountsComparesAndPrints) {
+  const Shape shape{4, 3, 2};
+  EXPECT_EQ(shape.rank(), 3);
+  EXPECT_EQ(shape.elements(), 24);
+  EXPECT_EQ(shape.ToString(), "4x3x2");
+  EXPECT_EQ(shape.With(1, 5), (Shape{4, 5, 2}));
+  EXPECT_NE(shape, (Shape{4, 3}));
+  EXPECT_EQ(Shape().elements(), 1);
+  EXPECT_EQ(Shape().ToString(), "scalar");
+}
+
+TEST(Shape, RefusesMoreAxesThanItHolds) {
+  EXPECT_DEATH((Shape{1, 1, 1, 1, 1, 1, 1}), "CHECK failed");
+}
+
+TEST(Arena, IsAlignedZeroedAndMoves) {
+  Arena arena(1000);
+  ASSERT_EQ(reinterpret_cast<uintptr_t>(arena.data()) % kAlignment, 0u);
+  for (size_t i = 0; i < arena.size(); ++i) ASSERT_EQ(arena.data()[i], 0);
+  std::memset(arena.data(), 7, arena.size());
+  uint8_t* const data = arena.data();
+  Arena moved = std::move(arena);
+  EXPECT_EQ(moved.data(), data);
+  EXPECT_EQ(moved.data()[999], 7);
+  EXPECT_EQ(Arena().data(), nullptr);
+}
+
+}  // namespace
+}  // namespace weft::tensor
