@@ -104,7 +104,7 @@ PLANTS = [
     ("size", "src/base/a.cc", "int a();\n" * 601, 601),
     ("size", "tools/a.py", "a = 1\n" * 601, 601),
     ("path", "src/base/a.cc", 'const char* kPath = "/home/someone/weft";\n', 1),
-    ("path", "docs/a.md", "Run /work/weft/scripts/test.\n", 1),
+    ("path", "docs/a.md", "Run /home/ann/weft/scripts/test.\n", 1),
     ("columns", "tools/a.py", "a = 1  # " + "x" * 120 + "\n", 1),
     ("columns", "docs/a.md", "\n\n" + "word " * 30 + "\n", 3),
     ("document", "docs/a.md", "\n[gone](ARCHITECTURE.md)\n", 2),

@@ -206,6 +206,8 @@ void RunHost::StopWhenIdle() {
 void RunHost::Show(const cluster::Event& event) {
   // Everyone leaves when the run is over.
   if (over_ && std::holds_alternative<cluster::DeviceLeft>(event)) return;
+  // Nobody has to be told to start the workers of this process.
+  if (options_.listen.empty() && std::holds_alternative<cluster::WaitingForWorkers>(event)) return;
   const TimePoint now = Now();
   options_.view->Show(now, event);
   options_.folder->Add(event, base::Seconds(now - began_));

@@ -206,7 +206,9 @@ int RunToEnd(const RunFlags& flags, const CommonFlags& common, const WithHost& w
   options.job = setup.job;
   options.listen = flags.listen;
   options.token = flags.token;
-  options.start_workers = flags.start_workers;
+  // Workers of this process come for certain, so the first step waits for them all.
+  options.start_workers =
+      flags.listen.empty() ? setup.job->config.cluster.workers : flags.start_workers;
   options.eval_threads = ThreadsFor(setup.job->config, 1);
   options.store = setup.store.get();
   options.view = view.get();

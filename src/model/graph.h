@@ -116,7 +116,7 @@ Result<Graph> LoadGraph(const std::string& path, const GraphContext& context);
 // Presets are files of this form under src/model/presets, built into the program; their input and
 // classes are defaults that the context replaces.
 std::vector<std::string> PresetNames();
-// The text of a preset's file. Errors: kNotFound with a did-you-mean.
+// The text of a preset's file. Errors: kInvalidArgument with a did-you-mean.
 Result<std::string> PresetText(const std::string& name);
 Result<Graph> LoadPreset(const std::string& name, const GraphContext& context);
 

@@ -223,7 +223,7 @@ Result<std::string> PresetText(const std::string& name) {
   }
   const std::vector<std::string> names = PresetNames();
   const auto nearest = base::DidYouMean(name, names);
-  return NotFound(fmt::format("preset: got \"{}\", want {}{}", name, base::JoinChoices(names),
+  return InvalidArgument(fmt::format("preset: got \"{}\", want {}{}", name, base::JoinChoices(names),
                               nearest ? fmt::format(" (did you mean \"{}\"?)", *nearest) : ""));
 }
 

@@ -153,7 +153,7 @@ TEST(Presets, AllLoadAndTakeTheSizeOfTheData) {
     EXPECT_EQ(other->classes(), 17);
   }
   const auto missing = LoadPreset("vgg-11", {});
-  EXPECT_EQ(missing.status().code(), Code::kNotFound);
+  EXPECT_EQ(missing.status().code(), Code::kInvalidArgument);
   EXPECT_THAT(missing.status().message(), HasSubstr("did you mean \"vgg11\"?"));
 }
 
