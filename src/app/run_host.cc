@@ -24,19 +24,18 @@ TimePoint Now() { return base::SystemClock().Now(); }
 
 }  // namespace
 
-Result<std::unique_ptr<RunHost>> RunHost::Start(const RunHostOptions& options) {
-  std::unique_ptr<RunHost> host(new RunHost(options));
-  RETURN_IF_ERROR(host->Open());
+Result<std::unique_ptr<RunHost>> RunHost::Listen(const std::string& listen) {
+  std::unique_ptr<RunHost> host(new RunHost);
+  ASSIGN_OR_RETURN(host->hub_, net::Hub::Start({.listen = listen}, host.get()));
   return host;
 }
-
-RunHost::RunHost(const RunHostOptions& options) : options_(options), began_(Now()) {}
 
 RunHost::~RunHost() {
   if (hub_ != nullptr) hub_->Shutdown(kShutdownGrace);
 }
 
-Status RunHost::Open() {
+Status RunHost::Open(RunHostOptions options) {
+  options_ = std::move(options);
   const Job& job = *options_.job;
   const cluster::JobSpec spec = JobSpecOf(job, {.run = options_.folder->record().run,
                                                 .token = options_.token,
@@ -48,7 +47,6 @@ Status RunHost::Open() {
     ASSIGN_OR_RETURN(evaluator_, Evaluator::Make(job.graph, job.test, job.config.cluster.kernels,
                                                  options_.eval_threads));
   }
-  ASSIGN_OR_RETURN(hub_, net::Hub::Start({.listen = options_.listen}, this));
   return OkStatus();
 }
 
@@ -206,8 +204,8 @@ void RunHost::StopWhenIdle() {
 void RunHost::Show(const cluster::Event& event) {
   // Everyone leaves when the run is over.
   if (over_ && std::holds_alternative<cluster::DeviceLeft>(event)) return;
-  // Nobody has to be told to start the workers of this process.
-  if (options_.listen.empty() && std::holds_alternative<cluster::WaitingForWorkers>(event)) return;
+  if (!options_.announce_waiting && std::holds_alternative<cluster::WaitingForWorkers>(event))
+    return;
   const TimePoint now = Now();
   options_.view->Show(now, event);
   options_.folder->Add(event, base::Seconds(now - began_));

@@ -24,10 +24,10 @@ namespace weft::app {
 
 struct RunHostOptions {
   std::shared_ptr<const Job> job;
-  std::string listen;         // "HOST:PORT"; empty: workers of this process only
   std::string token;          // what workers must show
   int64_t start_workers = 1;  // the first step waits for so many
   int eval_threads = 1;
+  bool announce_waiting = true;  // say that workers are missing
   cluster::CoordStore* store = nullptr;
   ProgressView* view = nullptr;
   RunFolder* folder = nullptr;
@@ -38,13 +38,18 @@ struct RunHostOptions {
 // Threads: one, but for Connect.
 class RunHost : private net::HubHandler {
  public:
-  // Listens from here on. Errors: those of net::Hub::Start and cluster::Leader::Make.
-  static Result<std::unique_ptr<RunHost>> Start(const RunHostOptions& options);
+  // Listens at "HOST:PORT", or for workers of this process only if `listen` is empty. Who connects
+  // before Run waits. Errors: those of net::Hub::Start.
+  static Result<std::unique_ptr<RunHost>> Listen(const std::string& listen);
   ~RunHost() override;
 
   int port() const { return hub_->port(); }
   // A connection for a worker of this process. Threads: any.
   Result<std::unique_ptr<net::Connection>> Connect(net::ConnectionHandler* handler);
+
+  // Makes coordinator and leader. Once, before Run. Errors: those of cluster::Leader::Make and the
+  // engine.
+  Status Open(RunHostOptions options);
 
   // Ends the run: it cannot go on, for a reason outside the state machines. Threads: any.
   void Fail(const Status& status);
@@ -64,8 +69,7 @@ class RunHost : private net::HubHandler {
     cluster::Message message;
   };
 
-  explicit RunHost(const RunHostOptions& options);
-  Status Open();
+  RunHost() = default;
 
   void OnMessage(uint64_t connection, cluster::Envelope envelope) override;
   void OnDisconnect(uint64_t connection, Status status) override;
@@ -96,7 +100,7 @@ class RunHost : private net::HubHandler {
   std::optional<TimePoint> NextWake() const;
   void Tick(TimePoint now);
 
-  const RunHostOptions options_;
+  RunHostOptions options_;
   base::EventLoop loop_;
   std::unique_ptr<cluster::Leader> leader_;
   std::unique_ptr<cluster::Coordinator> coordinator_;

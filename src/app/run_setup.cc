@@ -198,26 +198,28 @@ int RunToEnd(const RunFlags& flags, const CommonFlags& common, const WithHost& w
     return kExitUsage;
   }
   CatchSignals();
+  // The port first: a run that cannot listen leaves no folder behind.
+  const Result<std::unique_ptr<RunHost>> host = RunHost::Listen(flags.listen);
+  if (!host.ok()) return Fail(host.status());
   const Result<Setup> prepared = Prepare(flags);
   if (!prepared.ok()) return Fail(prepared.status());
   const Setup& setup = *prepared;
+  const bool local = flags.listen.empty();
   const std::unique_ptr<ProgressView> view = MakeView(setup, common);
   RunHostOptions options;
   options.job = setup.job;
-  options.listen = flags.listen;
   options.token = flags.token;
   // Workers of this process come for certain, so the first step waits for them all.
-  options.start_workers =
-      flags.listen.empty() ? setup.job->config.cluster.workers : flags.start_workers;
+  options.start_workers = local ? setup.job->config.cluster.workers : flags.start_workers;
+  options.announce_waiting = !local;
   options.eval_threads = ThreadsFor(setup.job->config, 1);
   options.store = setup.store.get();
   options.view = view.get();
   options.folder = setup.folder.get();
   options.checkpoints = setup.checkpoints.get();
   options.start = setup.start;
-  Result<std::unique_ptr<RunHost>> host = RunHost::Start(options);
-  if (!host.ok()) return Fail(host.status());
-  const auto companions = with_host(host->get(), setup.job);
+  if (const Status opened = (*host)->Open(std::move(options)); !opened.ok()) return Fail(opened);
+  const auto companions = with_host((*host).get(), setup.job);
   if (!companions.ok()) return Fail(companions.status());
   RunHost::Outcome outcome = (*host)->Run();
   // The views for people end with the problem; the others leave it to the log.

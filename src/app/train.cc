@@ -30,6 +30,8 @@ class LocalWorkers {
       options.worker.cores = Cores();
       options.worker.incarnation = base::EntropySeed();
       options.worker.jitter_seed = static_cast<uint64_t>(i);
+      // The coordinator is in this process: once gone, it does not come back.
+      options.worker.give_up_after = std::chrono::seconds(2);
       options.threads = ThreadsFor(job->config, workers);
       options.dial = [host](net::ConnectionHandler* handler) { return host->Connect(handler); };
       options.open_job = [job](const cluster::Welcome&) -> Result<std::shared_ptr<const Job>> {

@@ -69,6 +69,7 @@ class BadInputTest(WeftTest):
             address = "127.0.0.1:%d" % busy.getsockname()[1]
             self.run_to_failure("up", self.job, "--listen", address, code=73,
                                 says=[address, "another program uses this port"])
+            self.assertFalse(os.path.exists(self.path("runs")), "a run that cannot listen leaves no folder")
 
     def test_no_coordinator_there(self):
         with socket.socket() as free:
