@@ -223,8 +223,9 @@ Result<std::string> PresetText(const std::string& name) {
   }
   const std::vector<std::string> names = PresetNames();
   const auto nearest = base::DidYouMean(name, names);
-  return InvalidArgument(fmt::format("preset: got \"{}\", want {}{}", name, base::JoinChoices(names),
-                              nearest ? fmt::format(" (did you mean \"{}\"?)", *nearest) : ""));
+  return InvalidArgument(
+      fmt::format("preset: got \"{}\", want {}{}", name, base::JoinChoices(names),
+                  nearest ? fmt::format(" (did you mean \"{}\"?)", *nearest) : ""));
 }
 
 Result<Graph> LoadPreset(const std::string& name, const GraphContext& context) {

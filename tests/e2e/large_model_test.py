@@ -21,8 +21,11 @@ out = "classes"
 class LargeModelTest(WeftTest):
     def test_model_over_64_mib(self):
         self.write("tiny_model.toml", MODEL)
-        job = TINY_JOB.replace("epochs = 2", "epochs = 1").replace("n=480", "n=96").replace("workers = 4", "workers = 2")
-        self.write("job.toml", job.replace("lr = 0.05", "lr = 0.001"))
+        job = TINY_JOB
+        for old, new in [("epochs = 2", "epochs = 1"), ("n=480", "n=96"), ("workers = 4", "workers = 2"),
+                         ("lr = 0.05", "lr = 0.001")]:
+            job = job.replace(old, new)
+        self.write("job.toml", job)
         alone = self.run_to_result("train", self.job, "--out", "alone")
         up, join = self.start_up("--out", "joined")
         workers = [self.start(*join, "--name", f"w{i}") for i in range(2)]
