@@ -62,7 +62,12 @@ Result<config::RunConfig> ReadConfig(const RunFlags& flags, const RunFolder* res
   return config::FromDoc(doc, {.file = name, .folder = ""});
 }
 
+std::string ModelDigest(const Job& job) {
+  return job.model_text.empty() ? "" : base::Sha256Hex(base::AsBytes(job.model_text));
+}
+
 Status OpenNew(const RunFlags& flags, Setup* setup) {
+  ASSIGN_OR_RETURN(setup->start.parameters, StartParameters(*setup->job));
   RunRecord record;
   record.run = NewRunId(setup->job->config.job.name);
   record.program = ProgramName();
@@ -70,7 +75,7 @@ Status OpenNew(const RunFlags& flags, Setup* setup) {
   record.libraries = LibraryVersions();
   record.digests["config"] = record.config.Digest();
   if (!setup->job->model_text.empty()) {
-    record.digests["model"] = base::Sha256Hex(base::AsBytes(setup->job->model_text));
+    record.digests["model"] = ModelDigest(*setup->job);
   }
   record.started.push_back(base::WallTimeUtc());
   std::string path = !flags.out.empty() ? flags.out : setup->job->config.job.out;
@@ -82,12 +87,15 @@ Status OpenNew(const RunFlags& flags, Setup* setup) {
     RETURN_IF_ERROR(disk.WriteFileAtomic(base::JoinPath(path, RunModelFile(setup->job->config)),
                                          base::AsBytes(setup->job->model_text)));
   }
-  ASSIGN_OR_RETURN(setup->start.parameters, StartParameters(*setup->job));
   return OkStatus();
 }
 
 Status GoOn(Setup* setup) {
-  if (!(Comparable(setup->job->config) == Comparable(setup->folder->record().config))) {
+  const RunRecord& record = setup->folder->record();
+  const auto model = record.digests.find("model");
+  const bool same_model =
+      ModelDigest(*setup->job) == (model == record.digests.end() ? "" : model->second);
+  if (!same_model || !(Comparable(setup->job->config) == Comparable(record.config))) {
     return InvalidArgument(
         fmt::format("--resume {}: the job is not the one this run began with: leave the job file "
                     "out to take the run's own, "
@@ -109,7 +117,14 @@ Result<Setup> Prepare(const RunFlags& flags) {
     setup.folder = std::make_unique<RunFolder>(std::move(folder));
   }
   ASSIGN_OR_RETURN(const config::RunConfig config, ReadConfig(flags, setup.folder.get()));
-  ASSIGN_OR_RETURN(setup.job, OpenJob(config, {}));
+  OpenJobOptions open;
+  if (flags.job.empty() && config.model.preset.empty()) {
+    // The run's own copy: the file it came from may have changed or gone.
+    const std::string copy = base::JoinPath(flags.resume, RunModelFile(config));
+    ASSIGN_OR_RETURN(const Bytes model, base::LocalFileSystem().ReadFile(copy));
+    open.model_text = base::AsText(model);
+  }
+  ASSIGN_OR_RETURN(setup.job, OpenJob(config, open));
   if (setup.folder == nullptr) RETURN_IF_ERROR(OpenNew(flags, &setup));
   setup.checkpoints = std::make_unique<CheckpointFolder>(&base::LocalFileSystem(),
                                                          setup.folder->checkpoints_path());

@@ -74,6 +74,16 @@ class ClusterTest(WeftTest):
         self.assertEqual(rest["weights_sha256"], whole["weights_sha256"])
         self.assertEqual((rest["lost_samples"], rest["duplicated_samples"]), (0, 0))
 
+    def test_resume_keeps_to_the_model_it_began_with(self):
+        self.run_to_result("train", self.job, "--out", "run")
+        with open(self.path("tiny_model.toml"), "a") as model:
+            model.write("# changed\n")
+        self.run_to_failure("train", self.job, "--resume", "run", "--set", "job.epochs=3", code=78,
+                            says=["not the one this run began with"])
+        os.remove(self.path("tiny_model.toml"))
+        result = self.run_to_result("train", "--resume", "run", "--set", "job.epochs=3")
+        self.assertEqual(result["epochs"], 3)
+
     def test_run_folder_holds_what_it_should(self):
         self.run_to_result("train", self.job, "--out", "run")
         names = sorted(os.listdir(self.path("run")))
