@@ -2,8 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
+#include "base/test_folder.h"
 #include "model/safetensors.h"
 
 namespace weft::app {
@@ -70,9 +69,6 @@ TEST(Checkpoint, SaysWhatIsWrong) {
 
 class CheckpointFolderTest : public testing::Test {
  protected:
-  CheckpointFolderTest() { std::filesystem::remove_all(path_); }
-  ~CheckpointFolderTest() override { std::filesystem::remove_all(path_); }
-
   std::vector<std::string> Files() { return base::LocalFileSystem().List(path_).value(); }
   void Overwrite(const std::string& name, std::string_view text) {
     ASSERT_TRUE(base::LocalFileSystem()
@@ -86,8 +82,8 @@ class CheckpointFolderTest : public testing::Test {
     }
   }
 
-  const std::string path_ = testing::TempDir() + "checkpoints_" +
-                            testing::UnitTest::GetInstance()->current_test_info()->name();
+  const base::TestFolder temp_;
+  const std::string path_ = temp_ / "checkpoints";
   base::DiskFaults faults_;
   std::unique_ptr<base::FileSystem> disk_ =
       base::MakeFaultyFileSystem(&base::LocalFileSystem(), &faults_);

@@ -2,9 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 #include "base/log.h"
+#include "base/test_folder.h"
 #include "base/text.h"
 
 namespace weft::app {
@@ -30,14 +29,10 @@ RunRecord Record() {
 class RunFolderTest : public testing::Test {
  protected:
   RunFolderTest() {
-    std::filesystem::remove_all(path_);
     base::SetLogSink(
         [this](base::LogLevel, std::string_view message) { messages_.emplace_back(message); });
   }
-  ~RunFolderTest() override {
-    base::SetLogSink({});
-    std::filesystem::remove_all(path_);
-  }
+  ~RunFolderTest() override { base::SetLogSink({}); }
 
   std::string Text(const std::string& name) {
     return std::string(base::AsText(base::LocalFileSystem().ReadFile(path_ + "/" + name).value()));
@@ -45,8 +40,8 @@ class RunFolderTest : public testing::Test {
   nlohmann::ordered_json Json() { return nlohmann::ordered_json::parse(Text("run.json")); }
   RunFolder Create() { return RunFolder::Create(disk_.get(), path_, Record()).value(); }
 
-  const std::string path_ = testing::TempDir() + "run_folder_" +
-                            testing::UnitTest::GetInstance()->current_test_info()->name();
+  const base::TestFolder temp_;
+  const std::string path_ = temp_ / "run";
   std::vector<std::string> messages_;
   base::DiskFaults faults_;
   std::unique_ptr<base::FileSystem> disk_ =

@@ -7,6 +7,7 @@
 
 #include "base/doc.h"
 #include "base/file_system.h"
+#include "base/test_folder.h"
 #include "codec/codec.h"
 
 namespace weft::config {
@@ -328,9 +329,9 @@ class LoadedJob : public testing::Test {
                     .WriteFileAtomic(path_, base::AsBytes(With("test = \"idx:../data/x\"\n")))
                     .ok());
   }
-  ~LoadedJob() override { std::filesystem::remove_all(folder_); }
 
-  const std::string folder_ = testing::TempDir() + "run_config_test";
+  const base::TestFolder temp_;
+  const std::string folder_ = temp_ / "job";
   const std::string path_ = folder_ + "/small.toml";
 };
 
