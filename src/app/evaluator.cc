@@ -37,8 +37,9 @@ Result<Evaluated> Evaluator::Evaluate(std::span<const float> parameters, int64_t
   int64_t correct = 0;
   for (int64_t begin = 0; begin < size; begin += kBatch) {
     if (begin + kBatch < size) reader_.Prefetch(RangeAt(begin + kBatch, size));
-    ASSIGN_OR_RETURN(const engine::StepResult part,
-                     engine_->Evaluate(reader_.Get(RangeAt(begin, size))));
+    data::Batch batch = reader_.Get(RangeAt(begin, size));
+    ASSIGN_OR_RETURN(const engine::StepResult part, engine_->Evaluate(batch));
+    reader_.Recycle(std::move(batch));
     loss_sum += part.loss_sum;
     correct += part.correct;
   }

@@ -64,8 +64,9 @@ Result<cluster::Worker::Update> Trainer::Compute(const cluster::Compute& compute
   RETURN_IF_ERROR(engine_->Prepare(plan::Mode::kTrain, lease.count));
   RETURN_IF_ERROR(down_->Decode(*compute.parameters, flat_).Annotate("parameters"));
   engine_->SetParameters(flat_);
-  const data::Batch batch = reader_.Get(RangeOf(lease));
+  data::Batch batch = reader_.Get(RangeOf(lease));
   ASSIGN_OR_RETURN(const engine::StepResult result, engine_->Train(batch));
+  reader_.Recycle(std::move(batch));
   if (!std::isfinite(result.loss_sum)) return NotFinite("loss", result.loss(), lease.step);
   engine_->GetGradient(flat_);
   if (!kernel::AllFinite(flat_)) return NotFinite("gradient", NAN, lease.step);

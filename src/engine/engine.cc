@@ -82,6 +82,7 @@ Status Engine::PlaceParameters(const Program& program) {
     if (!value.layout.plain()) staging_bytes = std::max(staging_bytes, plain.bytes());
   }
   staging_ = tensor::Arena(staging_bytes);
+  size_t scratch_bytes = 0;
   for (size_t i = 0; i < parameter_layouts_.size(); ++i) {
     Exchange exchange;
     const kernel::Layout& layout = parameter_layouts_[i];
@@ -89,13 +90,12 @@ Status Engine::PlaceParameters(const Program& program) {
       const kernel::Layout plain(layout.shape());
       ASSIGN_OR_RETURN(exchange.to_kernel, backend_->Reorder(plain, layout));
       ASSIGN_OR_RETURN(exchange.to_flat, backend_->Reorder(layout, plain));
-      exchange_scratch_bytes_ =
-          std::max({exchange_scratch_bytes_, exchange.to_kernel->scratch_bytes(),
-                    exchange.to_flat->scratch_bytes()});
+      scratch_bytes = std::max(
+          {scratch_bytes, exchange.to_kernel->scratch_bytes(), exchange.to_flat->scratch_bytes()});
     }
     exchanges_.push_back(std::move(exchange));
   }
-  exchange_scratch_ = tensor::Arena(exchange_scratch_bytes_);
+  exchange_scratch_ = tensor::Arena(scratch_bytes);
   for (size_t i = 0; i < exchanges_.size(); ++i) {
     Exchange& exchange = exchanges_[i];
     if (exchange.to_kernel == nullptr) continue;

@@ -95,7 +95,6 @@ class Engine {
   tensor::Arena arena_;    // shared by all programs
   tensor::Arena staging_;  // one plain tensor on its way from or to the flat vector
   tensor::Arena exchange_scratch_;
-  size_t exchange_scratch_bytes_ = 0;
   tensor::Arena optimizer_state_;
   int64_t optimizer_steps_ = 0;
   std::map<std::pair<plan::Mode, int64_t>, std::unique_ptr<Bound>> bound_;
