@@ -7,10 +7,11 @@
 #include "kernel/onednn_backend.h"
 #include "kernel/reference_backend.h"
 #include "kernel/simd_backend.h"
+#include "kernel/winograd_backend.h"
 
 namespace weft::kernel {
 
-std::vector<std::string> BackendNames() { return {"onednn", "reference"}; }
+std::vector<std::string> BackendNames() { return {"onednn", "winograd", "reference"}; }
 
 Result<std::unique_ptr<Backend>> MakeBackend(const std::string& kernels,
                                              const BackendOptions& options) {
@@ -29,6 +30,10 @@ Result<std::unique_ptr<Backend>> MakeBackend(const std::string& kernels,
   std::vector<std::unique_ptr<Backend>> members;
   if (kernels != "reference") {
     members.push_back(std::make_unique<SimdBackend>(options));
+    if (kernels == "winograd") {
+      members.push_back(std::make_unique<WinogradBackend>(options, 4));
+      members.push_back(std::make_unique<WinogradBackend>(options, 2));
+    }
     members.push_back(std::make_unique<OnednnBackend>(options));
   }
   members.push_back(std::make_unique<ReferenceBackend>());

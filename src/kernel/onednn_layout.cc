@@ -107,6 +107,16 @@ int64_t ChannelBlockOf(const Layout& layout) {
   return 0;
 }
 
+Layout ImageLayout(const Shape& shape, int64_t block) {
+  const Tag tag = block == 8 ? Tag::aBcd8b : Tag::aBcd16b;
+  return LayoutOf(shape, memory::desc(DimsOf(shape), memory::data_type::f32, tag));
+}
+
+Layout WeightsLayout(const Shape& shape, int64_t block) {
+  const Tag tag = block == 8 ? Tag::ABcd8b8a : Tag::ABcd16b16a;
+  return LayoutOf(shape, memory::desc(DimsOf(shape), memory::data_type::f32, tag));
+}
+
 std::string DescText(const memory::desc& desc) {
   const dnnl_blocking_desc_t& blocking = desc.data.format_desc.blocking;
   std::string text = "[";

@@ -30,6 +30,11 @@ memory::desc DescLike(const memory::desc& model, const memory::dims& dims);
 // 8 for nChw8c, 16 for nChw16c: `layout` holds, per sample, blocks of so many channels, in each the
 // pixels, in each its channels side by side. 0 for any other layout.
 int64_t ChannelBlockOf(const Layout& layout);
+// The layout of an (N, C, H, W) image for which ChannelBlockOf is `block`, 8 or 16.
+Layout ImageLayout(const Shape& shape, int64_t block);
+// The layout of (out, in, h, w) weights that goes with such images: [out / block][in / block][h][w]
+// [block of in][block of out].
+Layout WeightsLayout(const Shape& shape, int64_t block);
 
 // "[65536 8192 256 8 | 8b]": strides, then the inner blocks by size and axis.
 std::string DescText(const memory::desc& desc);
