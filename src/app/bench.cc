@@ -92,7 +92,7 @@ void AddBench(CLI::App* program, CommonFlags* common, std::vector<Command>* comm
       ->check(CLI::Range(1, 1 << 20));
   app->add_option("--threads", flags->options.threads, "Threads of the math")
       ->check(CLI::Range(1, 1024));
-  app->add_option("--kernels", flags->options.kernels, "auto, onednn or reference");
+  app->add_option("--kernels", flags->options.kernels, "auto, onednn, winograd or reference");
   app->add_option("--seconds", flags->options.seconds, "How long to measure")
       ->check(CLI::Range(0.0, 3600.0));
   app->add_flag("--plan", flags->plan, "Print every step of the program, on stderr");

@@ -86,6 +86,7 @@ Result<BenchStepResult> BenchStep(const model::Graph& graph, const BenchStepOpti
   engine::EngineOptions engine_options;
   engine_options.threads = options.threads;
   engine_options.kernels = options.kernels;
+  engine_options.clock = &base::SystemClock();
   ASSIGN_OR_RETURN(
       const auto engine,
       engine::Engine::Create(std::make_shared<const model::Graph>(graph), engine_options));

@@ -45,6 +45,7 @@ Result<std::unique_ptr<Trainer>> Trainer::Make(std::shared_ptr<const Job> job, i
   options.threads = threads;
   options.kernels = job->config.cluster.kernels;
   options.seed = static_cast<uint64_t>(job->config.job.seed);
+  options.clock = job->config.job.deterministic ? nullptr : &base::SystemClock();
   ASSIGN_OR_RETURN(auto engine, engine::Engine::Create(job->graph, options));
   ASSIGN_OR_RETURN(auto up, codec::MakeCodec(job->config.link.codec));
   ASSIGN_OR_RETURN(auto down, codec::MakeCodec(job->config.link.down_codec));

@@ -185,11 +185,14 @@ void VisitCluster(ClusterOptions* cluster, OptionVisitor* v) {
             .min = 20,
             .max = 3600000},
            &cluster->device_timeout_ms);
-  v->Visit({.key = "kernels",
-            .meaning = "Which kernels compute; `auto` takes oneDNN's, and the plain ones for what "
-                       "it refuses.",
-            .choices = {"auto", "onednn", "reference"}},
-           &cluster->kernels);
+  v->Visit(
+      {.key = "kernels",
+       .meaning = "Which kernels compute: `onednn` takes direct convolutions, `winograd` those "
+                  "of fewer multiplications where they fit, `auto` on each device whichever "
+                  "it measures as the faster (`onednn` if `job.deterministic`), `reference` "
+                  "the plain ones, which also do what the others refuse.",
+       .choices = {"auto", "onednn", "winograd", "reference"}},
+      &cluster->kernels);
   v->Later("leaders", "1");
   v->Later("local_steps", "1");
   v->Later("max_staleness", "0");

@@ -36,8 +36,9 @@ float* At(const tensor::Arena& arena, size_t offset) { return arena.floats(offse
 
 Result<std::unique_ptr<Engine>> Engine::Create(std::shared_ptr<const model::Graph> graph,
                                                const EngineOptions& options) {
-  ASSIGN_OR_RETURN(std::unique_ptr<kernel::Backend> backend,
-                   kernel::MakeBackend(options.kernels, {.threads = options.threads}));
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<kernel::Backend> backend,
+      kernel::MakeBackend(options.kernels, {.threads = options.threads, .clock = options.clock}));
   return std::unique_ptr<Engine>(new Engine(std::move(graph), options, std::move(backend)));
 }
 

@@ -22,9 +22,10 @@
 namespace weft::engine {
 
 struct EngineOptions {
-  int threads = 1;               // for the math of one step
-  std::string kernels = "auto";  // kernel::MakeBackend
-  uint64_t seed = 0;             // of dropout
+  int threads = 1;                     // for the math of one step
+  std::string kernels = "auto";        // kernel::MakeBackend
+  uint64_t seed = 0;                   // of dropout
+  const base::Clock* clock = nullptr;  // for kernel::BackendOptions
 };
 
 // What one pass over a batch found.

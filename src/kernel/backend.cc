@@ -7,9 +7,37 @@
 #include "kernel/onednn_backend.h"
 #include "kernel/reference_backend.h"
 #include "kernel/simd_backend.h"
+#include "kernel/tuned_backend.h"
 #include "kernel/winograd_backend.h"
 
 namespace weft::kernel {
+
+namespace {
+
+std::vector<std::unique_ptr<Backend>> MembersOf(const std::string& kernels,
+                                                const BackendOptions& options) {
+  std::vector<std::unique_ptr<Backend>> members;
+  const auto onednn = [&] { return std::make_unique<OnednnBackend>(options); };
+  const auto winograd = [&](int tile) { return std::make_unique<WinogradBackend>(options, tile); };
+  if (kernels != "reference") {
+    members.push_back(std::make_unique<SimdBackend>(options));
+    if (kernels == "winograd") {
+      members.push_back(winograd(4));
+      members.push_back(winograd(2));
+    } else if (kernels == "auto" && options.clock != nullptr) {
+      std::vector<std::unique_ptr<Backend>> candidates;
+      candidates.push_back(onednn());
+      candidates.push_back(winograd(4));
+      candidates.push_back(winograd(2));
+      members.push_back(std::make_unique<TunedBackend>(options, std::move(candidates), onednn()));
+    }
+    members.push_back(onednn());
+  }
+  members.push_back(std::make_unique<ReferenceBackend>());
+  return members;
+}
+
+}  // namespace
 
 std::vector<std::string> BackendNames() { return {"onednn", "winograd", "reference"}; }
 
@@ -27,18 +55,8 @@ Result<std::unique_ptr<Backend>> MakeBackend(const std::string& kernels,
                                  base::JoinChoices(known) +
                                  (near ? " (did you mean \"" + *near + "\"?)" : ""));
   }
-  std::vector<std::unique_ptr<Backend>> members;
-  if (kernels != "reference") {
-    members.push_back(std::make_unique<SimdBackend>(options));
-    if (kernels == "winograd") {
-      members.push_back(std::make_unique<WinogradBackend>(options, 4));
-      members.push_back(std::make_unique<WinogradBackend>(options, 2));
-    }
-    members.push_back(std::make_unique<OnednnBackend>(options));
-  }
-  members.push_back(std::make_unique<ReferenceBackend>());
-  const std::string name = kernels == "reference" ? "reference" : "onednn";
-  return std::unique_ptr<Backend>(std::make_unique<ChainBackend>(name, std::move(members)));
+  return std::unique_ptr<Backend>(std::make_unique<ChainBackend>(
+      kernels == "auto" ? "onednn" : kernels, MembersOf(kernels, options)));
 }
 
 }  // namespace weft::kernel

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/status.h"
 #include "kernel/op.h"
 
@@ -101,6 +102,9 @@ struct BackendOptions {
   // Threads for one kernel. The thread that calls Run sets them; results are bit-equal for equal
   // numbers.
   int threads = 1;
+  // Lets "auto" choose among kernels by measured time (tuned_backend.h); must outlive the backend.
+  // Null: no measuring, the same choice on every run.
+  const base::Clock* clock = nullptr;
 };
 
 class Backend {
@@ -167,12 +171,19 @@ class Backend {
   virtual OpResult Reorder(const Layout& src, const Layout& dst) = 0;
 };
 
-// The backends by name: "onednn", "reference".
+// The backends by name, without "auto".
 std::vector<std::string> BackendNames();
 
-// `kernels`: "auto" (oneDNN, then the reference for what it refuses), "onednn" (the same order;
-// kept as an explicit choice) or "reference". Errors: kInvalidArgument for an unknown name, with a
-// did-you-mean.
+// `kernels`:
+//   "onednn"     weft's own kernels and oneDNN's direct convolutions
+//   "winograd"   the same, but Winograd convolutions wherever they can: F(4x4) for images of at
+//   least
+//                4 x 4, else F(2x2)
+//   "reference"  the plain twins
+//   "auto"       per convolution the fastest of the first two, by measured time if options.clock is
+//                given, else "onednn"
+// What the named kernels refuse is done by the next in this order; the reference takes everything.
+// Errors: kInvalidArgument for an unknown name, with a did-you-mean.
 Result<std::unique_ptr<Backend>> MakeBackend(const std::string& kernels,
                                              const BackendOptions& options);
 

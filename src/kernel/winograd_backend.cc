@@ -277,7 +277,7 @@ Result<int64_t> WinogradBackend::BlockFor(const ConvDesc& d, const Layout& hint)
     if (pad > 2) return refuse("a padding above 2");
   }
   for (const int64_t extent : {d.in_height, d.in_width, d.out_height(), d.out_width()}) {
-    if (extent < 2) return refuse("an image smaller than 2x2");
+    if (extent < tile_) return refuse("an image smaller than a tile");
   }
   int64_t block = ChannelBlockOf(hint);
   if (block == 0) block = WinogradLanes(16) == 16 ? 16 : 8;
