@@ -56,13 +56,13 @@ class CompareTest(unittest.TestCase):
         status, out, _ = self.compare("--only", "lenet5 b64 t1", "--rounds", "3", "--json")
         self.assertEqual(status, 0)
         record = json.loads(out)
-        self.assertEqual(record["figure"], "lenet5 b64 t1")
-        self.assertEqual((record["asked"], record["got"], record["ok"]), (1.0, 2.0, True))
+        self.assertEqual(record["figure"], "lenet5 b64 t1 direct")
+        self.assertEqual((record["asked"], record["got"], record["ok"]), (1.8, 2.0, True))
         self.assertEqual((record["lowest"], record["highest"]), (0.9, 3.0))
         self.assertEqual((record["weft_images_per_second"], record["peer_images_per_second"]), (200, 100))
         self.assertEqual(record["peer_layout"], "channels_last")
         self.assertEqual((record["step_ms"], record["floor_ms"], record["floor_share"]), (4, 1, 0.25))
-        self.assertEqual(record["command"], "bench/compare --only 'lenet5 b64 t1' --rounds 3")
+        self.assertEqual(record["command"], "bench/compare --only 'lenet5 b64 t1 direct' --rounds 3")
 
     def test_runs_take_turns_and_change_who_goes_first(self):
         self.stand_in("weft", [result(2)])
@@ -71,6 +71,9 @@ class CompareTest(unittest.TestCase):
         asked = self.log.read_text().splitlines()
         self.assertEqual([line.split()[0] for line in asked], ["weft", "peer", "peer", "weft"])
         self.assertEqual(asked[0], "weft bench step --preset vgg16 --batch 32 --threads 1 --json")
+        self.compare("--only", "vgg16 b32 t1 direct", "--rounds", "1")
+        asked = self.log.read_text().splitlines()
+        self.assertEqual(asked[4], "weft bench step --preset vgg16 --batch 32 --threads 1 --kernels onednn --json")
         self.assertEqual(asked[1], "peer --preset vgg16 --batch 32 --threads 1 --blocks 3")
 
     def test_slower_than_asked_is_not_ok(self):
@@ -90,20 +93,23 @@ class CompareTest(unittest.TestCase):
         record = json.loads(out)
         self.assertEqual((status, record["asked"], record["ok"], record["floor_share"]), (0, None, True, None))
 
-    def test_short_form_is_the_four_asked_figures_in_five_rounds(self):
-        self.stand_in("weft", [result(1)])
+    def test_short_form_is_one_thread_in_three_rounds(self):
+        self.stand_in("weft", [result(9)])
         self.stand_in("peer", [result(1)])
         status, out, _ = self.compare("--json")
         records = [json.loads(line) for line in out.splitlines()]
         self.assertEqual(status, 0)
-        self.assertEqual([record["figure"] for record in records],
-                         ["lenet5 b64 t1", "alexnet-cifar b64 t1", "vgg11 b64 t1", "vgg16 b32 t1"])
-        self.assertEqual({(record["asked"], record["rounds"]) for record in records}, {(1.0, 5)})
+        self.assertEqual({record["figure"]: record["asked"] for record in records if record["asked"]},
+                         {"lenet5 b64 t1 direct": 1.8, "alexnet-cifar b64 t1 direct": 1.25,
+                          "vgg11 b64 t1 direct": 1.4, "vgg11 b64 t1": 1.8, "vgg16 b32 t1 direct": 1.25,
+                          "vgg16 b32 t1": 1.8, "resnet20 b64 t1 direct": 1.5, "dscnn b64 t1 direct": 1.8,
+                          "pernet-mlp b128 t1 direct": 1.4})
+        self.assertEqual({record["rounds"] for record in records}, {3})
 
     def test_different_networks_are_refused(self):
         self.stand_in("weft", [result(2, parameters=61706)])
         self.stand_in("peer", [result(1, parameters=61707)])
-        status, _, err = self.compare("--only", "lenet5 b64 t1", "--rounds", "1")
+        status, _, err = self.compare("--only", "lenet5 b64 t1 direct", "--rounds", "1")
         self.assertEqual(status, 1)
         self.assertIn("the two networks differ: [61706, 61707] parameters", err)
 
@@ -114,7 +120,7 @@ class CompareTest(unittest.TestCase):
                               (result(0), "images_per_second: got 0, want a number above 0"),
                               (result(None), "images_per_second: got None")]:
             self.stand_in("weft", [line])
-            status, _, err = self.compare("--only", "lenet5 b64 t1", "--rounds", "1")
+            status, _, err = self.compare("--only", "lenet5 b64 t1 direct", "--rounds", "1")
             self.assertEqual(status, 1, line)
             self.assertIn(message, err)
 
@@ -122,7 +128,7 @@ class CompareTest(unittest.TestCase):
         self.stand_in("weft", [result(1)])
         for code, want in [(70, 1), (69, 69)]:
             self.stand_in("peer", [result(1)], status=code)
-            status, _, err = self.compare("--only", "lenet5 b64 t1", "--rounds", "1")
+            status, _, err = self.compare("--only", "lenet5 b64 t1 direct", "--rounds", "1")
             self.assertEqual(status, want)
             self.assertIn(f"exit code {code}", err)
 

@@ -12,6 +12,7 @@ because that is the one Debian's package is installed for.
 import argparse
 import json
 import os
+import resource
 import statistics
 import sys
 import time
@@ -73,12 +74,35 @@ def resnet20(nn):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
 
+def dscnn(nn):
+    """Zhang et al. 2017, "Hello Edge", DS-CNN-S: depthwise separable convolutions on MFCC features."""
+
+    def batchnorm_relu(width):
+        return [nn.BatchNorm2d(width), nn.ReLU()]
+
+    layers = [nn.Conv2d(1, 64, (10, 4), 2, (5, 1), bias=False), *batchnorm_relu(64)]
+    for _ in range(4):
+        layers += [nn.Conv2d(64, 64, 3, padding=1, groups=64, bias=False), *batchnorm_relu(64),
+                   nn.Conv2d(64, 64, 1, bias=False), *batchnorm_relu(64)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 12))
+
+
+def pernet_mlp(nn):
+    widths = [427, 512, 512, 256, 256, 128, 71]
+    layers = [nn.Flatten()]
+    for src, out in zip(widths, widths[1:]):
+        layers += [nn.Linear(src, out), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
 PRESETS = {
     "lenet5": ((1, 28, 28), lenet5),
     "alexnet-cifar": ((3, 32, 32), alexnet_cifar),
     "vgg11": ((3, 32, 32), lambda nn: vgg(nn, [[64], [128], [256] * 2, [512] * 2, [512] * 2])),
     "vgg16": ((3, 32, 32), lambda nn: vgg(nn, [[64] * 2, [128] * 2, [256] * 3, [512] * 3, [512] * 3])),
     "resnet20": ((3, 32, 32), resnet20),
+    "dscnn": ((1, 49, 10), dscnn),
+    "pernet-mlp": ((1, 1, 427), pernet_mlp),
 }
 
 
@@ -159,6 +183,7 @@ def main(arguments):
         "images_per_second": round(1e3 * options.batch / step_ms[layout], 2),
         "step_ms": round(step_ms[layout], 4), "layout": layout,
         "step_ms_by_layout": {name: round(value, 4) for name, value in step_ms.items()},
+        "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "parameters": parameters, "blocks": options.blocks, "program": "torch " + torch.__version__}))
     return 0
 
