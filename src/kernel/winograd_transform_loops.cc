@@ -8,6 +8,7 @@
 #define HWY_DISABLED_TARGETS (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernel/winograd_transform_loops.cc"
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -304,6 +305,10 @@ void TransformWeights(const WinogradKernels& k, const float* weights, float* u) 
         from += lane;
       }
       for (int64_t item = 0; item < kWidth; ++item, to += lanes) {
+        // Nine streams of single lines are too many for the hardware to follow.
+        for (int64_t tap = 0; tap < 9 && !k.transposed; ++tap) {
+          hwy::Prefetch(from + (9 + tap) * kSquare + item * item_step);
+        }
         TransformKernel<kSide>(tag, from + item * item_step, step, k.transposed, k.to.point, to);
       }
     }
