@@ -65,23 +65,24 @@ double Trial::Time(const base::Clock& clock) {
   return base::Seconds(clock.Now() - start);
 }
 
-Result<std::vector<float>> Trial::Output() {
+Result<tensor::Arena> Trial::Output() {
   const auto ports = op_->ports();
   size_t index = 0;
   while (ports[index].access == Access::kRead) ++index;
   const Layout plain(ports[index].layout.shape());
   tensor::Arena values(plain.bytes());
   RETURN_IF_ERROR(Copy(ports[index].layout, memory_[index].data(), plain, values.data()));
-  return std::vector<float>(values.floats(0), values.floats(0) + plain.floats());
+  return values;
 }
 
-double RelativeDeviation(const std::vector<float>& got, const std::vector<float>& want) {
+double RelativeDeviation(const tensor::Arena& got, const tensor::Arena& want) {
   CHECK_EQ(got.size(), want.size());
   double apart = 0, norm = 0;
-  for (size_t i = 0; i < want.size(); ++i) {
-    const double difference = double{got[i]} - want[i];
+  for (size_t i = 0; i < want.size() / sizeof(float); ++i) {
+    const double wanted = want.floats(0)[i];
+    const double difference = got.floats(0)[i] - wanted;
     apart += difference * difference;
-    norm += double{want[i]} * want[i];
+    norm += wanted * wanted;
   }
   return std::sqrt(apart / norm);
 }

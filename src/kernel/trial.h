@@ -20,7 +20,7 @@ class Trial {
   double Time(const base::Clock& clock);
 
   // The first tensor written, in row-major order. Errors as Make.
-  Result<std::vector<float>> Output();
+  Result<tensor::Arena> Output();
 
  private:
   explicit Trial(std::unique_ptr<Op> op) : op_(std::move(op)) {}
@@ -34,6 +34,6 @@ class Trial {
 };
 
 // |got - want| / |want|, in the Euclidean norm.
-double RelativeDeviation(const std::vector<float>& got, const std::vector<float>& want);
+double RelativeDeviation(const tensor::Arena& got, const tensor::Arena& want);
 
 }  // namespace weft::kernel

@@ -89,13 +89,13 @@ Backend::OpResult TunedBackend::Choose(const std::string& key, const ConvDesc& d
     ASSIGN_OR_RETURN(auto op, make(*candidates_[0], trial_desc));
     ASSIGN_OR_RETURN(const auto measure, Trial::Make(std::move(op), reorder_.get()));
     measure->Time(*options_.clock);  // warms up, and makes the output
-    ASSIGN_OR_RETURN(const std::vector<float> want, measure->Output());
+    ASSIGN_OR_RETURN(const tensor::Arena want, measure->Output());
     double seconds = Measure(*options_.clock, 0, measure.get());
     for (const size_t candidate : able) {
       ASSIGN_OR_RETURN(op, make(*candidates_[candidate], trial_desc));
       ASSIGN_OR_RETURN(const auto trial, Trial::Make(std::move(op), reorder_.get()));
       trial->Time(*options_.clock);
-      ASSIGN_OR_RETURN(const std::vector<float> got, trial->Output());
+      ASSIGN_OR_RETURN(const tensor::Arena got, trial->Output());
       if (!(RelativeDeviation(got, want) <= kMostDeviation)) continue;
       const double took = Measure(*options_.clock, seconds, trial.get());
       if (took < seconds) {
