@@ -3,9 +3,10 @@
 // the reorders to and from that layout. It takes a convolution by its shape and the layout that
 // arrives, never by measured time:
 //   - no groups, and a batch that leaves at most a quarter of the lanes empty;
-//   - up to kMostChannels in and out, and a window of at least kLeastWindow pixels;
-//   - forward: src has lanes already, or it is plain and a block of 16 channels would hold mostly
-//     padding on both sides;
+//   - up to kMostChannels in and out, too few of the one or the other to fill a block of
+//     kBlockChannels, and a window of at least kLeastWindow pixels;
+//   - forward: src has lanes already, or it is plain and neither side has more than
+//     kMostPlainChannels (oneDNN has good code for plain src and a block of channels);
 //   - backward: diff_dst has lanes. The data gradient wants stride 1.
 // Results are bit-equal for equal numbers of threads: weight gradients are summed over the samples
 // of a thread, then over the threads in order.
@@ -19,6 +20,7 @@ namespace weft::kernel {
 class LaneBackend : public PartialBackend {
  public:
   static constexpr int64_t kMostChannels = 32;
+  static constexpr int64_t kBlockChannels = 16;
   static constexpr int64_t kLeastWindow = 9;
   static constexpr int64_t kMostPlainChannels = 8;
 

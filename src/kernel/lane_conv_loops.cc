@@ -48,6 +48,13 @@ LaneRange RowsInside(const LaneConv& c, int64_t top) {
   return {begin, std::max(begin, std::min(c.kernel_height, c.src.height - top))};
 }
 
+// The kernel columns for which any of `count` pixels of dst meets the image, the first of them with
+// its window at `left`.
+LaneRange ColumnsInside(const LaneConv& c, int64_t left, int64_t count) {
+  const int64_t begin = std::max<int64_t>(0, -left - (count - 1) * c.stride_width);
+  return {begin, std::max(begin, std::min(c.kernel_width, c.src.width - left))};
+}
+
 // The pixel at `column` of a row of src.
 template <bool kEdge>
 HWY_INLINE const float* Pixel(const LaneConv& c, const float* row, int64_t column, int64_t lane) {
@@ -79,11 +86,13 @@ void RunForward(const ForwardTile& t, int64_t x) {
   const int64_t top = t.row.y * c.stride_height - c.pad_top;
   const int64_t left = x * c.stride_width - c.pad_left;
   const LaneRange rows = RowsInside(c, top);
+  const LaneRange columns = kEdge ? ColumnsInside(c, left, kColumn) : LaneRange{0, c.kernel_width};
   for (int64_t i = 0; i < c.src.channels; ++i) {
     for (int64_t r = rows.begin; r < rows.end; ++r) {
-      const float* w = t.weights + (i * c.kernel_height + r) * c.kernel_width * kOut;
+      const float* w =
+          t.weights + ((i * c.kernel_height + r) * c.kernel_width + columns.begin) * kOut;
       const float* from = t.src + (i * c.src.height + top + r) * c.src.width * kSampleLanes;
-      for (int64_t s = 0; s < c.kernel_width; ++s, w += kOut) {
+      for (int64_t s = columns.begin; s < columns.end; ++s, w += kOut) {
         V pixels[kColumn];
         for (int j = 0; j < kColumn; ++j) {
           pixels[j] = hn::Load(lanes, Pixel<kEdge>(c, from, left + j * c.stride_width + s, t.lane));
