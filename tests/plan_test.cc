@@ -48,7 +48,8 @@ TEST(Compile, KeepsBlockedLayoutsInsideTheNet) {
     const auto graph = model::LoadPreset(preset, {});
     ASSERT_TRUE(graph.ok());
     const Program program = CompileWith(*graph, "onednn", Mode::kTrain, 32);
-    EXPECT_LE(MapReorders(program), 2) << preset << "\n" << program.ToString();
+    // lenet5: its samples, and there and back where the linear layers begin.
+    EXPECT_LE(MapReorders(program), 3) << preset << "\n" << program.ToString();
     for (const Step& step : program.steps) {
       const bool slow = step.op->implementation().starts_with("reference") && step.name != "loss";
       EXPECT_FALSE(slow || step.op->implementation().find(":ref") != std::string::npos)

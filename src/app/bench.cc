@@ -44,6 +44,28 @@ void PrintStep(const BenchStepResult& r, const std::string& name, const StepFlag
               base::HumanBytes(static_cast<double>(r.peak_rss_bytes)).c_str());
 }
 
+void PrintParts(const BenchStepResult& r) {
+  double sum_ms = 0;
+  for (const BenchStepPart& part : r.parts) sum_ms += part.ms;
+  std::printf("  %-46s %-24s %8s %6s %8s\n", "part", "kernel", "ms", "share", "GFLOP/s");
+  for (const BenchStepPart& part : r.parts) {
+    std::printf("  %-46s %-24s %8.3f %4.1f %%", part.name.c_str(), part.kernel.c_str(), part.ms,
+                100 * part.ms / sum_ms);
+    if (part.flops > 0) std::printf(" %8.1f", part.flops / part.ms * 1e-6);
+    std::printf("\n");
+  }
+  std::printf("  %-46s %-24s %8.3f\n", "sum of these medians", "", sum_ms);
+}
+
+nlohmann::json JsonOf(const std::vector<BenchStepPart>& parts) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const BenchStepPart& part : parts) {
+    list.push_back(
+        {{"name", part.name}, {"kernel", part.kernel}, {"ms", part.ms}, {"flops", part.flops}});
+  }
+  return list;
+}
+
 int RunStep(const StepFlags& flags, const CommonFlags& common) {
   const Result<model::Graph> graph = LoadModel(flags);
   if (!graph.ok()) {
@@ -58,6 +80,7 @@ int RunStep(const StepFlags& flags, const CommonFlags& common) {
   if (flags.plan) std::fprintf(stderr, "%s", result->plan.c_str());
   if (!common.json) {
     PrintStep(*result, graph->name(), flags);
+    if (flags.options.parts) PrintParts(*result);
     return kExitOk;
   }
   PrintJsonLine({{"event", "result"},
@@ -75,7 +98,8 @@ int RunStep(const StepFlags& flags, const CommonFlags& common) {
                  {"sgemm_gflops", result->sgemm_gflops},
                  {"floor_ms", result->floor_ms},
                  {"memory_bytes", result->memory_bytes},
-                 {"peak_rss_bytes", result->peak_rss_bytes}});
+                 {"peak_rss_bytes", result->peak_rss_bytes},
+                 {"parts", JsonOf(result->parts)}});
   return kExitOk;
 }
 
@@ -95,6 +119,8 @@ void AddBench(CLI::App* program, CommonFlags* common, std::vector<Command>* comm
   app->add_option("--kernels", flags->options.kernels, "auto, onednn, winograd or reference");
   app->add_option("--seconds", flags->options.seconds, "How long to measure")
       ->check(CLI::Range(0.0, 3600.0));
+  app->add_flag("--steps", flags->options.parts,
+                "Time every step of the program too, in as many seconds again");
   app->add_flag("--plan", flags->plan, "Print every step of the program, on stderr");
   commands->push_back({app, [flags, common] { return RunStep(*flags, *common); }});
 }

@@ -74,6 +74,43 @@ data::Batch RandomBatch(const model::Graph& graph, int64_t size) {
   return batch;
 }
 
+// Times the stretches between the moments at which it is told that one ended.
+class PartTimer : public engine::StepObserver {
+ public:
+  void Begin() {
+    at_ = 0;
+    start_ = base::SystemClock().Now();
+  }
+  void AfterStep(const plan::Step& step) override {
+    End(step.name, step.op->implementation(), step.flops);
+  }
+  void End(const std::string& name, const std::string& kernel, double flops) {
+    const TimePoint now = base::SystemClock().Now();
+    if (at_ == parts_.size()) parts_.push_back({{name, kernel, 0, flops}, {}});
+    parts_[at_++].seconds.push_back(base::Seconds(now - start_));
+    start_ = base::SystemClock().Now();
+  }
+
+  std::vector<BenchStepPart> Medians() const {
+    std::vector<BenchStepPart> medians;
+    for (const Part& part : parts_) {
+      medians.push_back(part.what);
+      medians.back().ms = Percentile(part.seconds, 0.5) * 1e3;
+    }
+    return medians;
+  }
+
+ private:
+  struct Part {
+    BenchStepPart what;
+    std::vector<double> seconds;
+  };
+
+  std::vector<Part> parts_;
+  size_t at_ = 0;
+  TimePoint start_;
+};
+
 int64_t PeakRssBytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -107,6 +144,16 @@ Result<BenchStepResult> BenchStep(const model::Graph& graph, const BenchStepOpti
   step();
   const std::vector<double> times = Time(options.seconds, step);
   RETURN_IF_ERROR(status);
+  PartTimer timer;
+  if (options.parts) {
+    engine->Observe(&timer);
+    Time(options.seconds, [&] {
+      timer.Begin();
+      step();
+      timer.End("statistics and update", "", 0);
+    });
+    engine->Observe(nullptr);
+  }
 
   BenchStepResult result;
   const plan::Program& program = engine->program(plan::Mode::kTrain, options.batch);
@@ -121,6 +168,7 @@ Result<BenchStepResult> BenchStep(const model::Graph& graph, const BenchStepOpti
   result.memory_bytes = static_cast<int64_t>(engine->memory_bytes());
   result.peak_rss_bytes = PeakRssBytes();
   result.plan = program.ToString();
+  result.parts = timer.Medians();
   ASSIGN_OR_RETURN(result.sgemm_gflops, SgemmGflops(options));
   result.floor_ms = program.Flops() / result.sgemm_gflops * 1e-6;
   return result;

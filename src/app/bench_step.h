@@ -2,6 +2,7 @@
 // Measures the training step of one device: what `weft bench step` prints.
 
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "model/graph.h"
@@ -13,6 +14,15 @@ struct BenchStepOptions {
   int threads = 1;
   std::string kernels = "auto";
   double seconds = 2;  // of timed steps
+  bool parts = false;  // also time each part of the step, in as many seconds again
+};
+
+// One step of the program, or what the engine does around them.
+struct BenchStepPart {
+  std::string name;    // "conv1 forward"
+  std::string kernel;  // its implementation; empty around the steps
+  double ms = 0;       // median
+  double flops = 0;
 };
 
 struct BenchStepResult {
@@ -27,7 +37,8 @@ struct BenchStepResult {
   double floor_ms = 0;      // flops_per_step over that rate
   int64_t memory_bytes = 0;
   int64_t peak_rss_bytes = 0;
-  std::string plan;  // printed program
+  std::string plan;                  // printed program
+  std::vector<BenchStepPart> parts;  // in order; empty if not asked for
 };
 
 // Forward, loss, backward and a momentum update on random samples. Errors of engine::Engine.

@@ -205,7 +205,10 @@ Status Engine::Run(Mode mode, const data::Batch& batch, Bound** bound) {
   if (program.keys >= 0) {
     fill(program.keys, batch.keys.data(), batch.keys.size() * sizeof(uint64_t));
   }
-  for (const auto& kernel : (*bound)->kernels) kernel->Run();
+  for (size_t s = 0; s < program.steps.size(); ++s) {
+    (*bound)->kernels[s]->Run();
+    if (observer_ != nullptr) observer_->AfterStep(program.steps[s]);
+  }
   return OkStatus();
 }
 

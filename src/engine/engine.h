@@ -36,6 +36,13 @@ struct StepResult {
   double loss() const { return samples > 0 ? loss_sum / static_cast<double>(samples) : 0; }
 };
 
+// Is told of each step of a program as soon as it has run, in order.
+class StepObserver {
+ public:
+  virtual ~StepObserver() = default;
+  virtual void AfterStep(const plan::Step& step) = 0;
+};
+
 // Threads: one at a time.
 class Engine {
  public:
@@ -72,6 +79,9 @@ class Engine {
   // logits: [N, classes].
   Status Predict(const data::Batch& batch, std::span<float> logits);
 
+  // `observer` must outlive its use here; null: none.
+  void Observe(StepObserver* observer) { observer_ = observer; }
+
   // Bytes held: the arena, the parameters, the optimizer's state.
   size_t memory_bytes() const;
 
@@ -101,6 +111,7 @@ class Engine {
   std::map<std::pair<plan::Mode, int64_t>, std::unique_ptr<Bound>> bound_;
   std::vector<Exchange> exchanges_;
   Bound* last_trained_ = nullptr;
+  StepObserver* observer_ = nullptr;
 };
 
 }  // namespace weft::engine

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "kernel/chain_backend.h"
+#include "kernel/lane_backend.h"
 #include "kernel/onednn_backend.h"
 #include "kernel/reference_backend.h"
 #include "kernel/simd_backend.h"
@@ -21,6 +22,7 @@ std::vector<std::unique_ptr<Backend>> MembersOf(const std::string& kernels,
   const auto winograd = [&](int tile) { return std::make_unique<WinogradBackend>(options, tile); };
   if (kernels != "reference") {
     members.push_back(std::make_unique<SimdBackend>(options));
+    members.push_back(std::make_unique<LaneBackend>(options, onednn()));
     if (kernels == "winograd") {
       members.push_back(winograd(4));
       members.push_back(winograd(2));

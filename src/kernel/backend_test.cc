@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "kernel/onednn_layout.h"
 #include "kernel/test_runner.h"
 
 namespace weft::kernel {
@@ -114,11 +115,12 @@ TEST(BackendTest, ErrorsNameWhatWasGotAndWanted) {
 TEST(LayoutTest, BlockedThatIsRowMajorIsPlain) {
   EXPECT_TRUE(BlockedAs({4, 16, 1, 1}).plain());  // 8 channels of one pixel lie side by side anyway
   EXPECT_FALSE(BlockedAs({4, 16, 2, 2}).plain());
-  EXPECT_FALSE(BlockedAs({4, 6, 1, 1}).plain());  // padded to 8
+  EXPECT_FALSE(BlockedAs({4, 6, 1, 1}).plain());  // padded to a block
   EXPECT_FALSE(BlockedAs({1, 17, 1, 1}).plain());
   EXPECT_EQ(BlockedAs({4, 6, 3, 3}), BlockedAs({4, 6, 3, 3}));
   EXPECT_FALSE(BlockedAs({4, 6, 3, 3}) == Layout(Shape{4, 6, 3, 3}));
-  EXPECT_EQ(BlockedAs({4, 6, 3, 3}).bytes(), sizeof(float) * 4 * 8 * 9);
+  const Layout padded = BlockedAs({4, 6, 3, 3});
+  EXPECT_EQ(padded.bytes(), sizeof(float) * 4 * 9 * static_cast<size_t>(ChannelBlockOf(padded)));
 }
 
 TEST(ReorderTest, ThereAndBackChangesNothing) {

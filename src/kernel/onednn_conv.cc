@@ -25,7 +25,7 @@ memory::dims WeightsDims(const ConvDesc& d) {
           d.kernel_width};
 }
 
-// Layouts to ask the library for; the default leaves all to it.
+// Layouts to ask the library for; the default leaves all to it, as does the hint of a foreign one.
 struct Formats {
   explicit Formats(const ConvDesc& d)
       : src(AnyDesc(DimsOf(d.src_shape()))),
@@ -34,17 +34,17 @@ struct Formats {
 
   Formats WithSrc(const Layout& layout) const {
     Formats formats = *this;
-    formats.src = DescOf(layout);
+    if (!IsForeign(layout)) formats.src = DescOf(layout);
     return formats;
   }
   Formats WithWeights(const Layout& layout) const {
     Formats formats = *this;
-    formats.weights = DescOf(layout, weights.dims());
+    if (!IsForeign(layout)) formats.weights = DescOf(layout, weights.dims());
     return formats;
   }
   Formats WithDst(const Layout& layout) const {
     Formats formats = *this;
-    formats.dst = DescOf(layout);
+    if (!IsForeign(layout)) formats.dst = DescOf(layout);
     return formats;
   }
 

@@ -84,6 +84,10 @@ memory::desc DescOf(const Layout& layout, const memory::dims& dims) {
 
 memory::desc DescOf(const Layout& layout) { return DescOf(layout, DimsOf(layout.shape())); }
 
+bool IsForeign(const Layout& layout) {
+  return !layout.plain() && dynamic_cast<const OnednnBlocked*>(layout.blocked()) == nullptr;
+}
+
 Layout LayoutOf(const Shape& shape, const memory::desc& desc) {
   if (IsRowMajor(desc)) return Layout(shape);
   return Layout(shape, std::make_shared<OnednnBlocked>(desc));
@@ -99,7 +103,7 @@ memory::desc DescLike(const memory::desc& model, const memory::dims& dims) {
 }
 
 int64_t ChannelBlockOf(const Layout& layout) {
-  if (layout.plain() || layout.shape().rank() != 4) return 0;
+  if (layout.plain() || IsForeign(layout) || layout.shape().rank() != 4) return 0;
   const memory::desc desc = DescOf(layout);
   const memory::dims dims = DimsOf(layout.shape());
   if (desc == memory::desc(dims, memory::data_type::f32, Tag::aBcd8b)) return 8;

@@ -20,6 +20,9 @@ memory::desc AnyDesc(const memory::dims& dims);
 memory::desc DescOf(const Layout& layout, const memory::dims& dims);
 memory::desc DescOf(const Layout& layout);
 
+// True for a blocked layout of another backend: there is no descriptor behind it.
+bool IsForeign(const Layout& layout);
+
 // Plain if the bytes are in row-major order without padding, however the library calls it.
 Layout LayoutOf(const Shape& shape, const memory::desc& desc);
 

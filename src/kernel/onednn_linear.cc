@@ -19,7 +19,7 @@ struct LinearDescs {
 
   LinearDescs(const LinearDesc& d, const Layout& layout) : dst(PlainDesc({d.batch, d.out})) {
     if (d.bias) bias = PlainDesc({d.out});
-    if (!layout.plain()) {
+    if (!layout.plain() && !IsForeign(layout)) {
       const memory::dims dims = DimsOf(d.src);
       src = DescOf(layout, dims);
       weights = DescLike(src, {d.out, dims[1], dims[2], dims[3]});

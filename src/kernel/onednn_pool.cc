@@ -13,9 +13,9 @@ struct PoolDescs {
   memory::desc src, dst;
 };
 
-// dst is blocked as src is.
+// dst is blocked as src is; in the place of a foreign layout both are plain.
 PoolDescs DescsOf(const PoolDesc& d, const Layout& src) {
-  const memory::desc from = DescOf(src);
+  const memory::desc from = IsForeign(src) ? PlainDesc(DimsOf(d.src)) : DescOf(src);
   const memory::desc to = DescLike(from, DimsOf(d.dst_shape()));
   if (to.data.ndims == 0) throw dnnl::error(dnnl_unimplemented, "src of a form it does not know");
   return {from, to};

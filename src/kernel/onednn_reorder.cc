@@ -5,6 +5,9 @@
 namespace weft::kernel {
 
 Backend::OpResult OnednnBackend::Reorder(const Layout& src, const Layout& dst) {
+  if (IsForeign(src) || IsForeign(dst)) {
+    return base::Unimplemented("onednn: reorder: a layout of another backend");
+  }
   return Refusable("reorder", [&]() -> OpResult {
     UseThreads(threads_);
     // A plain side takes the extents under which the library knows the blocked one.

@@ -1,8 +1,10 @@
-// Max pooling of channel-blocked images. oneDNN's own is ten times slower where the channels do not
-// fill a block, as in the first layers of small networks. The padded channels of a block are pooled
-// like any others: they hold zeros and stay zeros.
+// Max pooling of channel-blocked images and of those with samples as lanes. oneDNN's own is ten
+// times slower where the channels do not fill a block, as in the first layers of small networks.
+// The padded channels or samples of a block are pooled like any others: they hold zeros and stay
+// zeros.
 
 #include "kernel/function_op.h"
+#include "kernel/lane_layout.h"
 #include "kernel/onednn_layout.h"
 #include "kernel/parallel.h"
 #include "kernel/ports.h"
@@ -14,10 +16,15 @@ namespace weft::kernel {
 
 namespace {
 
+// Numbers side by side in one pixel of a plane; 0 for a layout that has no such planes.
+int64_t BlockOf(const Layout& layout) {
+  return IsLanes(layout) ? kSampleLanes : ChannelBlockOf(layout);
+}
+
 // Both passes of one pooling, or neither, run here: they share the workspace.
 Status CheckTaken(const PoolDesc& d, const Layout& src) {
   if (d.kind != PoolDesc::Kind::kMax) return base::Unimplemented("simd: pool: average");
-  if (ChannelBlockOf(src) == 0) return base::Unimplemented("simd: pool: not blocked by channels");
+  if (BlockOf(src) == 0) return base::Unimplemented("simd: pool: not blocked");
   if (d.kernel_height * d.kernel_width > 256) {
     return base::Unimplemented("simd: pool: a window of more than 256 pixels");
   }
@@ -32,11 +39,12 @@ struct Geometry {
 
 Geometry GeometryOf(const PoolDesc& d, const Layout& src) {
   const Shape dst = d.dst_shape();
-  const int64_t block = ChannelBlockOf(src);
+  const int64_t block = BlockOf(src);
   Geometry g;
   g.plane = {block,          d.src[2],        d.src[3],       dst[2],    dst[3],    d.kernel_height,
              d.kernel_width, d.stride_height, d.stride_width, d.pad_top, d.pad_left};
-  g.planes = d.src[0] * ((d.src[1] + block - 1) / block);
+  g.planes = IsLanes(src) ? SampleBlocks(d.src[0]) * d.src[1]
+                          : d.src[0] * ((d.src[1] + block - 1) / block);
   g.src_floats = d.src[2] * d.src[3] * block;
   g.dst_floats = dst[2] * dst[3] * block;
   return g;
@@ -44,7 +52,7 @@ Geometry GeometryOf(const PoolDesc& d, const Layout& src) {
 
 PoolLayouts LayoutsOf(const PoolDesc& d, const Layout& src) {
   const Shape dst = d.dst_shape();
-  return {src, LayoutOf(dst, DescLike(DescOf(src), DimsOf(dst)))};
+  return {src, IsLanes(src) ? LaneLayout(dst) : ImageLayout(dst, ChannelBlockOf(src))};
 }
 
 std::string Name() { return std::string("simd:") + SimdTarget(); }

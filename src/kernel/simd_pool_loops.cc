@@ -12,7 +12,7 @@ namespace weft::kernel {
 namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
-// A block is 8 or 16 channels, so vectors of at most 8 fill it.
+// A block is 8 or 16 numbers, so vectors of at most 8 fill it.
 using Lanes = hn::CappedTag<float, 8>;
 using Bytes = hn::Rebind<uint8_t, Lanes>;
 using Ints = hn::RebindToSigned<Lanes>;

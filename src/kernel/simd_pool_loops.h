@@ -1,13 +1,14 @@
 #pragma once
-// Loops of max pooling over channel-blocked images (nChw8c, nChw16c), for one plane at a time: the
-// pixels of one block of channels of one sample. Highway picks the instructions at run time.
+// Loops of max pooling for one plane at a time: the pixels of one block of channels of one sample
+// (nChw8c, nChw16c), or of one channel of one block of samples (lane_layout.h). Highway picks the
+// instructions at run time.
 
 #include <cstdint>
 
 namespace weft::kernel {
 
 struct MaxPoolPlane {
-  int64_t block = 8;  // channels side by side
+  int64_t block = 8;  // channels or samples side by side
   int64_t src_height = 0, src_width = 0;
   int64_t dst_height = 0, dst_width = 0;
   int64_t kernel_height = 0, kernel_width = 0;
