@@ -12,7 +12,8 @@ struct BenchStepOptions {
   int64_t batch = 64;
   int threads = 1;
   std::string kernels = "auto";
-  double seconds = 2;  // of timed steps
+  double seconds = 2;        // of timed steps
+  size_t memory_budget = 0;  // engine::EngineOptions
 };
 
 struct BenchStepResult {
@@ -27,7 +28,8 @@ struct BenchStepResult {
   double floor_ms = 0;      // flops_per_step over that rate
   int64_t memory_bytes = 0;
   int64_t peak_rss_bytes = 0;
-  std::string plan;  // printed program
+  std::string plan;      // printed program
+  std::string given_up;  // plan::BatchPlan
 };
 
 // Forward, loss, backward and a momentum update on random samples. Errors of engine::Engine.

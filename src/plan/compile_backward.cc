@@ -15,8 +15,21 @@ Status Compiler::SetGradient(int index, Kind kind, int value) {
     ASSIGN_OR_RETURN(value, builder_.Adapt(value, builder_.layout(values.weights)));
   }
   values.gradient = value;
-  builder_.KeepToEnd(value);
+  if (options_.mode == Mode::kTrainStreaming) {
+    not_handed_over_.push_back(parameter);
+  } else {
+    builder_.KeepToEnd(value);
+  }
   return OkStatus();
+}
+
+void Compiler::HandOver() {
+  for (const int parameter : not_handed_over_) {
+    const auto i = static_cast<size_t>(parameter);
+    builder_.AddHandOver("update " + graph_.parameters()[i].name, parameter,
+                         builder_.program().parameters[i].gradient);
+  }
+  not_handed_over_.clear();
 }
 
 void Compiler::Contribute(int index, int diff) {
@@ -39,9 +52,12 @@ Result<int> Compiler::TotalDiff(int index) {
 }
 
 Status Compiler::Backward() {
+  if (!training()) return OkStatus();
+  HandOver();  // what the forward pass measured: batchnorm's statistics
   for (int i = static_cast<int>(states_.size()) - 1; i > 0; --i) {
     if (!needs_diff_[static_cast<size_t>(i)]) continue;
     RETURN_IF_ERROR(BackwardLayer(i).Annotate(graph_.file()));
+    HandOver();
   }
   return OkStatus();
 }
