@@ -26,7 +26,7 @@ Status Compiler::SetGradient(int index, Kind kind, int value) {
 void Compiler::HandOver() {
   for (const int parameter : not_handed_over_) {
     const auto i = static_cast<size_t>(parameter);
-    builder_.AddHandOver("update " + graph_.parameters()[i].name, parameter,
+    builder_.AddHandOver("hand over " + graph_.parameters()[i].name, parameter,
                          builder_.program().parameters[i].gradient);
   }
   not_handed_over_.clear();
