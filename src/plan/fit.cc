@@ -48,19 +48,22 @@ struct Choice {
 class Drops {
  public:
   Drops(const Draft& draft, size_t layers) : draft_(draft) {
-    const std::vector<size_t> kept = KeptBytes(draft, layers);
+    const std::vector<KeptLayer> kept = KeptLayers(draft, layers);
     std::vector<double> seconds(layers, 0);
     for (const Step& step : draft.program.steps) {
       const int owner = draft.owner[static_cast<size_t>(step.args.back())];
       if (owner >= 0) seconds[static_cast<size_t>(owner)] += Seconds(draft.program, step);
     }
     for (size_t layer = 0; layer < layers; ++layer) {
-      if (kept[layer] > 0) candidates_.push_back(static_cast<int>(layer));
+      if (kept[layer].bytes == 0) continue;
+      candidates_.push_back(static_cast<int>(layer));
+      if (kept[layer].readers > 1) forks_.push_back(static_cast<int>(layer));
     }
     by_price_ = candidates_;
     const auto price = [&](int layer) {
       const auto i = static_cast<size_t>(layer);
-      return seconds[i] / static_cast<double>(kept[i]);
+      // To make a fork again takes the fork before it, and so on to the first: these come last.
+      return std::make_pair(kept[i].readers > 1, seconds[i] / static_cast<double>(kept[i].bytes));
     };
     std::stable_sort(by_price_.begin(), by_price_.end(),
                      [&](int a, int b) { return price(a) < price(b); });
@@ -99,7 +102,8 @@ class Drops {
   }
 
   // Sets to begin with: the layers of best price, as few as will do; and all but every n-th layer,
-  // so that what is made again at a time stays short (Chen et al. 2016, section 3).
+  // or every n-th fork, so that what is made again at a time stays short (Chen et al. 2016, section
+  // 3).
   std::vector<Choice> Starts(size_t limit) const {
     std::vector<Choice> starts;
     size_t enough = by_price_.size();
@@ -112,12 +116,12 @@ class Drops {
       }
     }
     starts.push_back(Try(Prefix(enough)));
-    for (size_t every = 2; every <= candidates_.size(); every += 1 + every / 4) {
-      std::vector<int> layers;
-      for (size_t i = 0; i < candidates_.size(); ++i) {
-        if ((i + 1) % every != 0) layers.push_back(candidates_[i]);
+    for (const std::vector<int>* keep : {&candidates_, &forks_}) {
+      for (size_t every = 1; every <= keep->size(); every += 1 + every / 4) {
+        std::vector<int> layers = candidates_;
+        for (size_t i = every - 1; i < keep->size(); i += every) std::erase(layers, (*keep)[i]);
+        starts.push_back(Try(layers));
       }
-      starts.push_back(Try(layers));
     }
     return starts;
   }
@@ -140,6 +144,7 @@ class Drops {
 
   const Draft& draft_;
   std::vector<int> candidates_;  // in layer order
+  std::vector<int> forks_;       // those that several steps of the forward pass read
   std::vector<int> by_price_;    // seconds for a byte, cheapest first
   std::optional<Choice> whole_;
 };
@@ -265,10 +270,10 @@ class Fitter {
                                   Fixed(PlanDraft(draft), parts));
     }
     return base::InvalidArgument(fmt::format(
-        "memory budget: got {} ({} bytes), want at least {} ({} bytes) for {} and steps of {} "
-        "samples, with micro-batches and recomputation",
-        Human(options_.budget_bytes), options_.budget_bytes, Human(least), least, graph_.name(),
-        options_.compile.batch));
+        "memory budget: got {} ({} bytes), want at least {} ({} bytes) for {}, one sample at a "
+        "time "
+        "and recomputed where that helps",
+        Human(options_.budget_bytes), options_.budget_bytes, Human(least), least, graph_.name()));
   }
 
   static std::string Human(size_t bytes) { return base::HumanBytes(static_cast<double>(bytes)); }

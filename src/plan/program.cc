@@ -48,6 +48,9 @@ std::string Program::ToString() const {
       text += fmt::format(" {}@{}", value.name, value.offset);
       if (value.layout.shape().rank() > 0) text += " " + value.layout.ToString();
     }
+    if (const size_t scratch = step.op->scratch_bytes(); scratch > 0) {
+      text += " scratch " + base::HumanBytes(static_cast<double>(scratch));
+    }
     text += "\n";
   }
   text += fmt::format("arena {} (floor {}), parameters {}, {:.3f} GFLOP a step\n",

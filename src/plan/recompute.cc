@@ -46,7 +46,8 @@ class Recomputation {
     }
     for (size_t s = backward; s < steps_.size(); ++s) {
       Step step = steps_[s];
-      RestoreInputs(&step);
+      // What is handed over is what the forward pass made.
+      if (step.op != nullptr) RestoreInputs(&step);
       Append(std::move(step));
     }
     return std::move(out_);
@@ -114,15 +115,22 @@ class Recomputation {
 
 }  // namespace
 
-std::vector<size_t> KeptBytes(const Draft& draft, size_t layers) {
-  std::vector<size_t> bytes(layers, 0);
-  const std::vector<bool> kept = ReadInBackward(draft);
+std::vector<KeptLayer> KeptLayers(const Draft& draft, size_t layers) {
+  std::vector<KeptLayer> kept(layers);
+  const std::vector<bool> read = ReadInBackward(draft);
   for (size_t v = 0; v < draft.size(); ++v) {
-    if (kept[v] && draft.owner[v] >= 0) {
-      bytes[static_cast<size_t>(draft.owner[v])] += draft.program.values[v].bytes;
+    if (read[v] && draft.owner[v] >= 0) {
+      kept[static_cast<size_t>(draft.owner[v])].bytes += draft.program.values[v].bytes;
     }
   }
-  return bytes;
+  for (int s = 0; s < draft.program.backward_begin; ++s) {
+    const Step& step = draft.program.steps[static_cast<size_t>(s)];
+    for (size_t i = 0; i < step.args.size(); ++i) {
+      const int owner = draft.owner[static_cast<size_t>(step.args[i])];
+      if (owner >= 0 && !Writes(step, i)) ++kept[static_cast<size_t>(owner)].readers;
+    }
+  }
+  return kept;
 }
 
 Draft Recompute(Draft draft, const std::vector<int>& layers) {

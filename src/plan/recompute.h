@@ -15,8 +15,12 @@ namespace weft::plan {
 // not be kept otherwise, is made anew too. No layers: the draft as it is.
 Draft Recompute(Draft draft, const std::vector<int>& layers);
 
-// Layers that make a value which the backward pass reads, in order, and the bytes of such values:
-// [layers], 0 for others. The draft is one for training.
-std::vector<size_t> KeptBytes(const Draft& draft, size_t layers);
+// What a layer keeps for the backward pass.
+struct KeptLayer {
+  size_t bytes = 0;  // 0: nothing
+  int readers = 0;   // steps of the forward pass that read what it made
+};
+// [layers]. The draft is one for training.
+std::vector<KeptLayer> KeptLayers(const Draft& draft, size_t layers);
 
 }  // namespace weft::plan
