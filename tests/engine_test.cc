@@ -11,26 +11,14 @@
 
 #include "base/rng.h"
 #include "kernel/update.h"
+#include "tests/random_batch.h"
 #include "tests/tiny_models.h"
 
 namespace weft::engine {
 namespace {
 
 using plan::Mode;
-
-data::Batch RandomBatch(const model::Graph& graph, int64_t size, uint64_t seed) {
-  base::Rng rng(seed);
-  data::Batch batch;
-  batch.size = size;
-  batch.samples.resize(static_cast<size_t>(size * graph.input().elements()));
-  for (float& value : batch.samples) value = static_cast<float>(rng.NextUniform(-1, 1));
-  for (int64_t i = 0; i < size; ++i) {
-    batch.labels.push_back(
-        static_cast<int32_t>(rng.NextBelow(static_cast<uint64_t>(graph.classes()))));
-    batch.keys.push_back(rng.Next());
-  }
-  return batch;
-}
+using tests::RandomBatch;
 
 data::Batch Part(const data::Batch& whole, int64_t begin, int64_t count) {
   const auto each = static_cast<int64_t>(whole.samples.size()) / whole.size;

@@ -17,6 +17,7 @@ struct StepFlags {
   std::string preset;
   std::string file;
   bool plan = false;
+  std::string memory_budget;
   BenchStepOptions options;
 };
 
@@ -66,7 +67,10 @@ nlohmann::json JsonOf(const std::vector<BenchStepPart>& parts) {
   return list;
 }
 
-int RunStep(const StepFlags& flags, const CommonFlags& common) {
+int RunStep(StepFlags flags, const CommonFlags& common) {
+  int64_t budget = 0;
+  if (const int code = ReadBudget(flags.memory_budget, &budget); code != kExitOk) return code;
+  flags.options.memory_budget = static_cast<size_t>(budget);
   const Result<model::Graph> graph = LoadModel(flags);
   if (!graph.ok()) {
     base::LogError("{}", graph.status().message());
@@ -78,6 +82,7 @@ int RunStep(const StepFlags& flags, const CommonFlags& common) {
     return ExitCodeOf(result.status());
   }
   if (flags.plan) std::fprintf(stderr, "%s", result->plan.c_str());
+  if (!result->given_up.empty()) base::LogInfo("{}", result->given_up);
   if (!common.json) {
     PrintStep(*result, graph->name(), flags);
     if (flags.options.parts) PrintParts(*result);
@@ -121,6 +126,8 @@ void AddBench(CLI::App* program, CommonFlags* common, std::vector<Command>* comm
       ->check(CLI::Range(0.0, 3600.0));
   app->add_flag("--steps", flags->options.parts,
                 "Time every step of the program too, in as many seconds again");
+  app->add_option("--memory-budget", flags->memory_budget,
+                  "For weights, gradients, optimizer state and activations, such as 200MiB");
   app->add_flag("--plan", flags->plan, "Print every step of the program, on stderr");
   commands->push_back({app, [flags, common] { return RunStep(*flags, *common); }});
 }

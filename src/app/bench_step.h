@@ -13,8 +13,9 @@ struct BenchStepOptions {
   int64_t batch = 64;
   int threads = 1;
   std::string kernels = "auto";
-  double seconds = 2;  // of timed steps
-  bool parts = false;  // also time each part of the step, in as many seconds again
+  double seconds = 2;        // of timed steps
+  size_t memory_budget = 0;  // engine::EngineOptions
+  bool parts = false;        // also time each part of the step, in as many seconds again
 };
 
 // One step of the program, or what the engine does around them.
@@ -38,6 +39,7 @@ struct BenchStepResult {
   int64_t memory_bytes = 0;
   int64_t peak_rss_bytes = 0;
   std::string plan;                  // printed program
+  std::string given_up;              // plan::BatchPlan
   std::vector<BenchStepPart> parts;  // in order; empty if not asked for
 };
 

@@ -4,6 +4,9 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 
+#include "base/log.h"
+#include "base/text.h"
+
 namespace weft::app {
 
 int ExitCodeOf(const Status& status) {
@@ -47,6 +50,17 @@ void PrintJsonLine(const nlohmann::ordered_json& object) {
   const std::lock_guard lock(*mutex);
   std::fwrite(line.data(), 1, line.size(), stdout);
   std::fflush(stdout);
+}
+
+int ReadBudget(const std::string& text, int64_t* bytes) {
+  if (text.empty()) return kExitOk;
+  const Result<int64_t> read = base::ParseBytes(text);
+  if (!read.ok()) {
+    base::LogError("--memory-budget: {}", read.status().message());
+    return kExitUsage;
+  }
+  *bytes = *read;
+  return kExitOk;
 }
 
 }  // namespace weft::app

@@ -2,6 +2,7 @@
 // Command: what every weft command shares: the flags all of them take, where output goes, exit
 // codes.
 
+#include <cstdint>
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -56,5 +57,9 @@ void AddEval(CLI::App* program, CommonFlags* common, std::vector<Command>* comma
 void AddPredict(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);
 void AddBench(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);
 void AddVersion(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);
+
+// The value of --memory-budget in bytes; 0 if the flag was left out. Returns an exit code, having
+// logged what is wrong.
+int ReadBudget(const std::string& text, int64_t* bytes);
 
 }  // namespace weft::app

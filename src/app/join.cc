@@ -25,6 +25,7 @@ struct JoinFlags {
   std::string name;
   std::string data;
   int threads = 0;
+  std::string memory_budget;
   double give_up_after_s = 0;
 };
 
@@ -47,6 +48,8 @@ Result<std::shared_ptr<const Job>> OpenFromWelcome(const cluster::Welcome& welco
 }
 
 int RunJoin(const JoinFlags& flags, const CommonFlags& common) {
+  int64_t budget = 0;
+  if (const int code = ReadBudget(flags.memory_budget, &budget); code != kExitOk) return code;
   CatchSignals();
   const TimePoint start = base::SystemClock().Now();
   WorkerHostOptions options;
@@ -68,6 +71,7 @@ int RunJoin(const JoinFlags& flags, const CommonFlags& common) {
     return OpenFromWelcome(welcome, flags);
   };
   options.threads = flags.threads;
+  options.memory_budget = static_cast<size_t>(budget);
   options.on_event = [&](const cluster::Event& event) {
     if (common.json) PrintJsonLine(ToJson(event, base::Seconds(base::SystemClock().Now() - start)));
     base::LogInfo("{}", cluster::Describe(event));
@@ -98,6 +102,8 @@ void AddJoin(CLI::App* program, CommonFlags* common, std::vector<Command>* comma
                   "This device's copy of the training data (default: as the job says)");
   app->add_option("--threads", flags->threads, "Threads of the math (default: as the job says)")
       ->check(CLI::Range(1, 1024));
+  app->add_option("--memory-budget", flags->memory_budget,
+                  "Memory for training, such as 200MiB (default: as the job says)");
   app->add_option("--give-up-after", flags->give_up_after_s,
                   "Seconds without a coordinator before giving up (default: never)")
       ->check(CLI::PositiveNumber);

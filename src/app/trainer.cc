@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "kernel/update.h"
 
 namespace weft::app {
@@ -40,12 +41,20 @@ Trainer::Trainer(std::shared_ptr<const Job> job, std::unique_ptr<engine::Engine>
       reader_(job_->train.get(), {.seed = static_cast<uint64_t>(job_->config.job.seed)}),
       flat_(static_cast<size_t>(job_->graph->parameter_count())) {}
 
-Result<std::unique_ptr<Trainer>> Trainer::Make(std::shared_ptr<const Job> job, int threads) {
+Result<std::unique_ptr<Trainer>> Trainer::Make(std::shared_ptr<const Job> job, int threads,
+                                               size_t memory_budget) {
   engine::EngineOptions options;
   options.threads = threads;
   options.kernels = job->config.cluster.kernels;
   options.seed = static_cast<uint64_t>(job->config.job.seed);
   options.clock = job->config.job.deterministic ? nullptr : &base::SystemClock();
+  options.memory_budget = memory_budget;
+  if (memory_budget > 0) {
+    // A lease of any size can go through one sample at a time if one of two samples can. Apart from
+    // the engine, whose first plan settles how the weights lie.
+    ASSIGN_OR_RETURN(const auto probe, engine::Engine::Create(job->graph, options));
+    RETURN_IF_ERROR(probe->Prepare(plan::Mode::kTrain, 2));
+  }
   ASSIGN_OR_RETURN(auto engine, engine::Engine::Create(job->graph, options));
   ASSIGN_OR_RETURN(auto up, codec::MakeCodec(job->config.link.codec));
   ASSIGN_OR_RETURN(auto down, codec::MakeCodec(job->config.link.down_codec));
@@ -63,6 +72,8 @@ Result<cluster::Worker::Update> Trainer::Compute(const cluster::Compute& compute
   const cluster::Lease& lease = compute.lease;
   const TimePoint start = base::SystemClock().Now();
   RETURN_IF_ERROR(engine_->Prepare(plan::Mode::kTrain, lease.count));
+  const std::string& given_up = engine_->plan(plan::Mode::kTrain, lease.count).given_up;
+  if (given_up != given_up_) base::LogInfo("{}", given_up_ = given_up);
   RETURN_IF_ERROR(down_->Decode(*compute.parameters, flat_).Annotate("parameters"));
   engine_->SetParameters(flat_);
   data::Batch batch = reader_.Get(RangeOf(lease));

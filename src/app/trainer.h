@@ -3,6 +3,7 @@
 // the update. The worker's host runs it on a thread of its own.
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "app/job.h"
@@ -19,8 +20,11 @@ namespace weft::app {
 // Threads: one.
 class Trainer {
  public:
-  // Errors: those of the engine and the codecs.
-  static Result<std::unique_ptr<Trainer>> Make(std::shared_ptr<const Job> job, int threads);
+  // `memory_budget`: bytes of the engine, as plan::FitMemory counts them; 0: no limit. Errors:
+  // those of the engine and the codecs; kInvalidArgument if the budget cannot hold one sample at a
+  // time.
+  static Result<std::unique_ptr<Trainer>> Make(std::shared_ptr<const Job> job, int threads,
+                                               size_t memory_budget);
 
   void ReadAhead(const cluster::Lease& lease);
 
@@ -40,6 +44,7 @@ class Trainer {
   cluster::UpdateEncoder encoder_;
   data::BatchReader reader_;
   std::vector<float> flat_;  // parameters in, gradient out
+  std::string given_up_;     // for the budget, as last logged
 };
 
 }  // namespace weft::app

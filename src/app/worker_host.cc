@@ -141,9 +141,19 @@ void WorkerHost::Do(const cluster::OpenRun& open) {
     open_status_ = job.status();
     if (!job.ok()) return;
     const int threads = options_.threads > 0 ? options_.threads : ThreadsFor((*job)->config, 1);
-    auto trainer = Trainer::Make(std::move(job).value(), threads);
+    const auto budget = options_.memory_budget > 0
+                            ? options_.memory_budget
+                            : static_cast<size_t>((*job)->config.cut.memory_budget.value);
+    auto trainer = Trainer::Make(std::move(job).value(), threads, budget);
     open_status_ = trainer.status();
-    if (trainer.ok()) trainer_ = std::move(trainer).value();
+    if (trainer.ok()) {
+      trainer_ = std::move(trainer).value();
+    } else {
+      // What this device cannot compute now it will not compute later either.
+      loop_.Post([this, status = open_status_] {
+        Do(worker_.Leave(base::SystemClock().Now(), status.message(), status));
+      });
+    }
   });
 }
 

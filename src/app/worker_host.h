@@ -23,7 +23,8 @@ struct WorkerHostOptions {
   std::function<Result<std::shared_ptr<const Job>>(const cluster::Welcome&)> open_job;
   // Called on the host's thread; may be empty.
   std::function<void(const cluster::Event&)> on_event;
-  int threads = 0;  // for the math; 0: as the job says
+  int threads = 0;           // for the math; 0: as the job says
+  size_t memory_budget = 0;  // bytes; 0: as the job says
   bool drain_on_signal = false;
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <numeric>
 
 namespace weft::base {
@@ -81,6 +82,24 @@ std::string HumanBytes(double bytes) {
   }
   const int digits = unit == 0 || bytes >= 10 ? 0 : 1;
   return fmt::format("{:.{}f} {}", bytes, digits, kUnits[unit]);
+}
+
+Result<int64_t> ParseBytes(std::string_view text) {
+  static constexpr std::pair<std::string_view, double> kUnits[] = {
+      {"", 1},      {"B", 1},        {"kB", 1e3},     {"MB", 1e6},     {"GB", 1e9},
+      {"TB", 1e12}, {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40}};
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
+  while (unit.starts_with(' ')) unit.remove_prefix(1);
+  for (const auto& [name, factor] : kUnits) {
+    const double bytes = number * factor;
+    if (error == std::errc() && unit == name && bytes >= 0 && bytes < 0x1p53) {
+      return static_cast<int64_t>(bytes);
+    }
+  }
+  return InvalidArgument(
+      fmt::format("got \"{}\", want bytes such as \"200 MiB\", \"1.5 GB\" or 4096", text));
 }
 
 std::string HumanDuration(double seconds) {

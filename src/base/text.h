@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/status.h"
+
 namespace weft::base {
 
 // The candidate nearest to `word` by edit distance (two neighbours swapped are one edit), if near
@@ -23,6 +25,9 @@ std::vector<std::string> Split(std::string_view text, char separator);
 
 // "512 B", "1.5 KiB", "38 MiB"
 std::string HumanBytes(double bytes);
+// The other way: "200 MiB", "1.5GiB", "300 kB", "4096". Errors: kInvalidArgument for anything else,
+// and for 2^53 bytes or more.
+Result<int64_t> ParseBytes(std::string_view text);
 // "8.2 s", "3 m 20 s", "2 h 05 m"
 std::string HumanDuration(double seconds);
 

@@ -40,6 +40,13 @@ TEST(Text, HumanUnits) {
   EXPECT_EQ(HumanBytes(512), "512 B");
   EXPECT_EQ(HumanBytes(1536), "1.5 KiB");
   EXPECT_EQ(HumanBytes(38.0 * 1024 * 1024), "38 MiB");
+  EXPECT_EQ(ParseBytes("200 MiB").value(), 200 << 20);
+  EXPECT_EQ(ParseBytes("1.5KiB").value(), 1536);
+  EXPECT_EQ(ParseBytes("3 kB").value(), 3000);
+  EXPECT_EQ(ParseBytes("4096").value(), 4096);
+  for (const char* bad : {"", "MiB", "-1", "12 mb", "1 MiB x", "nan", "inf", "1e300", "9 PiB"}) {
+    EXPECT_EQ(ParseBytes(bad).status().code(), Code::kInvalidArgument) << bad;
+  }
   EXPECT_EQ(HumanDuration(8.24), "8.2 s");
   EXPECT_EQ(HumanDuration(59.97), "1 m 00 s");
   EXPECT_EQ(HumanDuration(200), "3 m 20 s");

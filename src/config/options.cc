@@ -216,6 +216,20 @@ void VisitLink(LinkOptions* link, OptionVisitor* v) {
   v->Later("budget", "");
 }
 
+void VisitCut(CutOptions* cut, OptionVisitor* v) {
+  v->Section("cut", "How the work of a step is cut to the devices.");
+  v->Visit({.key = "memory_budget",
+            .meaning = "Memory of each worker for weights, gradients and activations; to hold it a "
+                       "worker computes layers again in the backward pass and its share in parts, "
+                       "and says so; 0: no limit."},
+           &cut->memory_budget);
+  v->Later("samples", "");
+  v->Later("space", "");
+  v->Later("channels", "");
+  v->Later("grid", "");
+  v->Later("groups", "");
+}
+
 }  // namespace
 
 void VisitOptions(RunConfig* config, OptionVisitor* visitor) {
@@ -225,7 +239,7 @@ void VisitOptions(RunConfig* config, OptionVisitor* visitor) {
   VisitOptimizer(&config->optimizer, visitor);
   VisitCluster(&config->cluster, visitor);
   VisitLink(&config->link, visitor);
-  visitor->LaterSection("cut");
+  VisitCut(&config->cut, visitor);
   visitor->LaterSection("device");
 }
 

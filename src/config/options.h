@@ -41,6 +41,7 @@ class OptionVisitor {
   virtual void Visit(const Option& option, double* value) = 0;
   virtual void Visit(const Option& option, std::string* value) = 0;
   virtual void Visit(const Option& option, std::vector<int64_t>* value) = 0;
+  virtual void Visit(const Option& option, ByteCount* value) = 0;
   virtual void Visit(const Option& option, Normalise* value) = 0;
   // A key of this section that nothing reads yet. `only`: the one value that says what happens
   // today, accepted for that reason; empty: the key must be left out.

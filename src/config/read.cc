@@ -78,6 +78,18 @@ class Reader : public OptionVisitor {
     now_->Get(option.key, value, {option.min, option.max, false});
   }
 
+  void Visit(const Option& option, ByteCount* value) override {
+    const Doc* given = now_->Take(option.key);
+    if (given == nullptr) return;
+    const auto bytes =
+        base::ParseBytes(given->kind == Doc::Kind::kString ? given->text : ScalarText(*given));
+    if (bytes.ok()) {
+      value->value = *bytes;
+    } else {
+      now_->Fail(option.key, bytes.status().message());
+    }
+  }
+
   void Visit(const Option& option, Normalise* value) override {
     const Doc* given = now_->Take(option.key);
     if (given == nullptr) return;

@@ -86,6 +86,17 @@ struct LinkOptions {
   bool operator==(const LinkOptions&) const = default;
 };
 
+// A number of bytes, written as such or as "200 MiB".
+struct ByteCount {
+  int64_t value = 0;
+  bool operator==(const ByteCount&) const = default;
+};
+
+struct CutOptions {
+  ByteCount memory_budget;  // of a worker's training step; 0: no limit
+  bool operator==(const CutOptions&) const = default;
+};
+
 struct RunConfig {
   JobOptions job;
   ModelOptions model;
@@ -93,6 +104,7 @@ struct RunConfig {
   OptimizerOptions optimizer;
   ClusterOptions cluster;
   LinkOptions link;
+  CutOptions cut;
 
   // The whole config on one line, keys in the order of docs/job.md, defaults written out: equal
   // configs give equal text, and FromJson gives the config back.

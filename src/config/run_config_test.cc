@@ -145,7 +145,8 @@ TEST(RunConfig, JsonIsAsWritten) {
       R"("nesterov":false,"weight_decay":0.0,"beta1":0.9,"beta2":0.999,"eps":1e-08,)"
       R"("schedule":"constant","warmup_steps":0,"step_factor":0.1,"min_lr":0.0},)"
       R"("cluster":{"workers":1,"aggregation":"sync","threads":0,"heartbeat_ms":500,)"
-      R"("device_timeout_ms":5000,"kernels":"auto"},"link":{"codec":"dense","down_codec":"dense"}})");
+      R"("device_timeout_ms":5000,"kernels":"auto"},"link":{"codec":"dense","down_codec":"dense"},)"
+      R"("cut":{"memory_budget":0}})");
 }
 
 TEST(RunConfig, DigestChangesWithAnyKey) {
@@ -225,7 +226,14 @@ INSTANTIATE_TEST_SUITE_P(
                "job.toml:9: link.codec: not built yet: got \"dgc\", want dense or fp16"},
         BadJob{"[link]\ndensity = 0.5\n",
                "job.toml:9: link.density: not built yet: got 0.5, want it left out"},
-        BadJob{"[cut]\nspace = 2\n", "job.toml:8: cut: not built yet: want it left out"},
+        BadJob{"[cut]\nspace = 2\n",
+               "job.toml:9: cut.space: not built yet: got 2, want it left out"},
+        BadJob{"[cut]\nmemory_budget = \"200 mb\"\n",
+               "job.toml:9: cut.memory_budget: got \"200 mb\", want bytes such as \"200 MiB\", "
+               "\"1.5 GB\" or 4096"},
+        BadJob{"[cut]\nmemory_budget = [1]\n",
+               "job.toml:9: cut.memory_budget: got \"\", want bytes such as \"200 MiB\", \"1.5 "
+               "GB\" or 4096"},
         BadJob{"[device.pi]\nspeed = 2\n", "job.toml:8: device: not built yet: want it left out"}));
 
 INSTANTIATE_TEST_SUITE_P(

@@ -35,6 +35,7 @@ class Writer : public OptionVisitor {
   void Visit(const Option& option, std::vector<int64_t>* value) override {
     if (!value->empty()) Put(option, *value);
   }
+  void Visit(const Option& option, ByteCount* value) override { Put(option, value->value); }
   void Visit(const Option& option, Normalise* value) override {
     Put(option, NormaliseJson(*value));
   }
@@ -90,6 +91,9 @@ class ReferenceWriter : public OptionVisitor {
   }
   void Visit(const Option& option, std::vector<int64_t>*) override {
     Row(option, "integers", "none");
+  }
+  void Visit(const Option& option, ByteCount* value) override {
+    Row(option, "bytes, or text such as `\"200 MiB\"`", fmt::format("`{}`", value->value));
   }
   void Visit(const Option& option, Normalise*) override {
     Row(option, "true, false or a table", "`true`");

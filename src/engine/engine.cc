@@ -14,25 +14,24 @@ using plan::Place;
 using plan::Program;
 
 struct Engine::Bound {
-  Program program;
-  std::vector<std::unique_ptr<kernel::Kernel>> kernels;
-  std::vector<std::unique_ptr<kernel::Kernel>> gradients;  // to staging; null where plain
+  const Program* program = nullptr;
+  std::vector<std::unique_ptr<kernel::Kernel>> kernels;  // one a step; null: a hand-over
 };
 
-// One parameter between its kernel layout and the flat vector, by way of the staging buffer. Plain
-// ones are copied directly.
-struct Engine::Exchange {
-  std::unique_ptr<const kernel::Op> to_kernel;  // null: plain
-  std::unique_ptr<const kernel::Op> to_flat;
-  std::unique_ptr<kernel::Kernel> set;
-  std::unique_ptr<kernel::Kernel> get;
+struct Engine::Prepared {
+  plan::BatchPlan plan;
+  std::vector<Bound> bound;          // one a program
+  ParameterStore::Reader gradients;  // kTrain only
 };
 
-namespace {
-
-float* At(const tensor::Arena& arena, size_t offset) { return arena.floats(offset); }
-
-}  // namespace
+struct Engine::Update {
+  const OptimizerOptions* optimizer = nullptr;  // null: gradients are only added up
+  double lr = 0;
+  bool divided = false;  // gradients are added up over the parts
+  bool first = true;     // the part is the first one
+  bool last = true;
+  float share = 1;  // of the part's samples in the batch
+};
 
 Result<std::unique_ptr<Engine>> Engine::Create(std::shared_ptr<const model::Graph> graph,
                                                const EngineOptions& options) {
@@ -44,242 +43,267 @@ Result<std::unique_ptr<Engine>> Engine::Create(std::shared_ptr<const model::Grap
 
 Engine::Engine(std::shared_ptr<const model::Graph> graph, const EngineOptions& options,
                std::unique_ptr<kernel::Backend> backend)
-    : graph_(std::move(graph)), options_(options), backend_(std::move(backend)) {}
+    : graph_(std::move(graph)),
+      options_(options),
+      backend_(std::move(backend)),
+      parameters_(graph_.get()) {}
 
 Engine::~Engine() = default;
 
 Status Engine::Prepare(Mode mode, int64_t batch) {
   const auto key = std::make_pair(mode, batch);
-  if (bound_.contains(key)) return OkStatus();
-  plan::CompileOptions compile;
-  compile.mode = mode;
-  compile.batch = batch;
-  compile.seed = options_.seed;
-  compile.parameter_layouts = parameter_layouts_;
-  ASSIGN_OR_RETURN(Program program, plan::Compile(*graph_, backend_.get(), compile));
-  if (parameter_layouts_.empty()) RETURN_IF_ERROR(PlaceParameters(program));
-  auto bound = std::make_unique<Bound>();
-  bound->program = std::move(program);
-  if (bound->program.arena_bytes > arena_.size()) {
-    // The programs share one arena, so all of them move to the larger one.
-    arena_ = tensor::Arena();
-    arena_ = tensor::Arena(bound->program.arena_bytes);
-    for (auto& [other_key, other] : bound_) Bind(other.get());
+  if (prepared_.contains(key)) return OkStatus();
+  plan::FitOptions fit;
+  fit.compile.mode = mode;
+  fit.compile.batch = batch;
+  fit.compile.seed = options_.seed;
+  fit.compile.parameter_layouts = parameters_.layouts();
+  fit.budget_bytes = options_.memory_budget;
+  fit.state_vectors = options_.state_vectors;
+  auto prepared = std::make_unique<Prepared>();
+  ASSIGN_OR_RETURN(prepared->plan, plan::FitMemory(*graph_, backend_.get(), fit));
+  RETURN_IF_ERROR(MakeRoom(prepared->plan));
+  Bind(prepared.get());
+  prepared_[key] = std::move(prepared);
+  return OkStatus();
+}
+
+Status Engine::MakeRoom(const plan::BatchPlan& plan) {
+  if (parameters_.size() == 0) {
+    RETURN_IF_ERROR(parameters_.Place(plan.programs[0], backend_.get()));
+  }
+  if (plan.divided() && gradients_.size() == 0) {
+    // What was planned for whole batches did not reckon with this vector.
+    if (options_.memory_budget > 0) prepared_.clear();
+    gradients_ = tensor::Arena(parameters_.bytes());
     last_trained_ = nullptr;
   }
-  Bind(bound.get());
-  bound_[key] = std::move(bound);
+  size_t wanted = 0;
+  for (const Program& program : plan.programs) wanted = std::max(wanted, program.arena_bytes);
+  if (wanted <= arena_.size()) return OkStatus();
+  // The programs share one arena, so all of them move to the larger one.
+  arena_ = tensor::Arena();
+  arena_ = tensor::Arena(wanted);
+  for (auto& [key, other] : prepared_) Bind(other.get());
+  last_trained_ = nullptr;
   return OkStatus();
 }
 
-Status Engine::PlaceParameters(const Program& program) {
-  parameters_ = tensor::Arena(program.parameter_bytes);
-  size_t staging_bytes = 0;
-  for (size_t i = 0; i < program.parameters.size(); ++i) {
-    const plan::Value& value = program.values[static_cast<size_t>(program.parameters[i].weights)];
-    parameter_layouts_.push_back(value.layout);
-    parameter_offsets_.push_back(value.offset);
-    const kernel::Layout plain(value.layout.shape());
-    if (!value.layout.plain()) staging_bytes = std::max(staging_bytes, plain.bytes());
-  }
-  staging_ = tensor::Arena(staging_bytes);
-  size_t scratch_bytes = 0;
-  for (size_t i = 0; i < parameter_layouts_.size(); ++i) {
-    Exchange exchange;
-    const kernel::Layout& layout = parameter_layouts_[i];
-    if (!layout.plain()) {
-      const kernel::Layout plain(layout.shape());
-      ASSIGN_OR_RETURN(exchange.to_kernel, backend_->Reorder(plain, layout));
-      ASSIGN_OR_RETURN(exchange.to_flat, backend_->Reorder(layout, plain));
-      scratch_bytes = std::max(
-          {scratch_bytes, exchange.to_kernel->scratch_bytes(), exchange.to_flat->scratch_bytes()});
+uint8_t* Engine::At(const Program& program, int value) const {
+  const plan::Value& v = program.values[static_cast<size_t>(value)];
+  return (v.place == Place::kArena ? arena_.data() : parameters_.data()) + v.offset;
+}
+
+void Engine::Bind(Prepared* prepared) {
+  prepared->bound.clear();
+  for (const Program& program : prepared->plan.programs) {
+    Bound& bound = prepared->bound.emplace_back();
+    bound.program = &program;
+    for (const plan::Step& step : program.steps) {
+      std::vector<void*> args;
+      for (const int arg : step.args) args.push_back(At(program, arg));
+      bound.kernels.push_back(
+          step.op == nullptr ? nullptr : step.op->Bind(args, arena_.data() + step.scratch_offset));
     }
-    exchanges_.push_back(std::move(exchange));
   }
-  exchange_scratch_ = tensor::Arena(scratch_bytes);
-  for (size_t i = 0; i < exchanges_.size(); ++i) {
-    Exchange& exchange = exchanges_[i];
-    if (exchange.to_kernel == nullptr) continue;
-    void* const kernel_side = At(parameters_, parameter_offsets_[i]);
-    void* const set_args[] = {staging_.data(), kernel_side};
-    void* const get_args[] = {kernel_side, staging_.data()};
-    exchange.set = exchange.to_kernel->Bind(set_args, exchange_scratch_.data());
-    exchange.get = exchange.to_flat->Bind(get_args, exchange_scratch_.data());
+  const Program& program = prepared->plan.programs[0];
+  const bool divided = prepared->plan.divided();
+  if (program.mode != Mode::kTrain && !divided) return;
+  std::vector<void*> gradients;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    gradients.push_back(divided ? static_cast<void*>(parameters_.In(gradients_, i).data())
+                                : At(program, program.parameters[i].gradient));
   }
+  prepared->gradients = parameters_.BindReader(gradients);
+}
+
+const plan::BatchPlan& Engine::plan(Mode mode, int64_t batch) const {
+  const auto found = prepared_.find({mode, batch});
+  CHECK(found != prepared_.end()) << "Prepare first";
+  return found->second->plan;
+}
+
+Result<Engine::Prepared*> Engine::Find(Mode mode, int64_t batch) {
+  RETURN_IF_ERROR(Prepare(mode, batch));
+  last_trained_ = nullptr;  // the arena is shared
+  return prepared_.find({mode, batch})->second.get();
+}
+
+// One part's samples of the batch, from sample `begin` on.
+void Engine::Fill(const Program& program, const data::Batch& batch, int64_t begin) {
+  const auto fill = [&](int index, const auto& from, size_t each) {
+    if (index < 0) return;
+    const size_t bytes = static_cast<size_t>(program.batch) * each * sizeof(from[0]);
+    CHECK_EQ(program.values[static_cast<size_t>(index)].bytes, bytes);
+    CHECK_EQ(from.size(), static_cast<size_t>(batch.size) * each);
+    std::memcpy(At(program, index), from.data() + static_cast<size_t>(begin) * each, bytes);
+  };
+  fill(program.samples, batch.samples, static_cast<size_t>(graph_->input().elements()));
+  fill(program.labels, batch.labels, 1);
+  fill(program.keys, batch.keys, 1);
+}
+
+Status Engine::AddStats(const Program& program, const data::Batch& batch, int64_t begin,
+                        StepResult* result) const {
+  const auto& stats = *reinterpret_cast<const kernel::LossStats*>(At(program, program.stats));
+  if (stats.bad_label >= 0) {
+    const int64_t sample = begin + stats.bad_label;
+    return InvalidArgument(fmt::format("label of sample {} of the batch: got {}, want 0..{}",
+                                       sample, batch.labels[static_cast<size_t>(sample)],
+                                       graph_->classes() - 1));
+  }
+  result->loss_sum += stats.loss_sum;
+  result->correct += stats.correct;
+  result->samples += program.batch;
   return OkStatus();
 }
 
-void Engine::Bind(Bound* bound) {
-  const Program& program = bound->program;
-  bound->kernels.clear();
-  bound->gradients.clear();
-  const auto address = [&](int index) -> void* {
-    const plan::Value& value = program.values[static_cast<size_t>(index)];
-    return At(value.place == Place::kArena ? arena_ : parameters_, value.offset);
-  };
-  for (const plan::Step& step : program.steps) {
-    std::vector<void*> args;
-    for (const int arg : step.args) args.push_back(address(arg));
-    bound->kernels.push_back(step.op->Bind(args, arena_.data() + step.scratch_offset));
+// Gradients that a step hands over: to the update at once, or to the sum over the parts.
+void Engine::TakeGradient(const Program& program, size_t i, const Update& update) {
+  const plan::ParameterValues& values = program.parameters[i];
+  const size_t n = parameters_.layouts()[i].floats();
+  const std::span<const float> gradient(
+      reinterpret_cast<const float*>(At(program, values.gradient)), n);
+  if (!update.divided) return UpdateParameter(i, gradient, values.gradient_scale, update);
+  const std::span<float> sum = parameters_.In(gradients_, i);
+  const float weight = update.share * values.gradient_scale;
+  if (update.first) {
+    std::memcpy(sum.data(), gradient.data(), gradient.size_bytes());
+    kernel::Scale(weight, sum, options_.threads);
+  } else {
+    kernel::Axpy(weight, gradient, sum, options_.threads);
   }
-  if (program.mode != Mode::kTrain) return;
-  for (size_t i = 0; i < program.parameters.size(); ++i) {
-    std::unique_ptr<kernel::Kernel> get;
-    if (exchanges_[i].to_flat != nullptr) {
-      void* const args[] = {address(program.parameters[i].gradient), staging_.data()};
-      get = exchanges_[i].to_flat->Bind(args, exchange_scratch_.data());
-    }
-    bound->gradients.push_back(std::move(get));
-  }
+  if (update.last && update.optimizer != nullptr) UpdateParameter(i, sum, 1, update);
 }
 
-const Program& Engine::program(Mode mode, int64_t batch) const {
-  const auto found = bound_.find({mode, batch});
-  CHECK(found != bound_.end()) << "Prepare first";
-  return found->second->program;
-}
-
-void Engine::SetParameters(std::span<const float> flat) {
-  CHECK_EQ(flat.size(), static_cast<size_t>(graph_->parameter_count()));
-  CHECK(!parameter_layouts_.empty()) << "Prepare first";
-  for (size_t i = 0; i < exchanges_.size(); ++i) {
-    const model::Parameter& parameter = graph_->parameters()[i];
-    const size_t bytes = static_cast<size_t>(parameter.shape.elements()) * sizeof(float);
-    const float* from = flat.data() + parameter.offset;
-    if (exchanges_[i].set == nullptr) {
-      std::memcpy(At(parameters_, parameter_offsets_[i]), from, bytes);
-    } else {
-      std::memcpy(staging_.data(), from, bytes);
-      exchanges_[i].set->Run();
-    }
-  }
-}
-
-void Engine::GetParameters(std::span<float> flat) const {
-  CHECK_EQ(flat.size(), static_cast<size_t>(graph_->parameter_count()));
-  for (size_t i = 0; i < exchanges_.size(); ++i) {
-    const model::Parameter& parameter = graph_->parameters()[i];
-    const size_t bytes = static_cast<size_t>(parameter.shape.elements()) * sizeof(float);
-    const void* from = At(parameters_, parameter_offsets_[i]);
-    if (exchanges_[i].get != nullptr) {
-      exchanges_[i].get->Run();
-      from = staging_.data();
-    }
-    std::memcpy(flat.data() + parameter.offset, from, bytes);
-  }
-}
-
-void Engine::GetGradient(std::span<float> flat) const {
-  CHECK_EQ(flat.size(), static_cast<size_t>(graph_->parameter_count()));
-  CHECK(last_trained_ != nullptr) << "Train first";
-  const Program& program = last_trained_->program;
-  for (size_t i = 0; i < exchanges_.size(); ++i) {
-    const model::Parameter& parameter = graph_->parameters()[i];
-    const plan::ParameterValues& values = program.parameters[i];
-    const auto n = static_cast<size_t>(parameter.shape.elements());
-    const plan::Value& gradient = program.values[static_cast<size_t>(values.gradient)];
-    const void* from = At(arena_, gradient.offset);
-    if (last_trained_->gradients[i] != nullptr) {
-      last_trained_->gradients[i]->Run();
-      from = staging_.data();
-    }
-    float* to = flat.data() + parameter.offset;
-    std::memcpy(to, from, n * sizeof(float));
-    if (values.gradient_scale != 1) kernel::Scale(values.gradient_scale, {to, n});
-  }
-}
-
-Status Engine::Run(Mode mode, const data::Batch& batch, Bound** bound) {
-  RETURN_IF_ERROR(Prepare(mode, batch.size));
-  *bound = bound_.find({mode, batch.size})->second.get();
-  const Program& program = (*bound)->program;
-  const auto fill = [&](int index, const void* from, size_t bytes) {
-    const plan::Value& value = program.values[static_cast<size_t>(index)];
-    CHECK_EQ(value.bytes, bytes) << value.name;
-    std::memcpy(At(arena_, value.offset), from, bytes);
-  };
-  fill(program.samples, batch.samples.data(), batch.samples.size() * sizeof(float));
-  if (program.labels >= 0) {
-    fill(program.labels, batch.labels.data(), batch.labels.size() * sizeof(int32_t));
-  }
-  if (program.keys >= 0) {
-    fill(program.keys, batch.keys.data(), batch.keys.size() * sizeof(uint64_t));
-  }
+Status Engine::RunPart(const Bound& bound, const data::Batch& batch, int64_t begin,
+                       const Update& update, StepResult* result) {
+  const Program& program = *bound.program;
+  Fill(program, batch, begin);
   for (size_t s = 0; s < program.steps.size(); ++s) {
-    (*bound)->kernels[s]->Run();
+    if (static_cast<int>(s) == program.backward_begin) {
+      RETURN_IF_ERROR(AddStats(program, batch, begin, result));
+    }
+    if (bound.kernels[s] != nullptr) {
+      bound.kernels[s]->Run();
+    } else {
+      TakeGradient(program, static_cast<size_t>(program.steps[s].parameter), update);
+    }
     if (observer_ != nullptr) observer_->AfterStep(program.steps[s]);
   }
-  return OkStatus();
+  // Without a backward pass the loss was the last step.
+  const bool forward_only = program.backward_begin == static_cast<int>(program.steps.size());
+  return forward_only ? AddStats(program, batch, begin, result) : OkStatus();
 }
 
-Result<StepResult> Engine::ReadStats(const Bound& bound, const data::Batch& batch) const {
-  const plan::Value& value = bound.program.values[static_cast<size_t>(bound.program.stats)];
-  const auto& stats = *reinterpret_cast<const kernel::LossStats*>(arena_.data() + value.offset);
-  if (stats.bad_label >= 0) {
-    return InvalidArgument(
-        fmt::format("label of sample {} of the batch: got {}, want 0..{}", stats.bad_label,
-                    batch.labels[static_cast<size_t>(stats.bad_label)], graph_->classes() - 1));
+Result<StepResult> Engine::Run(const Prepared& prepared, const data::Batch& batch,
+                               const Update& update) {
+  const plan::BatchPlan& plan = prepared.plan;
+  StepResult result;
+  Update part = update;
+  part.divided = plan.divided();
+  int64_t begin = 0;
+  for (size_t i = 0; i < plan.parts.size(); ++i) {
+    part.first = i == 0;
+    part.last = i + 1 == plan.parts.size();
+    part.share = static_cast<float>(plan.parts[i]) / static_cast<float>(batch.size);
+    RETURN_IF_ERROR(RunPart(prepared.bound[plan.program_of(i)], batch, begin, part, &result));
+    begin += plan.parts[i];
   }
-  return StepResult{stats.loss_sum, stats.correct, batch.size};
+  return result;
 }
 
 Result<StepResult> Engine::Train(const data::Batch& batch) {
-  Bound* bound = nullptr;
-  RETURN_IF_ERROR(Run(Mode::kTrain, batch, &bound));
-  last_trained_ = bound;
-  return ReadStats(*bound, batch);
+  ASSIGN_OR_RETURN(const Prepared* const prepared, Find(Mode::kTrain, batch.size));
+  ASSIGN_OR_RETURN(const StepResult result, Run(*prepared, batch, {}));
+  last_trained_ = prepared;
+  return result;
 }
 
 Result<StepResult> Engine::Evaluate(const data::Batch& batch) {
-  last_trained_ = nullptr;  // the arena is shared
-  Bound* bound = nullptr;
-  RETURN_IF_ERROR(Run(Mode::kEvaluate, batch, &bound));
-  return ReadStats(*bound, batch);
+  ASSIGN_OR_RETURN(const Prepared* const prepared, Find(Mode::kEvaluate, batch.size));
+  return Run(*prepared, batch, {});
 }
 
 Status Engine::Predict(const data::Batch& batch, std::span<float> logits) {
-  last_trained_ = nullptr;
-  Bound* bound = nullptr;
-  RETURN_IF_ERROR(Run(Mode::kPredict, batch, &bound));
-  const plan::Value& value = bound->program.values[static_cast<size_t>(bound->program.logits)];
-  CHECK_EQ(value.bytes, logits.size_bytes());
-  std::memcpy(logits.data(), At(arena_, value.offset), value.bytes);
+  ASSIGN_OR_RETURN(const Prepared* const prepared, Find(Mode::kPredict, batch.size));
+  RETURN_IF_ERROR(Run(*prepared, batch, {}).status());
+  const Program& program = prepared->plan.programs[0];
+  CHECK_EQ(program.values[static_cast<size_t>(program.logits)].bytes, logits.size_bytes());
+  std::memcpy(logits.data(), At(program, program.logits), logits.size_bytes());
   return OkStatus();
+}
+
+void Engine::GetGradient(std::span<float> flat) const {
+  CHECK(last_trained_ != nullptr) << "Train first";
+  const plan::BatchPlan& plan = last_trained_->plan;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    last_trained_->gradients.Read(i, flat);
+    const float scale = plan.divided() ? 1 : plan.programs[0].parameters[i].gradient_scale;
+    const model::Parameter& parameter = graph_->parameters()[i];
+    if (scale != 1) {
+      kernel::Scale(scale, flat.subspan(static_cast<size_t>(parameter.offset),
+                                        static_cast<size_t>(parameter.shape.elements())));
+    }
+  }
+}
+
+void Engine::BeginUpdate(const OptimizerOptions& options) {
+  const size_t bytes = StateVectors(options) * parameters_.bytes();
+  if (optimizer_state_.size() < bytes) optimizer_state_ = tensor::Arena(bytes);
+  ++optimizer_steps_;
+}
+
+void Engine::UpdateParameter(size_t i, std::span<const float> gradient, float gradient_scale,
+                             const Update& update) {
+  const model::Parameter& parameter = graph_->parameters()[i];
+  const std::span<float> weights = parameters_.values(i);
+  if (!parameter.trainable()) {
+    const auto momentum = static_cast<float>(parameter.momentum);
+    kernel::Scale(1 - momentum, weights);
+    kernel::Axpy(momentum * gradient_scale, gradient, weights);
+    return;
+  }
+  const auto state = [&](size_t vector) {
+    const size_t offset = vector * parameters_.bytes() + parameters_.offset(i);
+    return vector < StateVectors(*update.optimizer)
+               ? std::span<float>(optimizer_state_.floats(offset), weights.size())
+               : std::span<float>();
+  };
+  UpdateStretch(*update.optimizer, update.lr, optimizer_steps_, gradient, weights, state(0),
+                state(1), options_.threads);
 }
 
 void Engine::Apply(const OptimizerOptions& options, double lr) {
   CHECK(last_trained_ != nullptr) << "Train first";
-  const size_t vectors = StateVectors(options);
-  if (optimizer_state_.size() < vectors * parameters_.size()) {
-    optimizer_state_ = tensor::Arena(vectors * parameters_.size());
-  }
-  ++optimizer_steps_;
-  const Program& program = last_trained_->program;
-  for (size_t i = 0; i < parameter_layouts_.size(); ++i) {
-    const model::Parameter& parameter = graph_->parameters()[i];
-    const size_t n = parameter_layouts_[i].floats();
-    const size_t offset = parameter_offsets_[i];
-    const plan::ParameterValues& values = program.parameters[i];
-    const std::span<float> weights(At(parameters_, offset), n);
-    const std::span<const float> gradient(
-        At(arena_, program.values[static_cast<size_t>(values.gradient)].offset), n);
-    if (!parameter.trainable()) {
-      const auto momentum = static_cast<float>(parameter.momentum);
-      kernel::Scale(1 - momentum, weights);
-      kernel::Axpy(momentum * values.gradient_scale, gradient, weights);
+  BeginUpdate(options);
+  const plan::BatchPlan& plan = last_trained_->plan;
+  const Program& program = plan.programs[0];
+  const Update update = {.optimizer = &options, .lr = lr};
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (plan.divided()) {
+      UpdateParameter(i, parameters_.In(gradients_, i), 1, update);
       continue;
     }
-    const auto state = [&](size_t vector) {
-      return vector < vectors
-                 ? std::span<float>(At(optimizer_state_, vector * parameters_.size() + offset), n)
-                 : std::span<float>();
-    };
-    UpdateStretch(options, lr, optimizer_steps_, gradient, weights, state(0), state(1));
+    const plan::ParameterValues& values = program.parameters[i];
+    const std::span<const float> gradient(
+        reinterpret_cast<const float*>(At(program, values.gradient)),
+        parameters_.layouts()[i].floats());
+    UpdateParameter(i, gradient, values.gradient_scale, update);
   }
 }
 
+Result<StepResult> Engine::TrainAndApply(const data::Batch& batch, const OptimizerOptions& options,
+                                         double lr) {
+  ASSIGN_OR_RETURN(const Prepared* const prepared, Find(Mode::kTrainStreaming, batch.size));
+  BeginUpdate(options);
+  auto result = Run(*prepared, batch, {.optimizer = &options, .lr = lr});
+  if (!result.ok()) --optimizer_steps_;
+  return result;
+}
+
 size_t Engine::memory_bytes() const {
-  return arena_.size() + parameters_.size() + staging_.size() + exchange_scratch_.size() +
+  return arena_.size() + parameters_.bytes() + parameters_.exchange_bytes() + gradients_.size() +
          optimizer_state_.size();
 }
 

@@ -42,7 +42,7 @@ size_t StateVectors(const OptimizerOptions& options) {
 
 void UpdateStretch(const OptimizerOptions& options, double lr, int64_t step,
                    std::span<const float> gradient, std::span<float> weights,
-                   std::span<float> first, std::span<float> second) {
+                   std::span<float> first, std::span<float> second, int threads) {
   if (options.kind == OptimizerOptions::Kind::kAdamw) {
     const kernel::AdamwOptions adamw{.lr = static_cast<float>(lr),
                                      .beta1 = static_cast<float>(options.beta1),
@@ -50,13 +50,13 @@ void UpdateStretch(const OptimizerOptions& options, double lr, int64_t step,
                                      .eps = static_cast<float>(options.eps),
                                      .weight_decay = static_cast<float>(options.weight_decay),
                                      .step = step};
-    kernel::AdamwUpdate(adamw, gradient, weights, first, second);
+    kernel::AdamwUpdate(adamw, gradient, weights, first, second, threads);
   } else {
     const kernel::SgdOptions sgd{.lr = static_cast<float>(lr),
                                  .momentum = static_cast<float>(options.momentum),
                                  .weight_decay = static_cast<float>(options.weight_decay),
                                  .nesterov = options.nesterov};
-    kernel::SgdUpdate(sgd, gradient, weights, first);
+    kernel::SgdUpdate(sgd, gradient, weights, first, threads);
   }
 }
 

@@ -35,9 +35,10 @@ size_t StateVectors(const OptimizerOptions& options);
 //   gradient  [n] f32  read
 //   weights   [n] f32  read and written
 //   first, second  [n] f32  read and written: the state vectors; those that do not exist are empty
+// Threads: `threads`, with the same bits as result.
 void UpdateStretch(const OptimizerOptions& options, double lr, int64_t step,
                    std::span<const float> gradient, std::span<float> weights,
-                   std::span<float> first, std::span<float> second);
+                   std::span<float> first, std::span<float> second, int threads = 1);
 
 // Values [begin, begin + count) of the flat vector are running statistics:
 // running = (1 - momentum) * running + momentum * measured.

@@ -1,6 +1,6 @@
 #pragma once
-// Builder: grows a Program value by value and step by step, each value written once; Finish works
-// out lifetimes, in-place writes and offsets.
+// Builder: grows a Draft value by value and step by step, each value written once, with reorders
+// where an op wants another layout.
 
 #include <map>
 #include <string>
@@ -9,7 +9,7 @@
 
 #include "base/status.h"
 #include "kernel/backend.h"
-#include "plan/program.h"
+#include "plan/draft.h"
 
 namespace weft::plan {
 
@@ -20,7 +20,7 @@ class Builder {
   // A value that no step writes: filled by the engine before the first step, or a parameter.
   int AddInput(std::string name, kernel::Layout layout, size_t bytes, Place place = Place::kArena);
   // The same memory under another shape (flatten). `layout` is plain, as is the value's own.
-  int AddAlias(int value, const Shape& shape);
+  int AddAlias(int value, const Shape& shape) { return draft_.AddAlias(value, shape); }
   // `value` in the wanted layout: itself, or the result of a reorder (made once).
   Result<int> Adapt(int value, const kernel::Layout& wanted);
 
@@ -30,29 +30,30 @@ class Builder {
   Result<std::vector<int>> AddStep(const std::string& name, kernel::Backend::OpResult op,
                                    const std::vector<int>& inputs, double flops = 0);
 
-  // `value` must survive to the end of the program.
-  void KeepToEnd(int value);
+  // Appends the hand-over of a parameter's gradient.
+  void AddHandOver(std::string name, int parameter, int gradient);
 
-  const Value& value(int index) const { return program_.values[static_cast<size_t>(index)]; }
+  // The layer whose forward pass makes the values from now on; -1: none.
+  void SetOwner(int layer) { owner_ = layer; }
+
+  // `value` must survive to the end of the program.
+  void KeepToEnd(int value) { draft_.keep[static_cast<size_t>(value)] = true; }
+
+  const Value& value(int index) const { return draft_.value(index); }
   const kernel::Layout& layout(int index) const { return value(index).layout; }
   void SetName(int index, std::string name) {
-    program_.values[static_cast<size_t>(index)].name = std::move(name);
+    program().values[static_cast<size_t>(index)].name = std::move(name);
   }
   kernel::Backend* backend() { return backend_; }
-  Program& program() { return program_; }
+  Program& program() { return draft_.program; }
 
-  // Plans the memory. The builder is spent.
-  Program Finish();
+  // The builder is spent.
+  Draft Finish() { return std::move(draft_); }
 
  private:
-  int AddValue(std::string name, kernel::Layout layout, size_t bytes, Place place);
-  void ShareInPlace(std::vector<int>* first, std::vector<int>* last);
-
   kernel::Backend* backend_;
-  Program program_;
-  std::vector<int> storage_;  // of each value: the value whose memory it shares; itself if its own
-  std::vector<bool> keep_;
-  std::vector<bool> external_;
+  Draft draft_;
+  int owner_ = -1;
   std::map<std::pair<int, std::string>, int> adapted_;
 };
 

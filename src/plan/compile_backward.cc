@@ -15,8 +15,21 @@ Status Compiler::SetGradient(int index, Kind kind, int value) {
     ASSIGN_OR_RETURN(value, builder_.Adapt(value, builder_.layout(values.weights)));
   }
   values.gradient = value;
-  builder_.KeepToEnd(value);
+  if (options_.mode == Mode::kTrainStreaming) {
+    not_handed_over_.push_back(parameter);
+  } else {
+    builder_.KeepToEnd(value);
+  }
   return OkStatus();
+}
+
+void Compiler::HandOver() {
+  for (const int parameter : not_handed_over_) {
+    const auto i = static_cast<size_t>(parameter);
+    builder_.AddHandOver("hand over " + graph_.parameters()[i].name, parameter,
+                         builder_.program().parameters[i].gradient);
+  }
+  not_handed_over_.clear();
 }
 
 void Compiler::Contribute(int index, int diff) {
@@ -39,9 +52,12 @@ Result<int> Compiler::TotalDiff(int index) {
 }
 
 Status Compiler::Backward() {
+  if (!training()) return OkStatus();
+  HandOver();  // what the forward pass measured: batchnorm's statistics
   for (int i = static_cast<int>(states_.size()) - 1; i > 0; --i) {
     if (!needs_diff_[static_cast<size_t>(i)]) continue;
     RETURN_IF_ERROR(BackwardLayer(i).Annotate(graph_.file()));
+    HandOver();
   }
   return OkStatus();
 }
@@ -142,24 +158,37 @@ Status Compiler::BackwardWeighted(int index, int diff) {
   const kernel::Layout src = builder_.layout(s.src);
   const kernel::Layout diff_dst = builder_.layout(diff);
   const kernel::Layout weights_layout = builder_.layout(weights);
-  ASSIGN_OR_RETURN(
-      const std::vector<int> gradients,
-      builder_.AddStep(
-          l.name + " backward weights",
-          conv ? backend->ConvBackwardWeights(conv_desc, src, diff_dst, weights_layout)
-               : backend->LinearBackwardWeights(linear_desc, src, diff_dst, weights_layout),
-          {s.src, diff}, flops));
-  RETURN_IF_ERROR(SetGradient(index, Kind::kWeight, gradients[0]));
-  if (l.bias) RETURN_IF_ERROR(SetGradient(index, Kind::kBias, gradients[1]));
-  const int input = l.inputs[0];
-  if (!needs_diff_[static_cast<size_t>(input)]) return OkStatus();
-  ASSIGN_OR_RETURN(const std::vector<int> made,
-                   builder_.AddStep(l.name + " backward data",
-                                    conv ? backend->ConvBackwardData(conv_desc, diff_dst, src)
-                                         : backend->LinearBackwardData(linear_desc, diff_dst, src),
-                                    {diff, weights}, flops));
-  Contribute(input, made[0]);
-  return OkStatus();
+  const auto weights_pass = [&]() -> Status {
+    ASSIGN_OR_RETURN(
+        const std::vector<int> gradients,
+        builder_.AddStep(
+            l.name + " backward weights",
+            conv ? backend->ConvBackwardWeights(conv_desc, src, diff_dst, weights_layout)
+                 : backend->LinearBackwardWeights(linear_desc, src, diff_dst, weights_layout),
+            {s.src, diff}, flops));
+    RETURN_IF_ERROR(SetGradient(index, Kind::kWeight, gradients[0]));
+    return l.bias ? SetGradient(index, Kind::kBias, gradients[1]) : OkStatus();
+  };
+  const auto data_pass = [&]() -> Status {
+    const int input = l.inputs[0];
+    if (!needs_diff_[static_cast<size_t>(input)]) return OkStatus();
+    ASSIGN_OR_RETURN(
+        const std::vector<int> made,
+        builder_.AddStep(l.name + " backward data",
+                         conv ? backend->ConvBackwardData(conv_desc, diff_dst, src)
+                              : backend->LinearBackwardData(linear_desc, diff_dst, src),
+                         {diff, weights}, flops));
+    Contribute(input, made[0]);
+    return OkStatus();
+  };
+  // The second pass need not hold what only the first one reads: src, or the weights in the layout
+  // that the pass wants. With the data first, the gradient does not wait for its hand-over either.
+  if (weights_layout.bytes() > src.bytes()) {
+    RETURN_IF_ERROR(data_pass());
+    return weights_pass();
+  }
+  RETURN_IF_ERROR(weights_pass());
+  return data_pass();
 }
 
 Status Compiler::BackwardBatchnorm(int index, int diff) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/rng.h"
+#include "plan/recompute.h"
 
 namespace weft::plan {
 
@@ -174,8 +175,10 @@ Status Compiler::Forward() {
   builder_.program().samples = builder_.AddInput("samples", plain, plain.bytes());
   state(0).out = builder_.program().samples;
   for (int i = 1; i < static_cast<int>(states_.size()); ++i) {
+    builder_.SetOwner(i);
     RETURN_IF_ERROR(ForwardLayer(i).Annotate(graph_.file()));
   }
+  builder_.SetOwner(-1);
   // Statistics that no step of this mode reads still have their place in the store.
   for (size_t i = 0; i < graph_.parameters().size(); ++i) {
     ParameterValue(static_cast<int>(i), kernel::Layout(graph_.parameters()[i].shape));
@@ -337,13 +340,12 @@ Status Compiler::Loss() {
                                     {logits, program.labels}));
   program.stats = made[1];
   builder_.KeepToEnd(made[1]);
+  program.backward_begin = static_cast<int>(program.steps.size());
   diffs_[static_cast<size_t>(last)].push_back(made[0]);
   return OkStatus();
 }
 
-Program Compiler::Finish() { return builder_.Finish(); }
-
-Result<Program> Compile(const model::Graph& graph, kernel::Backend* backend,
+Result<Draft> MakeDraft(const model::Graph& graph, kernel::Backend* backend,
                         const CompileOptions& options) {
   CHECK(options.batch >= 1);
   CHECK(options.parameter_layouts.empty() ||
@@ -351,8 +353,14 @@ Result<Program> Compile(const model::Graph& graph, kernel::Backend* backend,
   Compiler compiler(graph, backend, options);
   RETURN_IF_ERROR(compiler.Forward());
   RETURN_IF_ERROR(compiler.Loss());
-  if (options.mode == Mode::kTrain) RETURN_IF_ERROR(compiler.Backward());
+  RETURN_IF_ERROR(compiler.Backward());
   return compiler.Finish();
+}
+
+Result<Program> Compile(const model::Graph& graph, kernel::Backend* backend,
+                        const CompileOptions& options) {
+  ASSIGN_OR_RETURN(Draft draft, MakeDraft(graph, backend, options));
+  return PlanDraft(Recompute(std::move(draft), options.recompute));
 }
 
 }  // namespace weft::plan

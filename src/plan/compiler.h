@@ -1,7 +1,7 @@
 #pragma once
 // Compiler: turns a Graph into the steps of a Program. Forward in layer order with activations
 // fused where one reader makes that possible; backward in reverse, gradients of a value with
-// several readers summed. Used by Compile (program.h).
+// several readers summed. Used by MakeDraft, and so by Compile (program.h).
 
 #include <vector>
 
@@ -30,10 +30,12 @@ class Compiler {
   Status Forward();
   Status Loss();
   Status Backward();
-  Program Finish();
+  Draft Finish() { return builder_.Finish(); }
 
  private:
-  bool training() const { return options_.mode == Mode::kTrain; }
+  bool training() const {
+    return options_.mode == Mode::kTrain || options_.mode == Mode::kTrainStreaming;
+  }
   const model::Layer& layer(int index) const { return graph_.layers()[static_cast<size_t>(index)]; }
   LayerState& state(int index) { return states_[static_cast<size_t>(index)]; }
   Shape BatchShape(int index) const;  // of the layer's output, N first
@@ -62,7 +64,9 @@ class Compiler {
   Status BackwardLayer(int index);
   Status BackwardWeighted(int index, int diff);
   Status BackwardBatchnorm(int index, int diff);
+  // The gradient of a parameter; kTrainStreaming: handed over by HandOver.
   Status SetGradient(int layer, model::Parameter::Kind kind, int value);
+  void HandOver();
   void Contribute(int index, int diff);
 
   const model::Graph& graph_;
@@ -72,6 +76,12 @@ class Compiler {
   std::vector<std::vector<int>> readers_;  // layers that read a layer
   std::vector<bool> needs_diff_;           // something to train stands at or before the layer
   std::vector<std::vector<int>> diffs_;    // contributions to the gradient of a layer's output
+  std::vector<int> not_handed_over_;       // parameters whose gradients stand
 };
+
+// The steps of a program, its memory not planned yet; `options.recompute` is left to Recompute.
+// Errors: those of Compile.
+Result<Draft> MakeDraft(const model::Graph& graph, kernel::Backend* backend,
+                        const CompileOptions& options);
 
 }  // namespace weft::plan

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace weft::plan {
@@ -12,9 +14,31 @@ double Program::Flops() const {
   return flops;
 }
 
+double Program::RecomputedFlops() const {
+  double flops = 0;
+  for (const Step& step : steps) flops += step.again ? step.flops : 0;
+  return flops;
+}
+
+size_t StagingBytes(const Program& program) {
+  size_t bytes = 0;
+  for (const ParameterValues& parameter : program.parameters) {
+    const kernel::Layout& layout = program.values[static_cast<size_t>(parameter.weights)].layout;
+    if (!layout.plain()) bytes = std::max(bytes, kernel::Layout(layout.shape()).bytes());
+  }
+  return bytes;
+}
+
 std::string Program::ToString() const {
   std::string text = fmt::format("{:<34} {:<28} {:>9} {}\n", "step", "kernel", "MFLOP", "writes");
-  for (const Step& step : steps) {
+  for (size_t s = 0; s < steps.size(); ++s) {
+    const Step& step = steps[s];
+    if (step.op == nullptr) {
+      const bool more = s > 0 && steps[s - 1].op == nullptr;
+      if (more) text.pop_back();
+      text += (more ? ", " : "") + step.name + "\n";
+      continue;
+    }
     text += fmt::format("{:<34} {:<28} {:>9.2f}", step.name, step.op->implementation(),
                         step.flops * 1e-6);
     const auto ports = step.op->ports();
@@ -23,6 +47,9 @@ std::string Program::ToString() const {
       const Value& value = values[static_cast<size_t>(step.args[i])];
       text += fmt::format(" {}@{}", value.name, value.offset);
       if (value.layout.shape().rank() > 0) text += " " + value.layout.ToString();
+    }
+    if (const size_t scratch = step.op->scratch_bytes(); scratch > 0) {
+      text += " scratch " + base::HumanBytes(static_cast<double>(scratch));
     }
     text += "\n";
   }
