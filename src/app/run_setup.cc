@@ -46,6 +46,7 @@ config::RunConfig Comparable(config::RunConfig config) {
   config.job.target_accuracy = 0;
   config.job.checkpoint_every = 0;
   config.job.out.clear();
+  config.cut.memory_budget = {};
   config.cluster.heartbeat_ms = 0;
   config.cluster.device_timeout_ms = 0;
   return config;
