@@ -60,6 +60,43 @@ double RelativeDistance(std::span<const float> a, std::span<const float> b) {
   return kernel::Norm(difference) / std::max(kernel::Norm(b), 1e-12);
 }
 
+// A batch that leaves three lanes of the last block empty.
+TEST(Engine, SamplesAsLanesAgreeWithReference) {
+  const auto graph = model::LoadPreset("lenet5", {});
+  ASSERT_TRUE(graph.ok());
+  const auto shared = std::make_shared<const model::Graph>(*graph);
+  const data::Batch batch = RandomBatch(*graph, 29, 3);
+  const std::vector<float> parameters = graph->InitialParameters(1);
+  const auto fast = MakeEngine(shared, "onednn", 2);
+  const auto slow = MakeEngine(shared, "reference");
+  const std::vector<float> got = Gradient(fast.get(), parameters, batch);
+  EXPECT_LT(RelativeDistance(got, Gradient(slow.get(), parameters, batch)), 2e-6);
+  int lanes = 0;
+  for (const plan::Step& step : fast->program(Mode::kTrain, 29).steps) {
+    lanes += step.op->implementation().starts_with("lanes") && step.flops > 0;
+  }
+  EXPECT_EQ(lanes, 5);  // both convolutions in all passes, but for the data gradient of the first
+}
+
+TEST(Engine, TellsAnObserverOfEachStep) {
+  struct Names : StepObserver {
+    void AfterStep(const plan::Step& step) override { got.push_back(step.name); }
+    std::vector<std::string> got;
+  };
+  const auto graph = tests::ParseGraph(tests::kEveryLayer);
+  const data::Batch batch = RandomBatch(*graph, 3, 4);
+  const auto engine = MakeEngine(graph, "onednn");
+  ASSERT_TRUE(engine->Train(batch).ok());
+  Names names;
+  engine->Observe(&names);
+  ASSERT_TRUE(engine->Train(batch).ok());
+  engine->Observe(nullptr);
+  ASSERT_TRUE(engine->Train(batch).ok());
+  std::vector<std::string> want;
+  for (const plan::Step& step : engine->program(Mode::kTrain, 3).steps) want.push_back(step.name);
+  EXPECT_EQ(names.got, want);
+}
+
 TEST(Engine, FastAndReferenceKernelsAgreeOnEveryLayer) {
   const auto graph = tests::ParseGraph(tests::kEveryLayer);
   const auto parameters = graph->InitialParameters(1);

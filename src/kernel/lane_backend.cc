@@ -25,7 +25,7 @@ Status CheckShape(const ConvDesc& d) {
   if (std::max(d.in_channels, d.out_channels) > LaneBackend::kMostChannels) {
     return Refusal("many channels");
   }
-  if (std::min(d.in_channels, d.out_channels) >= LaneBackend::kBlockChannels) {
+  if (std::min(d.in_channels, d.out_channels) >= LaneBackend::kMostChannels) {
     return Refusal("channels that fill blocks");
   }
   if (d.kernel_height * d.kernel_width < LaneBackend::kLeastWindow)

@@ -3,8 +3,8 @@
 // the reorders to and from that layout. It takes a convolution by its shape and the layout that
 // arrives, never by measured time:
 //   - no groups, and a batch that leaves at most a quarter of the lanes empty;
-//   - up to kMostChannels in and out, too few of the one or the other to fill a block of
-//     kBlockChannels, and a window of at least kLeastWindow pixels;
+//   - up to kMostChannels in and out (with more, the rows that a tile reads no longer stay in the
+//     cache), fewer than that on one side at least, and a window of at least kLeastWindow pixels;
 //   - forward: src has lanes already, or it is plain and neither side has more than
 //     kMostPlainChannels (oneDNN has good code for plain src and a block of channels);
 //   - backward: diff_dst has lanes. The data gradient wants stride 1.
@@ -19,8 +19,7 @@ namespace weft::kernel {
 
 class LaneBackend : public PartialBackend {
  public:
-  static constexpr int64_t kMostChannels = 32;
-  static constexpr int64_t kBlockChannels = 16;
+  static constexpr int64_t kMostChannels = 16;
   static constexpr int64_t kLeastWindow = 9;
   static constexpr int64_t kMostPlainChannels = 8;
 

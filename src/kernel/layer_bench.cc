@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernel/backend.h"
+#include "kernel/lane_layout.h"
 #include "kernel/onednn_op.h"
 #include "kernel/update.h"
 #include "tensor/arena.h"
@@ -45,6 +46,7 @@ void RunOp(benchmark::State& state, const Backend::OpResult& op, double flops) {
 struct Square {
   const char* name;
   int64_t batch, in, size, out, kernel, stride, pad;
+  bool lanes = false;  // src arrives with samples as lanes
 };
 
 constexpr Square kConvs[] = {
@@ -55,7 +57,7 @@ constexpr Square kConvs[] = {
     {"vgg16/11", 32, 512, 2, 512, 3, 1, 1},  {"alexnet/1", 64, 3, 32, 64, 3, 2, 1},
     {"alexnet/2", 64, 64, 8, 192, 3, 1, 1},  {"alexnet/3", 64, 192, 4, 384, 3, 1, 1},
     {"alexnet/4", 64, 384, 4, 256, 3, 1, 1}, {"alexnet/5", 64, 256, 4, 256, 3, 1, 1},
-    {"lenet5/1", 64, 1, 28, 6, 5, 1, 2},     {"lenet5/2", 64, 6, 14, 16, 5, 1, 0},
+    {"lenet5/1", 64, 1, 28, 6, 5, 1, 2},     {"lenet5/2", 64, 6, 14, 16, 5, 1, 0, true},
 };
 
 ConvDesc DescOfSquare(const Square& s) {
@@ -103,13 +105,14 @@ void RegisterConvs() {
   for (const Square& square : kConvs) {
     const ConvDesc d = DescOfSquare(square);
     const std::string name = square.name;
-    Register(name + "/forward", d.flops(), [d](Backend& b) { return b.ConvForward(d, {}); });
-    Register(name + "/data", d.flops(), [d](Backend& b) {
-      const auto f = b.ConvForward(d, {});
+    const Layout src = square.lanes ? LaneLayout(d.src_shape()) : Layout();
+    Register(name + "/forward", d.flops(), [d, src](Backend& b) { return b.ConvForward(d, src); });
+    Register(name + "/data", d.flops(), [d, src](Backend& b) {
+      const auto f = b.ConvForward(d, src);
       return b.ConvBackwardData(d, PortLayout(f, 3), PortLayout(f, 0));
     });
-    Register(name + "/weights", d.flops(), [d](Backend& b) {
-      const auto f = b.ConvForward(d, {});
+    Register(name + "/weights", d.flops(), [d, src](Backend& b) {
+      const auto f = b.ConvForward(d, src);
       return b.ConvBackwardWeights(d, PortLayout(f, 0), PortLayout(f, 3), PortLayout(f, 1));
     });
   }

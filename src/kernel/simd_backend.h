@@ -1,8 +1,8 @@
 #pragma once
-// SimdBackend: batch normalisation (plain, nChw8c and nChw16c; of any other layout it asks for
-// plain), max pooling of the two blocked forms and of samples as lanes, and the elementwise
-// operations (over the flat memory of any layout) on Highway loops. Large tensors are cut among
-// OpenMP threads.
+// SimdBackend: batch normalisation (plain, nChw8c, nChw16c, and samples as lanes if all are filled;
+// of any other layout it asks for plain), max pooling of the two blocked forms and of samples as
+// lanes, and the elementwise operations (over the flat memory of any layout) on Highway loops.
+// Large tensors are cut among OpenMP threads.
 
 #include "kernel/partial_backend.h"
 

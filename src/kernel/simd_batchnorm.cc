@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "kernel/lane_layout.h"
 #include "kernel/onednn_layout.h"
 #include "kernel/ports.h"
 #include "kernel/simd_backend.h"
@@ -177,13 +178,20 @@ struct InferencePass : Normalizer {
   }
 };
 
+bool HasFullLanes(const Layout& data) {
+  return IsLanes(data) && data.shape()[0] % kSampleLanes == 0;
+}
+
 // The layout asked for: `hint` if the loops can walk it, else plain.
 Layout Wanted(const Layout& hint) {
-  return hint.plain() || ChannelBlockOf(hint) > 0 ? hint : Layout(hint.shape());
+  const bool known = hint.plain() || ChannelBlockOf(hint) > 0 || HasFullLanes(hint);
+  return known ? hint : Layout(hint.shape());
 }
 
 BatchnormWork WorkOf(const Layout& data, int threads) {
-  return {BatchnormGeometry(data.shape(), ChannelBlockOf(data)), threads};
+  return {HasFullLanes(data) ? BatchnormGeometry::OfLanes(data.shape())
+                             : BatchnormGeometry(data.shape(), ChannelBlockOf(data)),
+          threads};
 }
 
 size_t MaskSize(const BatchnormDesc& d, const BatchnormGeometry& g) {

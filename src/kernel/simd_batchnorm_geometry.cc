@@ -38,4 +38,15 @@ BatchnormGeometry::BatchnormGeometry(const tensor::Shape& src, int64_t channel_b
   }
 }
 
+BatchnormGeometry BatchnormGeometry::OfLanes(const tensor::Shape& src) {
+  CHECK_EQ(src[0] % kSampleLanes, 0);
+  // A block of samples is walked as one sample is that has 16 channels for each of its own.
+  const int64_t samples = src[0] / kSampleLanes;
+  BatchnormGeometry g({samples, src[1] * kSampleLanes, src[2], src[3]}, kSampleLanes);
+  g.channels = src[1];
+  g.planes = true;
+  g.pixels_per_channel_ *= static_cast<double>(kSampleLanes);
+  return g;
+}
+
 }  // namespace weft::kernel

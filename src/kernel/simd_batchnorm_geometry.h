@@ -4,6 +4,7 @@
 // group is `lanes` floats side by side:
 //   nChw8c, nChw16c  a row is a sample, a group one pixel of 8 or 16 channels; padded channels are
 //                    lanes too
+//   samples as lanes (lane_layout.h) a block is one channel, a row 16 samples, a group one pixel
 //   plain            a block is one channel, a row a sample, a group 8 pixels, the last of a row
 //                    perhaps fewer
 //   plain features   a group is 8 channels of one sample, in the last block perhaps fewer
@@ -12,6 +13,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "kernel/lane_layout.h"
 #include "tensor/shape.h"
 
 namespace weft::kernel {
@@ -34,6 +36,8 @@ struct BatchnormGeometry {
 
   // `channel_block`: 8 or 16 for nChw8c and nChw16c; 0 for plain.
   BatchnormGeometry(const tensor::Shape& src, int64_t channel_block);
+  // Of samples as lanes, all of them filled.
+  static BatchnormGeometry OfLanes(const tensor::Shape& src);
 
   double pixels_per_channel() const { return pixels_per_channel_; }
   int64_t all_groups() const { return blocks * rows * groups; }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernel/lane_layout.h"
 #include "kernel/onednn_layout.h"
 #include "kernel/simd_backend.h"
 #include "kernel/simd_loops.h"
@@ -205,6 +206,36 @@ INSTANTIATE_TEST_SUITE_P(
 
 Layout LayoutBy(const Shape& shape, memory::format_tag tag) {
   return LayoutOf(shape, {DimsOf(shape), memory::data_type::f32, tag});
+}
+
+// Threads enough to cut by samples too; 1 pixel, where the samples become groups.
+TEST(SimdBatchnormLayoutTest, SamplesAsLanes) {
+  for (const Shape& shape :
+       {Shape{16, 3, 5, 7}, Shape{48, 5, 1, 1}, Shape{64, 2, 31, 37}, Shape{32, 17, 4, 3}}) {
+    for (const int threads : {1, 3}) {
+      const Problem problem(shape, threads == 3);
+      const Exact want = problem.Solve();
+      Runs runs(problem, LaneLayout(shape), threads);
+      const OpRunner forward = runs.Forward();
+      EXPECT_EQ(forward.port("dst").layout, LaneLayout(shape));
+      EXPECT_LT(Deviation(forward.Get("mean"), want.mean, 1), 2e-7);
+      EXPECT_LT(Deviation(forward.Get("variance"), want.variance), 2e-7);
+      EXPECT_LT(Deviation(forward.Get("dst"), want.dst), 1e-6);
+      EXPECT_EQ(runs.Inference(forward).Get("dst"), forward.Get("dst"));
+      const OpRunner backward = runs.Backward(forward);
+      EXPECT_LT(Deviation(backward.Get("diff_src"), want.diff_src, 1e-3), 1e-6);
+      const double scale = std::sqrt(PixelsPerChannel(shape));
+      EXPECT_LT(Deviation(backward.Get("diff_gamma"), want.diff_gamma, scale), 3e-7);
+      EXPECT_LT(Deviation(backward.Get("diff_beta"), want.diff_beta, scale), 2e-7);
+    }
+  }
+}
+
+TEST(SimdBatchnormLayoutTest, AsksForPlainWhereLanesAreEmpty) {
+  const Shape shape = {17, 3, 5, 7};
+  const Problem problem(shape, true);
+  Runs runs(problem, LaneLayout(shape), 1);
+  EXPECT_EQ(runs.Forward().port("dst").layout, Layout(shape));
 }
 
 // Blocks of sixteen channels are a layout of wider machines; here they are made by hand.
