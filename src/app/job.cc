@@ -33,11 +33,19 @@ Result<unique_ptr<data::Dataset>> OpenSplit(const config::RunConfig& config, boo
 }
 
 Status CheckChannels(const config::Normalise& normalise, const data::Dataset& dataset) {
-  const auto channels = static_cast<size_t>(dataset.sample_shape()[0]);
+  const int axis = dataset.feature_axis();
+  const auto channels = static_cast<size_t>(dataset.sample_shape()[axis]);
   if (normalise.mean.size() == channels) return OkStatus();
+  return InvalidArgument(
+      fmt::format("data.normalise.mean: got {} numbers, want one for each of the data's {} {}",
+                  normalise.mean.size(), channels, axis == 0 ? "channels" : "coefficients"));
+}
+
+Status CheckTimeShift(int64_t shift, const data::Dataset& dataset) {
+  const int64_t frames = dataset.sample_shape()[1];
+  if (shift < frames) return OkStatus();
   return InvalidArgument(fmt::format(
-      "data.normalise.mean: got {} numbers, want one for each of the data's {} channels",
-      normalise.mean.size(), channels));
+      "data.time_shift: got {}, want less than the {} frames of a sample", shift, frames));
 }
 
 Result<model::Graph> OpenModel(const config::RunConfig& config, const model::GraphContext& context,
@@ -105,9 +113,12 @@ Result<shared_ptr<const Job>> OpenJob(const config::RunConfig& config,
       RETURN_IF_ERROR(CheckChannels(normalise, *train));
       train = data::Normalise(std::move(train), normalisation);
     }
-    if (config.data.crop_pad > 0 || config.data.flip) {
-      train = data::Augment(std::move(train),
-                            {.crop_pad = config.data.crop_pad, .flip = config.data.flip});
+    RETURN_IF_ERROR(CheckTimeShift(config.data.time_shift, *train));
+    const data::AugmentOptions augment{.crop_pad = config.data.crop_pad,
+                                       .flip = config.data.flip,
+                                       .time_shift = config.data.time_shift};
+    if (augment.crop_pad > 0 || augment.flip || augment.time_shift > 0) {
+      train = data::Augment(std::move(train), augment);
     }
     job->train = std::move(train);
   }

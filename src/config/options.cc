@@ -70,20 +70,24 @@ void VisitModel(ModelOptions* model, OptionVisitor* v) {
 
 void VisitData(DataOptions* data, OptionVisitor* v) {
   v->Section("data", "Where samples come from and what is done to them.");
-  v->Visit({.key = "train",
-            .meaning = "Training data: `idx:DIR`, `cifar10:DIR`, `cifar100:DIR` or "
-                       "`synthetic:shapes?n=6000&seed=1`.",
-            .required = true,
-            .path = PathKind::kSource},
-           &data->train);
+  v->Visit(
+      {.key = "train",
+       .meaning = "Training data: `idx:DIR`, `cifar10:DIR`, `cifar100:DIR`, `wav:DIR` (a folder "
+                  "of sounds a class; parameters: src/data/wav_folder.h) or "
+                  "`synthetic:shapes?n=6000&seed=1`.",
+       .required = true,
+       .path = PathKind::kSource},
+      &data->train);
   v->Visit({.key = "test",
             .meaning = "Test data, in the same forms; of a folder that holds both, the test part.",
             .default_text = "no evaluation",
             .path = PathKind::kSource},
            &data->test);
   v->Visit({.key = "normalise",
-            .meaning = "`true`: mean and deviation of each channel, measured on the training data; "
-                       "`{mean = [..], std = [..]}`: given; `false`: pixels stay in 0..1."},
+            .meaning = "`true`: mean and deviation of each channel (of sounds: each "
+                       "coefficient), measured on the training data; "
+                       "`{mean = [..], std = [..]}`: given; `false`: values stay as they are, "
+                       "pixels in 0..1."},
            &data->normalise);
   v->Visit({.key = "crop_pad",
             .meaning = "Zero pixels added on each side before a random crop back to size.",
@@ -92,6 +96,12 @@ void VisitData(DataOptions* data, OptionVisitor* v) {
            &data->crop_pad);
   v->Visit({.key = "flip", .meaning = "Mirror a training sample left-right half of the time."},
            &data->flip);
+  v->Visit({.key = "time_shift",
+            .meaning = "Move a training sample in time by up to this many frames (rows; of sounds "
+                       "20 ms each by default), repeating the frame at the edge.",
+            .min = 0,
+            .max = 1e5},
+           &data->time_shift);
   v->Visit({.key = "limit",
             .meaning = "Use only this many training samples; 0: all.",
             .min = 0,

@@ -140,7 +140,7 @@ TEST(RunConfig, JsonIsAsWritten) {
       Read(kSmall)->ToJson(),
       R"({"job":{"name":"job","seed":1,"epochs":2,"batch":64,"deterministic":false,"eval_every":1,)"
       R"("target_accuracy":0.0,"checkpoint_every":0},"model":{"preset":"lenet5"},)"
-      R"("data":{"train":"synthetic:shapes?n=100","normalise":true,"crop_pad":0,"flip":false,)"
+      R"("data":{"train":"synthetic:shapes?n=100","normalise":true,"crop_pad":0,"flip":false,"time_shift":0,)"
       R"("limit":0,"test_limit":0},"optimizer":{"name":"sgd","lr":0.01,"momentum":0.0,)"
       R"("nesterov":false,"weight_decay":0.0,"beta1":0.9,"beta2":0.999,"eps":1e-08,)"
       R"("schedule":"constant","warmup_steps":0,"step_factor":0.1,"min_lr":0.0},)"
@@ -173,7 +173,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         BadJob{"lable = 1\n",
                "job.toml:8: data.lable: unknown key; known here: crop_pad, flip, limit, normalise, "
-               "partition, placement, test, test_limit or train"},
+               "partition, placement, test, test_limit, time_shift or train"},
         BadJob{"tests = 1\n", "job.toml:8: data.tests: unknown key; did you mean \"test\"?"},
         BadJob{"[optimiser]\nlr = 1\n",
                "job.toml:8: optimiser: unknown key; did you mean \"optimizer\"?"},

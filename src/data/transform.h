@@ -1,6 +1,6 @@
 #pragma once
-// Decorators of a Dataset: normalisation, random crop and horizontal flip. Each draw depends only
-// on (seed, epoch, index).
+// Decorators of a Dataset: normalisation, random crop, horizontal flip and shift in time. Each draw
+// depends only on (seed, epoch, index).
 
 #include <memory>
 #include <vector>
@@ -9,8 +9,9 @@
 
 namespace weft::data {
 
-// (x - mean[c]) / std[c], one of each a channel (C), std above 0. Both empty: measured over the
-// first `kMeasured` samples of the data set.
+// (x - mean[i]) / std[i], one of each for an index of the data set's feature_axis (a channel of
+// pictures, a coefficient of sounds), std above 0. Both empty: measured over the first `kMeasured`
+// samples of the data set.
 struct Normalisation {
   std::vector<float> mean;
   std::vector<float> std;
@@ -22,8 +23,11 @@ std::unique_ptr<Dataset> Normalise(std::unique_ptr<Dataset> inner, Normalisation
 struct AugmentOptions {
   int64_t crop_pad = 0;  // zero pixels added on each side before a random crop back to size
   bool flip = false;     // mirror left-right with probability one half
+  // Frames (rows, H) by which a sound is moved at most, back or forth; what comes free repeats the
+  // frame at the edge. Park et al. 2019 and Zhang et al. 2017 shift the sound itself.
+  int64_t time_shift = 0;
 };
-// Apply after Normalise, so that the padding is the mean colour.
+// Apply after Normalise, so that the padding of a crop is the mean colour.
 std::unique_ptr<Dataset> Augment(std::unique_ptr<Dataset> inner, const AugmentOptions& options);
 
 // The first n samples.
