@@ -116,10 +116,10 @@ Result<shared_ptr<const Job>> OpenJob(const config::RunConfig& config,
     RETURN_IF_ERROR(CheckTimeShift(config.data.time_shift, *train));
     const data::AugmentOptions augment{.crop_pad = config.data.crop_pad,
                                        .flip = config.data.flip,
-                                       .time_shift = config.data.time_shift};
-    if (augment.crop_pad > 0 || augment.flip || augment.time_shift > 0) {
-      train = data::Augment(std::move(train), augment);
-    }
+                                       .time_shift = config.data.time_shift,
+                                       .time_mask = config.data.time_mask,
+                                       .noise = config.data.noise};
+    if (!(augment == data::AugmentOptions{})) train = data::Augment(std::move(train), augment);
     job->train = std::move(train);
   }
   ASSIGN_OR_RETURN(model::Graph graph,

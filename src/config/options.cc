@@ -102,6 +102,16 @@ void VisitData(DataOptions* data, OptionVisitor* v) {
             .min = 0,
             .max = 1e5},
            &data->time_shift);
+  v->Visit({.key = "time_mask",
+            .meaning = "Blank a stretch of up to this many frames of a training sample.",
+            .min = 0,
+            .max = 1e5},
+           &data->time_mask);
+  v->Visit({.key = "noise",
+            .meaning = "Deviation of normal noise added to the values of a training sample.",
+            .min = 0,
+            .max = 1e3},
+           &data->noise);
   v->Visit({.key = "limit",
             .meaning = "Use only this many training samples; 0: all.",
             .min = 0,

@@ -48,7 +48,9 @@ struct DataOptions {
   int64_t crop_pad = 0;
   bool flip = false;
   int64_t time_shift = 0;  // frames
-  int64_t limit = 0;       // first samples only; 0: all
+  int64_t time_mask = 0;   // frames
+  double noise = 0;
+  int64_t limit = 0;  // first samples only; 0: all
   int64_t test_limit = 0;
   bool operator==(const DataOptions&) const = default;
 };

@@ -84,6 +84,10 @@ base::Rng DrawsOf(const ReadContext& context, int64_t index) {
   return base::Rng(base::DeriveSeed(seed, static_cast<uint64_t>(index)));
 }
 
+int64_t DrawBelow(int64_t n, base::Rng* rng) {
+  return static_cast<int64_t>(rng->NextBelow(static_cast<uint64_t>(n)));
+}
+
 class AugmentedDataset : public Decorator {
  public:
   AugmentedDataset(std::unique_ptr<Dataset> inner, const AugmentOptions& options)
@@ -92,19 +96,24 @@ class AugmentedDataset : public Decorator {
   int32_t Read(int64_t index, const ReadContext& context, std::span<float> sample) const override {
     const int32_t label = inner_->Read(index, context, sample);
     base::Rng rng = DrawsOf(context, index);
-    const auto window = static_cast<uint64_t>(2 * options_.crop_pad + 1);
-    const int64_t down = static_cast<int64_t>(rng.NextBelow(window)) - options_.crop_pad;
-    const int64_t right = static_cast<int64_t>(rng.NextBelow(window)) - options_.crop_pad;
+    const int64_t window = 2 * options_.crop_pad + 1;
+    const int64_t down = DrawBelow(window, &rng) - options_.crop_pad;
+    const int64_t right = DrawBelow(window, &rng) - options_.crop_pad;
     const bool mirror = options_.flip && (rng.Next() >> 63) != 0;
     const int64_t reach = options_.time_shift;
-    const int64_t later =
-        static_cast<int64_t>(rng.NextBelow(static_cast<uint64_t>(2 * reach + 1))) - reach;
+    const int64_t later = DrawBelow(2 * reach + 1, &rng) - reach;
+    const int64_t masked = std::min(DrawBelow(options_.time_mask + 1, &rng), shape_[1]);
+    const int64_t first_masked = DrawBelow(shape_[1] - masked + 1, &rng);
     const int64_t plane = shape_[1] * shape_[2];
     for (int64_t channel = 0; channel < shape_[0]; ++channel) {
       float* pixels = sample.data() + channel * plane;
       if (down != 0 || right != 0) Shift(down, right, pixels);
       if (mirror) Mirror(pixels);
       if (later != 0) ShiftTime(later, pixels);
+      std::fill_n(pixels + first_masked * shape_[2], masked * shape_[2], 0.0f);
+    }
+    if (options_.noise > 0) {
+      for (float& value : sample) value += static_cast<float>(options_.noise * rng.NextNormal());
     }
     return label;
   }
@@ -217,6 +226,8 @@ std::unique_ptr<Dataset> Normalise(std::unique_ptr<Dataset> inner, Normalisation
 std::unique_ptr<Dataset> Augment(std::unique_ptr<Dataset> inner, const AugmentOptions& options) {
   CHECK(options.crop_pad >= 0) << "crop_pad is " << options.crop_pad;
   CHECK(options.time_shift >= 0) << "time_shift is " << options.time_shift;
+  CHECK(options.time_mask >= 0) << "time_mask is " << options.time_mask;
+  CHECK(options.noise >= 0) << "noise is " << options.noise;
   return std::make_unique<AugmentedDataset>(std::move(inner), options);
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// Decorators of a Dataset: normalisation, random crop, horizontal flip and shift in time. Each draw
+// Decorators of a Dataset: normalisation, and what is done at random to training samples. Each draw
 // depends only on (seed, epoch, index).
 
 #include <memory>
@@ -24,10 +24,15 @@ struct AugmentOptions {
   int64_t crop_pad = 0;  // zero pixels added on each side before a random crop back to size
   bool flip = false;     // mirror left-right with probability one half
   // Frames (rows, H) by which a sound is moved at most, back or forth; what comes free repeats the
-  // frame at the edge. Park et al. 2019 and Zhang et al. 2017 shift the sound itself.
+  // frame at the edge. As Zhang et al. 2017, "Hello Edge", do with the sound itself.
   int64_t time_shift = 0;
+  // Frames in a row that become zero, 0 to this many, from a random one on (Park et al. 2019,
+  // "SpecAugment", section 2).
+  int64_t time_mask = 0;
+  double noise = 0;  // standard deviation of normal noise on every value
+  bool operator==(const AugmentOptions&) const = default;
 };
-// Apply after Normalise, so that the padding of a crop is the mean colour.
+// Apply after Normalise, so that zero is the mean and noise is in units of the deviation.
 std::unique_ptr<Dataset> Augment(std::unique_ptr<Dataset> inner, const AugmentOptions& options);
 
 // The first n samples.
