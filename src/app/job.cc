@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/doc.h"
 #include "base/file_system.h"
 #include "data/transform.h"
@@ -39,6 +41,19 @@ Status CheckChannels(const config::Normalise& normalise, const data::Dataset& da
   return InvalidArgument(
       fmt::format("data.normalise.mean: got {} numbers, want one for each of the data's {} {}",
                   normalise.mean.size(), channels, axis == 0 ? "channels" : "coefficients"));
+}
+
+// Labels are places in the lists of classes.
+Status CheckSameClasses(const data::Dataset& train, const data::Dataset& test) {
+  const std::vector<std::string> got = test.class_names(), want = train.class_names();
+  for (size_t i = 0; i < std::max(got.size(), want.size()); ++i) {
+    const std::string got_name = i < got.size() ? got[i] : "none";
+    const std::string want_name = i < want.size() ? want[i] : "none";
+    if (got_name == want_name) continue;
+    return InvalidArgument(fmt::format("data.test: class {}: got {}, want {} as data.train has", i,
+                                       got_name, want_name));
+  }
+  return OkStatus();
 }
 
 Status CheckTimeShift(int64_t shift, const data::Dataset& dataset) {
@@ -102,6 +117,7 @@ Result<shared_ptr<const Job>> OpenJob(const config::RunConfig& config,
                                          test->sample_shape().ToString(),
                                          context.input.ToString()));
     }
+    if (train != nullptr) RETURN_IF_ERROR(CheckSameClasses(*train, *test));
     if (normalise.on) {
       RETURN_IF_ERROR(CheckChannels(normalise, *test));
       test = data::Normalise(std::move(test), normalisation);
