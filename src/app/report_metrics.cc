@@ -83,8 +83,8 @@ class Reader {
 
   void Step(const json& line, double limit) {
     const double step = NumberOf(line, "step", limit);
-    if (!(step < limit)) return;
     steps_done_ = step + 1;
+    if (!(step < limit)) return;
     Append(steps_done_, NumberOf(line, "loss", kNone), &metrics_.step_loss);
     const auto parts = line.find("parts");
     if (parts == line.end() || !parts->is_array()) return;
@@ -98,8 +98,8 @@ class Reader {
 
   void Epoch(const json& line, double limit) {
     const double next = NumberOf(line, "next_step", kNone);
-    if (!(next <= limit)) return;
     epoch_ends_[IntegerOf(line, "epoch", 0)] = next;
+    if (!(next <= limit)) return;
     Append(next, NumberOf(line, "accuracy", kNone), &metrics_.train_accuracy);
   }
 

@@ -40,7 +40,7 @@ td, th { padding: .25rem .7rem .25rem 0; border-bottom: 1px solid var(--rule); v
 .confusion td, .confusion th { padding: .25rem .4rem; border: 1px solid var(--paper); font-size: .85rem; }
 .confusion td { min-width: 2.3rem; text-align: right; background: var(--tile); }
 .confusion thead th { vertical-align: bottom; }
-.confusion thead th span { writing-mode: vertical-rl; transform: rotate(180deg); }
+.confusion thead th span { display: inline-block; writing-mode: vertical-rl; transform: rotate(180deg); padding: .3rem 0; }
 .confusion .hit { background: rgba(var(--hit), var(--share)); }
 .confusion .miss { background: rgba(var(--miss), var(--share)); }
 .confusion .strong { color: #ffffff; }

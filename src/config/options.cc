@@ -70,14 +70,12 @@ void VisitModel(ModelOptions* model, OptionVisitor* v) {
 
 void VisitData(DataOptions* data, OptionVisitor* v) {
   v->Section("data", "Where samples come from and what is done to them.");
-  v->Visit(
-      {.key = "train",
-       .meaning = "Training data: `idx:DIR`, `cifar10:DIR`, `cifar100:DIR`, `wav:DIR` (a folder "
-                  "of sounds a class; parameters: src/data/wav_folder.h) or "
-                  "`synthetic:shapes?n=6000&seed=1`.",
-       .required = true,
-       .path = PathKind::kSource},
-      &data->train);
+  v->Visit({.key = "train",
+            .meaning = "Training data: `idx:DIR`, `cifar10:DIR`, `cifar100:DIR`, `wav:DIR` (see "
+                       "[sound.md](sound.md)) or `synthetic:shapes?n=6000&seed=1`.",
+            .required = true,
+            .path = PathKind::kSource},
+           &data->train);
   v->Visit({.key = "test",
             .meaning = "Test data, in the same forms; of a folder that holds both, the test part.",
             .default_text = "no evaluation",
