@@ -100,7 +100,8 @@ std::string Devices(const ReportInput& input) {
   int64_t total = 0;
   for (const auto& device : input.metrics.devices) total += device.samples;
   std::string html =
-      "<h2>Devices</h2>\n<div class=\"wide\"><table class=\"numbers\">\n<tr><th>device</th>"
+      "<h2>Devices</h2>\n<div class=\"wide\"><table "
+      "class=\"numbers\">\n<tr><th>id</th><th>device</th>"
       "<th>samples</th><th>share</th><th>steps</th><th>times joined</th>"
       "<th>samples a second while computing</th></tr>\n";
   for (const auto& device : input.metrics.devices) {
@@ -108,8 +109,9 @@ std::string Devices(const ReportInput& input) {
     const double share =
         static_cast<double>(device.samples) / static_cast<double>(std::max<int64_t>(total, 1));
     html += fmt::format(
-        "<tr><td>{}</td><td>{}</td><td>{:.1f}%</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
-        EscapeHtml(device.name), Count(device.samples), 100 * share, Count(device.steps),
+        "<tr><td>{}</td><td>{}</td><td>{}</td><td>{:.1f}%</td><td>{}</td><td>{}</td><td>{}</td></"
+        "tr>\n",
+        device.id, EscapeHtml(device.name), Count(device.samples), 100 * share, Count(device.steps),
         Count(device.joined),
         speed == input.speeds.end() ? "not measured" : GroupDigits(speed->second));
   }

@@ -35,7 +35,7 @@ svg text { fill: var(--faint); font-size: 12px; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th { font-weight: 600; text-align: left; }
 td, th { padding: .25rem .7rem .25rem 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
-.numbers td:not(:first-child), .numbers th:not(:first-child) { text-align: right; }
+.numbers td:nth-child(n + 3), .numbers th:nth-child(n + 3) { text-align: right; }
 .facts td { overflow-wrap: anywhere; }
 .confusion td, .confusion th { padding: .25rem .4rem; border: 1px solid var(--paper); font-size: .85rem; }
 .confusion td { min-width: 2.3rem; text-align: right; background: var(--tile); }
@@ -45,6 +45,7 @@ td, th { padding: .25rem .7rem .25rem 0; border-bottom: 1px solid var(--rule); v
 .confusion .miss { background: rgba(var(--miss), var(--share)); }
 .confusion .strong { color: #ffffff; }
 .confusion .sum { background: none; color: var(--faint); }
+summary { overflow-wrap: anywhere; }
 pre { overflow-x: auto; padding: .8rem; border-radius: .5rem; background: var(--tile); font-size: .8rem; }
 )css";
 
