@@ -12,6 +12,8 @@ find_package(gRPC CONFIG REQUIRED)
 find_package(Protobuf REQUIRED)  # CMake's own module: Debian ships no config package
 find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
+pkg_check_modules(SNDFILE REQUIRED IMPORTED_TARGET sndfile)
+pkg_check_modules(KISSFFT REQUIRED IMPORTED_TARGET kissfft-float)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 
 # Debian's dnnl CMake config asks for OpenCL files that no package installs: find it by hand.

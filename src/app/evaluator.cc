@@ -1,5 +1,7 @@
 #include "app/evaluator.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace weft::app {
@@ -49,6 +51,33 @@ Result<Evaluated> Evaluator::Evaluate(std::span<const float> parameters, int64_t
   result.loss = loss_sum / static_cast<double>(size);
   result.accuracy = static_cast<double>(correct) / static_cast<double>(size);
   return result;
+}
+
+Result<std::optional<Confusion>> Evaluator::Confuse(std::span<const float> parameters) {
+  const int64_t known = engine_->graph().classes();
+  if (known > kMostConfusionClasses) return std::optional<Confusion>();
+  if (dataset_->classes() > known) {
+    return InvalidArgument(fmt::format("the data: got {} classes, want at most the model's {}",
+                                       dataset_->classes(), known));
+  }
+  const auto classes = static_cast<size_t>(known);
+  const int64_t size = dataset_->size();
+  RETURN_IF_ERROR(engine_->Prepare(plan::Mode::kPredict, RangeAt(0, size).count));
+  engine_->SetParameters(parameters);
+  Confusion confusion(known, dataset_->class_names());
+  std::vector<float> logits(classes * static_cast<size_t>(kBatch));
+  data::Batch batch;
+  for (int64_t begin = 0; begin < size; begin += kBatch) {
+    data::ReadBatch(*dataset_, 0, false, RangeAt(begin, size), &batch);
+    const auto n = static_cast<size_t>(batch.size);
+    RETURN_IF_ERROR(engine_->Predict(batch, std::span(logits).first(n * classes)));
+    for (size_t i = 0; i < n; ++i) {
+      const auto row = logits.begin() + static_cast<std::ptrdiff_t>(i * classes);
+      const auto best = std::max_element(row, row + static_cast<std::ptrdiff_t>(classes));
+      confusion.Add(batch.labels[i], best - row);
+    }
+  }
+  return std::optional<Confusion>(std::move(confusion));
 }
 
 }  // namespace weft::app

@@ -1,9 +1,11 @@
 #pragma once
-// Evaluator: meets a model with the test data: mean loss and accuracy.
+// Evaluator: meets a model with the test data: mean loss and accuracy, and what it takes for what.
 
 #include <memory>
+#include <optional>
 #include <span>
 
+#include "app/confusion.h"
 #include "app/job.h"
 #include "app/run_event.h"
 #include "base/status.h"
@@ -22,6 +24,11 @@ class Evaluator {
 
   // `parameters`: the flat vector. `epoch` goes into the result as it is.
   Result<Evaluated> Evaluate(std::span<const float> parameters, int64_t epoch);
+
+  // Each sample's class against the likeliest one. Nothing if there are more than
+  // kMostConfusionClasses. Errors: kInvalidArgument for a label the model has no class for, those
+  // of the engine.
+  Result<std::optional<Confusion>> Confuse(std::span<const float> parameters);
 
  private:
   Evaluator(std::unique_ptr<engine::Engine> engine, std::shared_ptr<const data::Dataset> dataset);

@@ -171,6 +171,7 @@ ordered_json ToJson(const RunResult& result) {
   json["weights_sha256"] = result.weights_sha256;
   json["folder"] = result.folder;
   json["model"] = result.model;
+  json["report"] = result.report;
   return json;
 }
 

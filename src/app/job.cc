@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/doc.h"
 #include "base/file_system.h"
 #include "data/transform.h"
@@ -33,11 +35,32 @@ Result<unique_ptr<data::Dataset>> OpenSplit(const config::RunConfig& config, boo
 }
 
 Status CheckChannels(const config::Normalise& normalise, const data::Dataset& dataset) {
-  const auto channels = static_cast<size_t>(dataset.sample_shape()[0]);
+  const int axis = dataset.feature_axis();
+  const auto channels = static_cast<size_t>(dataset.sample_shape()[axis]);
   if (normalise.mean.size() == channels) return OkStatus();
+  return InvalidArgument(
+      fmt::format("data.normalise.mean: got {} numbers, want one for each of the data's {} {}",
+                  normalise.mean.size(), channels, axis == 0 ? "channels" : "coefficients"));
+}
+
+// Labels are places in the lists of classes.
+Status CheckSameClasses(const data::Dataset& train, const data::Dataset& test) {
+  const std::vector<std::string> got = test.class_names(), want = train.class_names();
+  for (size_t i = 0; i < std::max(got.size(), want.size()); ++i) {
+    const std::string got_name = i < got.size() ? got[i] : "none";
+    const std::string want_name = i < want.size() ? want[i] : "none";
+    if (got_name == want_name) continue;
+    return InvalidArgument(fmt::format("data.test: class {}: got {}, want {} as data.train has", i,
+                                       got_name, want_name));
+  }
+  return OkStatus();
+}
+
+Status CheckTimeShift(int64_t shift, const data::Dataset& dataset) {
+  const int64_t frames = dataset.sample_shape()[1];
+  if (shift < frames) return OkStatus();
   return InvalidArgument(fmt::format(
-      "data.normalise.mean: got {} numbers, want one for each of the data's {} channels",
-      normalise.mean.size(), channels));
+      "data.time_shift: got {}, want less than the {} frames of a sample", shift, frames));
 }
 
 Result<model::Graph> OpenModel(const config::RunConfig& config, const model::GraphContext& context,
@@ -94,6 +117,7 @@ Result<shared_ptr<const Job>> OpenJob(const config::RunConfig& config,
                                          test->sample_shape().ToString(),
                                          context.input.ToString()));
     }
+    if (train != nullptr) RETURN_IF_ERROR(CheckSameClasses(*train, *test));
     if (normalise.on) {
       RETURN_IF_ERROR(CheckChannels(normalise, *test));
       test = data::Normalise(std::move(test), normalisation);
@@ -105,10 +129,13 @@ Result<shared_ptr<const Job>> OpenJob(const config::RunConfig& config,
       RETURN_IF_ERROR(CheckChannels(normalise, *train));
       train = data::Normalise(std::move(train), normalisation);
     }
-    if (config.data.crop_pad > 0 || config.data.flip) {
-      train = data::Augment(std::move(train),
-                            {.crop_pad = config.data.crop_pad, .flip = config.data.flip});
-    }
+    RETURN_IF_ERROR(CheckTimeShift(config.data.time_shift, *train));
+    const data::AugmentOptions augment{.crop_pad = config.data.crop_pad,
+                                       .flip = config.data.flip,
+                                       .time_shift = config.data.time_shift,
+                                       .time_mask = config.data.time_mask,
+                                       .noise = config.data.noise};
+    if (!(augment == data::AugmentOptions{})) train = data::Augment(std::move(train), augment);
     job->train = std::move(train);
   }
   ASSIGN_OR_RETURN(model::Graph graph,

@@ -104,6 +104,7 @@ std::string SummaryText(const RunResult& result) {
   if (!result.model.empty()) text += fmt::format("  model         {}\n", result.model);
   if (result.folder.empty()) return text;
   text += fmt::format("  metrics       {}\n", base::JoinPath(result.folder, "metrics.jsonl"));
+  if (!result.report.empty()) text += fmt::format("  report        {}\n", result.report);
   return text + NextText(result);
 }
 

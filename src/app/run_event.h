@@ -31,7 +31,8 @@ struct RunResult {
   int64_t duplicated_samples = 0;
   std::string weights_sha256;
   std::string folder;
-  std::string model;  // path of model.safetensors
+  std::string model;   // path of model.safetensors
+  std::string report;  // path of report.html
 };
 
 }  // namespace weft::app

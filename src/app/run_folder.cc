@@ -88,6 +88,7 @@ Result<RunFolder> RunFolder::Open(base::FileSystem* file_system, const std::stri
 
 std::string RunFolder::model_path() const { return base::JoinPath(path_, "model.safetensors"); }
 std::string RunFolder::metrics_path() const { return base::JoinPath(path_, "metrics.jsonl"); }
+std::string RunFolder::report_path() const { return base::JoinPath(path_, "report.html"); }
 std::string RunFolder::checkpoints_path() const { return base::JoinPath(path_, "checkpoints"); }
 
 void RunFolder::AddStart(int64_t step, const std::string& now) {

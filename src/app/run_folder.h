@@ -1,7 +1,7 @@
 #pragma once
 // RunFolder: what a run leaves behind: run.json (what it was), metrics.jsonl (what happened),
-// checkpoints/ and model.safetensors. After its creation a disk that fails is a warning, never the
-// end of the run.
+// checkpoints/, model.safetensors and report.html. After its creation a disk that fails is a
+// warning, never the end of the run.
 
 #include <map>
 #include <memory>
@@ -48,6 +48,7 @@ class RunFolder {
   const std::string& path() const { return path_; }
   std::string model_path() const;
   std::string metrics_path() const;
+  std::string report_path() const;
   std::string checkpoints_path() const;
 
   // {"event": "start", ..}: what metrics.jsonl held of `step` and later no longer counts. `now` is

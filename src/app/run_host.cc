@@ -220,6 +220,10 @@ void RunHost::Note(const cluster::Event& event) {
     outcome_.result.epochs = epoch->epoch + 1;
     outcome_.result.train_loss = epoch->loss;
     AfterEpoch(*epoch);
+  } else if (const auto* device = std::get_if<cluster::DeviceProgress>(&event)) {
+    if (device->samples_per_second > 0) {
+      outcome_.speeds[device->device] = device->samples_per_second;
+    }
   } else if (const auto* done = std::get_if<cluster::RunDone>(&event)) {
     outcome_.done = *done;
     over_ = true;
@@ -271,6 +275,17 @@ void RunHost::EvaluationDone(const Result<Evaluated>& evaluated) {
   StopWhenIdle();
 }
 
+// Once the loop has ended and no evaluation runs.
+void RunHost::Confuse() {
+  if (evaluator_ == nullptr || !outcome_.done.status.ok()) return;
+  Result<std::optional<Confusion>> confusion = evaluator_->Confuse(outcome_.parameters);
+  if (confusion.ok()) {
+    outcome_.confusion = std::move(confusion).value();
+  } else {
+    base::LogWarning("no confusion matrix: {}", confusion.status().message());
+  }
+}
+
 // ---- the loop
 
 std::optional<TimePoint> RunHost::NextWake() const {
@@ -305,6 +320,7 @@ RunHost::Outcome RunHost::Run() {
   result.lost_samples = outcome_.done.lost_samples;
   result.duplicated_samples = outcome_.done.duplicated_samples;
   outcome_.parameters.assign(leader_->parameters().begin(), leader_->parameters().end());
+  Confuse();
   return std::move(outcome_);
 }
 

@@ -6,10 +6,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "app/checkpoint.h"
+#include "app/confusion.h"
 #include "app/evaluator.h"
 #include "app/job.h"
 #include "app/progress.h"
@@ -59,6 +61,11 @@ class RunHost : private net::HubHandler {
     cluster::RunDone done;
     RunResult result;               // but for what the caller knows: folder, model, digest
     std::vector<float> parameters;  // the flat vector at the end
+    // Of the test data, by these parameters; nothing if there is none, the run failed, or there are
+    // too many classes.
+    std::optional<Confusion> confusion;
+    // Samples a second while computing, as each device measured last.
+    std::map<cluster::DeviceId, double> speeds;
   };
   Outcome Run();
 
@@ -97,6 +104,7 @@ class RunHost : private net::HubHandler {
   void StartEvaluation(int64_t epoch);
   void EvaluationDone(const Result<Evaluated>& evaluated);
   void StopWhenIdle();
+  void Confuse();
   std::optional<TimePoint> NextWake() const;
   void Tick(TimePoint now);
 

@@ -9,6 +9,7 @@
 
 #include "app/event_log.h"
 #include "app/finished_run.h"
+#include "app/report.h"
 #include "app/signals.h"
 #include "app/threads.h"
 #include "app/version.h"
@@ -159,7 +160,35 @@ int ExitCodeAfter(const cluster::RunDone& done) {
   return kExitOk;
 }
 
-// Writes the model, completes the result, tells everyone.
+// report.html beside the rest; without it the run is no worse.
+void WriteReport(const Setup& setup, const std::string& ended, RunHost::Outcome* outcome) {
+  const Job& job = *setup.job;
+  ReportInput input;
+  input.record = setup.folder->record();
+  input.result = outcome->result;
+  input.ended = ended;
+  input.parameters = job.graph->trainable_count();
+  input.train_data = job.train->description();
+  if (job.test != nullptr) {
+    input.test_data = job.test->description();
+    input.test_classes = job.test->classes();
+  }
+  input.speeds.insert(outcome->speeds.begin(), outcome->speeds.end());
+  input.confusion = std::move(outcome->confusion);
+  base::FileSystem& disk = base::LocalFileSystem();
+  if (const auto metrics = disk.ReadFile(setup.folder->metrics_path()); metrics.ok()) {
+    input.metrics = ReadReportMetrics(base::AsText(*metrics));
+  }
+  const std::string path = setup.folder->report_path();
+  const Status saved = disk.WriteFileAtomic(path, base::AsBytes(ReportPage(input)));
+  if (saved.ok()) {
+    outcome->result.report = path;
+  } else {
+    base::LogWarning("no report: {}", saved.message());
+  }
+}
+
+// Writes the model and the report, completes the result, tells everyone.
 int Conclude(const Setup& setup, RunHost::Outcome outcome, ProgressView* view) {
   RunResult& result = outcome.result;
   result.outcome = OutcomeName(outcome.done);
@@ -181,7 +210,9 @@ int Conclude(const Setup& setup, RunHost::Outcome outcome, ProgressView* view) {
       result.model.clear();
     }
   }
-  setup.folder->Finish(result, base::WallTimeUtc());
+  const std::string ended = base::WallTimeUtc();
+  WriteReport(setup, ended, &outcome);
+  setup.folder->Finish(result, ended);
   view->Finish(base::SystemClock().Now(), result);
   return code;
 }

@@ -71,8 +71,8 @@ void VisitModel(ModelOptions* model, OptionVisitor* v) {
 void VisitData(DataOptions* data, OptionVisitor* v) {
   v->Section("data", "Where samples come from and what is done to them.");
   v->Visit({.key = "train",
-            .meaning = "Training data: `idx:DIR`, `cifar10:DIR`, `cifar100:DIR` or "
-                       "`synthetic:shapes?n=6000&seed=1`.",
+            .meaning = "Training data: `idx:DIR`, `cifar10:DIR`, `cifar100:DIR`, `wav:DIR` (see "
+                       "[sound.md](sound.md)) or `synthetic:shapes?n=6000&seed=1`.",
             .required = true,
             .path = PathKind::kSource},
            &data->train);
@@ -82,8 +82,10 @@ void VisitData(DataOptions* data, OptionVisitor* v) {
             .path = PathKind::kSource},
            &data->test);
   v->Visit({.key = "normalise",
-            .meaning = "`true`: mean and deviation of each channel, measured on the training data; "
-                       "`{mean = [..], std = [..]}`: given; `false`: pixels stay in 0..1."},
+            .meaning = "`true`: mean and deviation of each channel (of sounds: each "
+                       "coefficient), measured on the training data; "
+                       "`{mean = [..], std = [..]}`: given; `false`: values stay as they are, "
+                       "pixels in 0..1."},
            &data->normalise);
   v->Visit({.key = "crop_pad",
             .meaning = "Zero pixels added on each side before a random crop back to size.",
@@ -92,6 +94,22 @@ void VisitData(DataOptions* data, OptionVisitor* v) {
            &data->crop_pad);
   v->Visit({.key = "flip", .meaning = "Mirror a training sample left-right half of the time."},
            &data->flip);
+  v->Visit({.key = "time_shift",
+            .meaning = "Move a training sample in time by up to this many frames (rows; of sounds "
+                       "20 ms each by default), repeating the frame at the edge.",
+            .min = 0,
+            .max = 1e5},
+           &data->time_shift);
+  v->Visit({.key = "time_mask",
+            .meaning = "Blank a stretch of up to this many frames of a training sample.",
+            .min = 0,
+            .max = 1e5},
+           &data->time_mask);
+  v->Visit({.key = "noise",
+            .meaning = "Deviation of normal noise added to the values of a training sample.",
+            .min = 0,
+            .max = 1e3},
+           &data->noise);
   v->Visit({.key = "limit",
             .meaning = "Use only this many training samples; 0: all.",
             .min = 0,

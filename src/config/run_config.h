@@ -33,7 +33,7 @@ struct ModelOptions {
   bool operator==(const ModelOptions&) const = default;
 };
 
-// How pixels are normalised, (x - mean) / std a channel.
+// How values are normalised, (x - mean) / std a channel (of sounds: a coefficient).
 struct Normalise {
   bool on = true;
   std::vector<double> mean;  // empty: measured on the training data
@@ -47,6 +47,9 @@ struct DataOptions {
   Normalise normalise;
   int64_t crop_pad = 0;
   bool flip = false;
+  int64_t time_shift = 0;  // frames
+  int64_t time_mask = 0;   // frames
+  double noise = 0;
   int64_t limit = 0;  // first samples only; 0: all
   int64_t test_limit = 0;
   bool operator==(const DataOptions&) const = default;

@@ -71,6 +71,9 @@ test = "idx:/abs/mnist"
 normalise = {mean = [0.5, 1], std = [0.25, 2]}
 crop_pad = 4
 flip = true
+time_shift = 5
+time_mask = 6
+noise = 0.25
 limit = 1000
 test_limit = 10
 [optimizer]
@@ -99,7 +102,16 @@ down_codec = "dense"
   RunConfig want;
   want.job = {"all-keys_1.0", 7, 3, 128, true, 2, 0.9, "somewhere", 50};
   want.model = {"", "/jobs/net.toml", "/abs/w.safetensors"};
-  want.data = {"idx:/jobs/mnist", "idx:/abs/mnist", {true, {0.5, 1}, {0.25, 2}}, 4, true, 1000, 10};
+  want.data = {"idx:/jobs/mnist",
+               "idx:/abs/mnist",
+               {true, {0.5, 1}, {0.25, 2}},
+               4,
+               true,
+               5,
+               6,
+               0.25,
+               1000,
+               10};
   want.optimizer.lr = 0.5;
   want.optimizer.momentum = 0.9;
   want.optimizer.nesterov = true;
@@ -140,7 +152,7 @@ TEST(RunConfig, JsonIsAsWritten) {
       Read(kSmall)->ToJson(),
       R"({"job":{"name":"job","seed":1,"epochs":2,"batch":64,"deterministic":false,"eval_every":1,)"
       R"("target_accuracy":0.0,"checkpoint_every":0},"model":{"preset":"lenet5"},)"
-      R"("data":{"train":"synthetic:shapes?n=100","normalise":true,"crop_pad":0,"flip":false,)"
+      R"("data":{"train":"synthetic:shapes?n=100","normalise":true,"crop_pad":0,"flip":false,"time_shift":0,"time_mask":0,"noise":0.0,)"
       R"("limit":0,"test_limit":0},"optimizer":{"name":"sgd","lr":0.01,"momentum":0.0,)"
       R"("nesterov":false,"weight_decay":0.0,"beta1":0.9,"beta2":0.999,"eps":1e-08,)"
       R"("schedule":"constant","warmup_steps":0,"step_factor":0.1,"min_lr":0.0},)"
@@ -173,8 +185,8 @@ INSTANTIATE_TEST_SUITE_P(
     Keys, BadJobs,
     testing::Values(
         BadJob{"lable = 1\n",
-               "job.toml:8: data.lable: unknown key; known here: crop_pad, flip, limit, normalise, "
-               "partition, placement, test, test_limit or train"},
+               "job.toml:8: data.lable: unknown key; known here: crop_pad, flip, limit, noise, "
+               "normalise, partition, placement, test, test_limit, time_mask, time_shift or train"},
         BadJob{"tests = 1\n", "job.toml:8: data.tests: unknown key; did you mean \"test\"?"},
         BadJob{"[optimiser]\nlr = 1\n",
                "job.toml:8: optimiser: unknown key; did you mean \"optimizer\"?"},

@@ -6,6 +6,7 @@
 #include "data/idx.h"
 #include "data/source.h"
 #include "data/synthetic.h"
+#include "data/wav_folder.h"
 
 namespace weft::data {
 namespace {
@@ -15,10 +16,8 @@ struct Kind {
   Result<std::unique_ptr<Dataset>> (*open)(const Source& source, bool train);
 };
 constexpr Kind kKinds[] = {
-    {"idx", OpenIdx},
-    {"cifar10", OpenCifar},
-    {"cifar100", OpenCifar},
-    {"synthetic", OpenSynthetic},
+    {"idx", OpenIdx}, {"cifar10", OpenCifar},       {"cifar100", OpenCifar},
+    {"wav", OpenWav}, {"synthetic", OpenSynthetic},
 };
 
 }  // namespace

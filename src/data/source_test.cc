@@ -40,8 +40,8 @@ TEST(OpenDataset, UnknownKindGetsADidYouMean) {
   const Status status = OpenDataset({.source = "cfar10:dir"}).status();
   EXPECT_EQ(status.code(), Code::kInvalidArgument);
   EXPECT_EQ(status.message(),
-            "data source \"cfar10:dir\": kind: got \"cfar10\", want idx, cifar10, cifar100 or "
-            "synthetic (did you mean \"cifar10\"?)");
+            "data source \"cfar10:dir\": kind: got \"cfar10\", want idx, cifar10, cifar100, wav "
+            "or synthetic (did you mean \"cifar10\"?)");
 }
 
 // A real set, where there is one.

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
@@ -65,6 +66,43 @@ TEST(Normalise, GivesMeanZeroAndDeviationOne) {
   for (size_t channel = 0; channel < 2; ++channel) {
     EXPECT_NEAR(sums[channel] / 60, 0, 1e-5);
     EXPECT_NEAR(squares[channel] / 60, 1, 1e-5);
+  }
+}
+
+// Pictures whose last axis holds what differs in kind, as sounds do.
+class ByLastAxis : public Dataset {
+ public:
+  int64_t size() const override { return 3; }
+  Shape sample_shape() const override { return {1, 4, 5}; }
+  int64_t classes() const override { return 2; }
+  int feature_axis() const override { return 2; }
+  int32_t Read(int64_t index, const ReadContext&, std::span<float> sample) const override {
+    for (size_t i = 0; i < 20; ++i) {
+      const auto kind = static_cast<float>(i % 5);
+      sample[i] =
+          100 * kind + (1 + kind) * static_cast<float>((static_cast<int64_t>(i) + index) % 7);
+    }
+    return 0;
+  }
+  std::string description() const override { return "by last axis"; }
+};
+
+TEST(Normalise, TakesEachIndexOfTheFeatureAxisByItself) {
+  const Normalisation measured = MeasureNormalisation(ByLastAxis());
+  ASSERT_EQ(measured.mean.size(), 5u);
+  const auto dataset = Augment(Normalise(std::make_unique<ByLastAxis>(), {}), {});
+  EXPECT_EQ(dataset->feature_axis(), 2);
+  std::vector<double> sums(5), squares(5);
+  for (int64_t index = 0; index < 3; ++index) {
+    const std::vector<float> sample = ReadOne(*dataset, index);
+    for (size_t i = 0; i < 20; ++i) {
+      sums[i % 5] += sample[i];
+      squares[i % 5] += double{sample[i]} * sample[i];
+    }
+  }
+  for (size_t kind = 0; kind < 5; ++kind) {
+    EXPECT_NEAR(sums[kind] / 12, 0, 1e-4);
+    EXPECT_NEAR(squares[kind] / 12, 1, 1e-4);
   }
 }
 
@@ -156,6 +194,69 @@ TEST(Augment, IsAPureFunctionOfSeedEpochAndIndex) {
 TEST(Augment, DoingNothingChangesNothing) {
   const auto dataset = Augment(Counting(1), {});
   EXPECT_EQ(ReadOne(*dataset, 0, {.seed = 1, .epoch = 1}), ReadOne(*Counting(1), 0));
+}
+
+// Frame t of the moved sample is frame t - later of the image, or the one at the edge; by the book.
+std::vector<float> Shifted(const std::vector<float>& image, int64_t later) {
+  std::vector<float> out;
+  for (int64_t t = 0; t < 4; ++t) {
+    const int64_t from = std::clamp<int64_t>(t - later, 0, 3);
+    for (int64_t x = 0; x < 5; ++x) out.push_back(image[static_cast<size_t>(from * 5 + x)]);
+  }
+  return out;
+}
+
+TEST(Augment, ShiftsInTimeAndRepeatsTheEdge) {
+  for (const int64_t reach : {1, 3, 6}) {
+    const std::vector<float> image = ReadOne(*Counting(1), 0);
+    std::map<std::vector<float>, int> seen;
+    for (int64_t later = -reach; later <= reach; ++later) seen[Shifted(image, later)] = 0;
+    const auto dataset = Augment(Counting(1), {.time_shift = reach});
+    for (int64_t epoch = 0; epoch < 1000; ++epoch) {
+      const auto found = seen.find(ReadOne(*dataset, 0, {.seed = 1, .epoch = epoch}));
+      ASSERT_NE(found, seen.end());
+      ++found->second;
+    }
+    for (const auto& [sample, count] : seen) EXPECT_GT(count, 30) << "reach " << reach;
+  }
+}
+
+TEST(Augment, BlanksFramesInARow) {
+  const auto dataset = Augment(Counting(1), {.time_mask = 3});
+  const std::vector<float> image = ReadOne(*Counting(1), 0);
+  std::set<std::pair<int64_t, int64_t>> seen;  // first blank frame, how many
+  for (int64_t epoch = 0; epoch < 500; ++epoch) {
+    const std::vector<float> sample = ReadOne(*dataset, 0, {.seed = 1, .epoch = epoch});
+    int64_t first = 4, blank = 0;
+    for (int64_t t = 3; t >= 0; --t) {
+      const bool zero = sample[static_cast<size_t>(t * 5)] == 0;
+      for (size_t i = static_cast<size_t>(t * 5); i < static_cast<size_t>(t * 5 + 5); ++i) {
+        EXPECT_EQ(sample[i], zero ? 0 : image[i]);
+      }
+      if (zero) first = t;
+      blank += zero;
+    }
+    for (int64_t t = first; t < first + blank; ++t) {
+      EXPECT_EQ(sample[static_cast<size_t>(t * 5)], 0) << "not in a row";
+    }
+    seen.insert({first, blank});
+  }
+  EXPECT_EQ(seen.size(), 1u + 4 + 3 + 2);  // none, and every place of one, two and three
+}
+
+TEST(Augment, AddsNoiseOfTheGivenDeviation) {
+  const auto dataset = Augment(Counting(1), {.noise = 0.5});
+  const std::vector<float> image = ReadOne(*Counting(1), 0);
+  double sum = 0, squares = 0;
+  for (int64_t epoch = 0; epoch < 500; ++epoch) {
+    const std::vector<float> sample = ReadOne(*dataset, 0, {.seed = 1, .epoch = epoch});
+    for (size_t i = 0; i < image.size(); ++i) {
+      sum += sample[i] - image[i];
+      squares += std::pow(sample[i] - image[i], 2);
+    }
+  }
+  EXPECT_NEAR(sum / 10000, 0, 0.02);
+  EXPECT_NEAR(std::sqrt(squares / 10000), 0.5, 0.015);
 }
 
 TEST(Limit, KeepsTheFirst) {
