@@ -300,6 +300,21 @@ TEST(MemoryBudget, IsKeptOrRefusedWithTheSmallest) {
   }
 }
 
+TEST(MemoryBudget, HoldsForBatchesOfManySizes) {
+  const GraphPtr graph = tests::ParseGraph(tests::kNoBatchnorm);
+  const size_t budget = LeastBudget(graph, 16, {}, Mode::kTrain) * 5 / 4;
+  const auto engine = MakeEngine(graph, {.memory_budget = budget});
+  for (const int64_t size : {1, 16, 2, 5, 1, 16}) {
+    const data::Batch batch = RandomBatch(*graph, size, 8);
+    const auto wanted = Gradient(MakeEngine(graph).get(), batch);
+    EXPECT_LT(RelativeDistance(Gradient(engine.get(), batch), wanted), 1e-5) << size;
+    if (size == 1 || size == 16) {
+      EXPECT_EQ(engine->plan(Mode::kTrain, size).divided(), size == 16) << size;
+    }
+    EXPECT_LE(engine->memory_bytes(), budget) << size;
+  }
+}
+
 TEST(MicroBatches, AddUpToTheWhole) {
   const GraphPtr graph = tests::ParseGraph(tests::kNoBatchnorm);
   const auto whole = MakeEngine(graph);

@@ -159,12 +159,8 @@ class Fitter {
   }
 
   Result<BatchPlan> Fit() {
-    struct Found {
-      int64_t parts;
-      Choice choice;
-      double seconds;
-    };
-    std::optional<Found> best;
+    std::optional<BatchPlan> best;
+    double best_seconds = 0;
     for (int64_t parts = 1; parts <= options_.compile.batch; parts = Next(parts)) {
       ASSIGN_OR_RETURN(const Draft draft, DraftOf(parts));
       Drops drops(draft, graph_.layers().size());
@@ -173,17 +169,21 @@ class Fitter {
         whole_ = {drops.whole().arena_bytes + Fixed(PlanDraft(draft), 1), least};
         candidates_ = drops.candidates();
       }
-      if (best && best->seconds <= least) break;
+      if (best && best_seconds <= least) break;
       const size_t fixed = Fixed(PlanDraft(draft), parts);
       if (fixed >= options_.budget_bytes) continue;
       const std::optional<Choice> choice = drops.Within(options_.budget_bytes - fixed);
       if (!choice) continue;
       const double seconds = static_cast<double>(parts) * choice->seconds;
-      if (!best || seconds < best->seconds) best = Found{parts, *choice, seconds};
-      if (batchnorm_ && best->seconds < kWorthForEqualBits * whole_.seconds) break;
+      if (best && seconds >= best_seconds) continue;
+      ASSIGN_OR_RETURN(BatchPlan plan, Make(parts, choice->layers, seconds));
+      if (plan.bytes > options_.budget_bytes) continue;  // by the smaller parts' own kernels
+      best = std::move(plan);
+      best_seconds = seconds;
+      if (batchnorm_ && seconds < kWorthForEqualBits * whole_.seconds) break;
     }
     if (!best) return Refuse();
-    return Make(best->parts, best->choice.layers, best->seconds);
+    return std::move(*best);
   }
 
   // Without a limit.

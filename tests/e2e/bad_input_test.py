@@ -56,6 +56,10 @@ class BadInputTest(WeftTest):
         self.write("tiny_model.toml", TINY_MODEL.replace("kernel = 2", "kernel = 99\nname = \"wide\""))
         self.run_to_failure("train", self.job, code=78, says=["tiny_model.toml:", '"wide"', "99"])
 
+    def test_memory_budget_too_small_names_the_least_that_would_do(self):
+        self.run_to_failure("train", self.job, "--set", "cut.memory_budget=1000", code=78,
+                            says=["memory budget: got 1000 B", "want at least"])
+
     def test_nan_loss_stops_with_the_step_and_what_to_try(self):
         process = self.run_to_failure(
             "train", self.job, "--out", "run", "--set", "optimizer.lr=1000", code=1,
