@@ -12,7 +12,7 @@ using Point = ReportMetrics::Point;
 
 constexpr size_t kMostPoints = 300;
 constexpr double kWidth = 640, kHeight = 280;
-constexpr double kLeft = 56, kRight = 14, kTop = 30, kBottom = 40;
+constexpr double kLeft = 56, kRight = 24, kTop = 30, kBottom = 40;
 
 // From data to the picture.
 struct Frame {

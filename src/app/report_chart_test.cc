@@ -40,9 +40,9 @@ TEST(Chart, ThinsLongSeriesToMeans) {
 TEST(Chart, DrawsEachPointInItsPlace) {
   const std::string svg =
       Chart({.title = "Loss"}, {{"training", {{0, 0}, {10, 2}}}, {"test", {{5, 1}}, true}});
-  // The plot is from x = 56 to 626 and from y = 240 (0) up to 30 (2).
-  EXPECT_THAT(svg, HasSubstr("class=\"line0\" d=\"M56.0 240.0L626.0 30.0\""));
-  EXPECT_THAT(svg, HasSubstr("cx=\"341.0\" cy=\"135.0\""));
+  // The plot is from x = 56 to 616 and from y = 240 (0) up to 30 (2).
+  EXPECT_THAT(svg, HasSubstr("class=\"line0\" d=\"M56.0 240.0L616.0 30.0\""));
+  EXPECT_THAT(svg, HasSubstr("cx=\"336.0\" cy=\"135.0\""));
   EXPECT_THAT(svg, HasSubstr(">training</text>"));
   EXPECT_THAT(svg, HasSubstr("<title>step 5: 1</title>"));
 }
