@@ -72,7 +72,7 @@ TEST(Engine, SamplesAsLanesAgreeWithReference) {
   const std::vector<float> got = Gradient(fast.get(), parameters, batch);
   EXPECT_LT(RelativeDistance(got, Gradient(slow.get(), parameters, batch)), 2e-6);
   int lanes = 0;
-  for (const plan::Step& step : fast->program(Mode::kTrain, 29).steps) {
+  for (const plan::Step& step : fast->plan(Mode::kTrain, 29).programs[0].steps) {
     lanes += step.op->implementation().starts_with("lanes") && step.flops > 0;
   }
   EXPECT_EQ(lanes, 5);  // both convolutions in all passes, but for the data gradient of the first
@@ -93,7 +93,7 @@ TEST(Engine, TellsAnObserverOfEachStep) {
   engine->Observe(nullptr);
   ASSERT_TRUE(engine->Train(batch).ok());
   std::vector<std::string> want;
-  for (const plan::Step& step : engine->program(Mode::kTrain, 3).steps) want.push_back(step.name);
+  for (const plan::Step& step : engine->plan(Mode::kTrain, 3).programs[0].steps) want.push_back(step.name);
   EXPECT_EQ(names.got, want);
 }
 
