@@ -13,6 +13,9 @@ namespace weft::kernel {
 
 namespace {
 
+// With fewer, the transforms cost about what the products save.
+constexpr int64_t kLeastChannels = 16;
+
 // The `part`th of `parts` contiguous shares of [0, n).
 WinogradRange ShareOf(int64_t n, int64_t part, int64_t parts) {
   return {n * part / parts, n * (part + 1) / parts};
@@ -281,6 +284,7 @@ Result<int64_t> WinogradBackend::BlockFor(const ConvDesc& d, const Layout& hint)
   }
   int64_t block = ChannelBlockOf(hint);
   if (block == 0) block = WinogradLanes(16) == 16 ? 16 : 8;
+  if (std::min(d.in_channels, d.out_channels) < kLeastChannels) return refuse("few channels");
   if (d.in_channels % block != 0 || d.out_channels % block != 0) {
     return refuse("channels that do not fill blocks");
   }

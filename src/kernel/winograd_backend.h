@@ -1,8 +1,8 @@
 #pragma once
 // WinogradBackend: 3x3 convolutions of stride 1 by Winograd's minimal filtering (winograd_loops.h),
 // all three passes. Wants images and weights blocked by channels, as oneDNN's direct convolutions
-// leave them, so that the two can be mixed within a network. Refuses channels that do not fill
-// blocks, groups, paddings above 2 and images smaller than a tile.
+// leave them, so that the two can be mixed within a network. Refuses fewer than 16 channels,
+// channels that do not fill blocks, groups, paddings above 2 and images smaller than a tile.
 
 #include "kernel/partial_backend.h"
 
