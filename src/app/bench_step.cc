@@ -37,9 +37,16 @@ std::vector<double> Time(double seconds, Call call) {
   return times;
 }
 
-Result<double> SgemmGflops(const BenchStepOptions& options) {
-  ASSIGN_OR_RETURN(const auto backend,
-                   kernel::MakeBackend(options.kernels, {.threads = options.threads}));
+int64_t PeakRssBytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
+}
+
+}  // namespace
+
+Result<double> SgemmGflops(const std::string& kernels, int threads) {
+  ASSIGN_OR_RETURN(const auto backend, kernel::MakeBackend(kernels, {.threads = threads}));
   kernel::LinearDesc desc;
   desc.batch = kSgemmSize;
   desc.src = {kSgemmSize, kSgemmSize};
@@ -73,14 +80,6 @@ data::Batch RandomBatch(const model::Graph& graph, int64_t size) {
   }
   return batch;
 }
-
-int64_t PeakRssBytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
-}
-
-}  // namespace
 
 Result<BenchStepResult> BenchStep(const model::Graph& graph, const BenchStepOptions& options) {
   engine::EngineOptions engine_options;
@@ -120,7 +119,7 @@ Result<BenchStepResult> BenchStep(const model::Graph& graph, const BenchStepOpti
   result.memory_bytes = static_cast<int64_t>(engine->memory_bytes());
   result.peak_rss_bytes = PeakRssBytes();
   result.plan = program.ToString();
-  ASSIGN_OR_RETURN(result.sgemm_gflops, SgemmGflops(options));
+  ASSIGN_OR_RETURN(result.sgemm_gflops, SgemmGflops(options.kernels, options.threads));
   result.floor_ms = program.Flops() / result.sgemm_gflops * 1e-6;
   return result;
 }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/status.h"
+#include "data/batches.h"
 #include "model/graph.h"
 
 namespace weft::app {
@@ -32,5 +33,11 @@ struct BenchStepResult {
 
 // Forward, loss, backward and a momentum update on random samples. Errors of engine::Engine.
 Result<BenchStepResult> BenchStep(const model::Graph& graph, const BenchStepOptions& options);
+
+// Samples uniform in [-1, 1) with labels and keys, the same each time.
+data::Batch RandomBatch(const model::Graph& graph, int64_t size);
+
+// Rate of a 1024^3 matrix product: 1e9 FLOPs a second. Errors of kernel::MakeBackend.
+Result<double> SgemmGflops(const std::string& kernels, int threads);
 
 }  // namespace weft::app

@@ -204,7 +204,12 @@ Status Engine::Run(Mode mode, const data::Batch& batch, Bound** bound) {
   if (program.keys >= 0) {
     fill(program.keys, batch.keys.data(), batch.keys.size() * sizeof(uint64_t));
   }
-  for (const auto& kernel : (*bound)->kernels) kernel->Run();
+  const auto& kernels = (*bound)->kernels;
+  if (observer_) observer_(0);
+  for (size_t i = 0; i < kernels.size(); ++i) {
+    kernels[i]->Run();
+    if (observer_) observer_(i + 1);
+  }
   return OkStatus();
 }
 

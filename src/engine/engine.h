@@ -4,6 +4,7 @@
 // allocates nothing.
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -71,6 +72,12 @@ class Engine {
   // logits: [N, classes].
   Status Predict(const data::Batch& batch, std::span<float> logits);
 
+  // For measuring: `observer` is called on the thread of Train, Evaluate or Predict before the
+  // first op of the program (with 0) and after each (with how many have run). Empty: nobody.
+  void SetObserver(std::function<void(size_t ops_run)> observer) {
+    observer_ = std::move(observer);
+  }
+
   // Bytes held: the arena, the parameters, the optimizer's state.
   size_t memory_bytes() const;
 
@@ -100,6 +107,7 @@ class Engine {
   std::map<std::pair<plan::Mode, int64_t>, std::unique_ptr<Bound>> bound_;
   std::vector<Exchange> exchanges_;
   Bound* last_trained_ = nullptr;
+  std::function<void(size_t)> observer_;
 };
 
 }  // namespace weft::engine

@@ -1,0 +1,226 @@
+#include "plan/predict_op.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <string>
+#include <utility>
+
+namespace weft::plan {
+namespace {
+
+constexpr std::array<std::string_view, kOpKinds> kNames = {
+    "conv forward",
+    "conv backward data",
+    "conv backward weights",
+    "grouped conv forward",
+    "grouped conv backward data",
+    "grouped conv backward weights",
+    "linear forward",
+    "linear backward data",
+    "linear backward weights",
+    "batchnorm forward",
+    "batchnorm backward",
+    "pool forward",
+    "pool backward",
+    "activation",
+    "add",
+    "dropout",
+    "loss",
+    "reorder",
+    "load",
+    "update",
+    "other",
+};
+
+// The ports of an Op by name.
+class Ports {
+ public:
+  explicit Ports(const kernel::Op& op) : ports_(op.ports()) {}
+
+  bool Has(std::string_view name) const { return Find(name) != nullptr; }
+  const Shape& ShapeOf(std::string_view name) const {
+    static const Shape kNone;
+    const kernel::Port* port = Find(name);
+    return port == nullptr ? kNone : port->layout.shape();
+  }
+  // The first that is there.
+  const Shape& ShapeOf(std::string_view a, std::string_view b) const {
+    return Has(a) ? ShapeOf(a) : ShapeOf(b);
+  }
+  double Bytes() const {
+    double bytes = 0;
+    for (const kernel::Port& port : ports_) bytes += static_cast<double>(port.bytes);
+    return std::max(bytes, 1.0);
+  }
+  // Of the tensor with most numbers.
+  const Shape& Largest() const {
+    static const Shape kNone;
+    const Shape* largest = &kNone;
+    for (const kernel::Port& port : ports_) {
+      const Shape& shape = port.layout.shape();
+      if (shape.rank() == 0) continue;
+      if (largest->rank() == 0 || shape.elements() > largest->elements()) largest = &shape;
+    }
+    return *largest;
+  }
+  size_t count() const { return ports_.size(); }
+
+ private:
+  const kernel::Port* Find(std::string_view name) const {
+    for (const kernel::Port& port : ports_) {
+      if (port.name == name) return &port;
+    }
+    return nullptr;
+  }
+
+  std::span<const kernel::Port> ports_;
+};
+
+double Dim(const Shape& shape, int axis) {
+  return axis < shape.rank() ? static_cast<double>(std::max<int64_t>(shape[axis], 1)) : 1.0;
+}
+
+double Pixels(const Shape& shape) { return Dim(shape, 2) * Dim(shape, 3); }
+
+// A pass through a convolution or a linear layer.
+OpKind WeightedKind(const Ports& ports, bool conv, bool grouped) {
+  const int pass = ports.Has("diff_weights") ? 2 : ports.Has("diff_src") ? 1 : 0;
+  const OpKind first = !conv     ? OpKind::kLinearForward
+                       : grouped ? OpKind::kGroupedForward
+                                 : OpKind::kConvForward;
+  return static_cast<OpKind>(static_cast<int>(first) + pass);
+}
+
+OpSize WeightedSize(const Ports& ports, double flops) {
+  const Shape& weights = ports.ShapeOf("weights", "diff_weights");
+  const Shape& src = ports.ShapeOf("src", "diff_src");
+  const Shape& dst = ports.ShapeOf("dst", "diff_dst");
+  const bool conv = weights.rank() == 4 && dst.rank() == 4;
+  OpSize size;
+  size.batch = Dim(dst, 0);
+  size.in = Dim(weights, 1);
+  size.out = Dim(weights, 0);
+  if (conv) {
+    size.groups = std::max(1.0, Dim(src, 1) / size.in);
+    size.out /= size.groups;
+    size.pixels = Pixels(dst);
+    size.window = Dim(weights, 2) * Dim(weights, 3);
+    size.stride = std::max(1.0, std::round(Pixels(src) / size.pixels));
+  } else {
+    size.in = static_cast<double>(weights.elements()) / size.out;
+  }
+  size.kind = WeightedKind(ports, conv, size.groups > 1);
+  size.work = std::max(flops, 1.0);
+  return size;
+}
+
+OpKind PlainKind(const Ports& ports) {
+  if (ports.Has("gamma")) {
+    return ports.Has("diff_src") ? OpKind::kBatchnormBackward : OpKind::kBatchnormForward;
+  }
+  if (ports.Has("labels")) return OpKind::kLoss;
+  if (ports.Has("keys")) return OpKind::kDropout;
+  if (ports.Has("a") && ports.Has("b")) return OpKind::kAdd;
+  if (ports.Has("dst") && ports.Has("diff_dst")) return OpKind::kActivation;
+  if (ports.Has("diff_dst") && ports.Has("diff_src")) return OpKind::kPoolBackward;
+  if (!ports.Has("src") || !ports.Has("dst")) return OpKind::kOther;
+  if (!(ports.ShapeOf("src") == ports.ShapeOf("dst"))) return OpKind::kPoolForward;
+  return OpKind::kActivation;
+}
+
+OpSize SizeOf(const Step& step) {
+  const Ports ports(*step.op);
+  OpSize size;
+  if (step.flops > 0 && (ports.Has("weights") || ports.Has("diff_weights"))) {
+    size = WeightedSize(ports, step.flops);
+  } else {
+    size.kind = PlainKind(ports);
+    const Shape& shape = ports.Largest();
+    size.batch = Dim(shape, 0);
+    size.in = Dim(shape, 1);
+    size.pixels = Pixels(shape);
+    size.work = ports.Bytes();
+    if (size.kind == OpKind::kPoolForward || size.kind == OpKind::kPoolBackward) {
+      size.window = std::max(1.0, size.pixels / Pixels(ports.ShapeOf("dst", "diff_dst")));
+    }
+    // A change of layout has the ports of a forward activation.
+    if (size.kind == OpKind::kActivation && ports.Has("src") &&
+        !(step.op->ports()[0].layout == step.op->ports()[1].layout)) {
+      size.kind = OpKind::kReorder;
+    }
+  }
+  size.bytes = ports.Bytes();
+  return size;
+}
+
+// When each place of memory was last touched, counted in bytes touched since the start.
+class Cache {
+ public:
+  explicit Cache(double bytes) : bytes_(bytes) {}
+
+  // Touches what the step touches; the share of it that was cold.
+  double Touch(const Program& program, const Step& step) {
+    const auto ports = step.op->ports();
+    double total = 0, cold = 0;
+    for (size_t i = 0; i < ports.size(); ++i) {
+      const Value& value = program.values[static_cast<size_t>(step.args[i])];
+      const auto bytes = static_cast<double>(ports[i].bytes);
+      const auto [at, is_new] = touched_.try_emplace({value.place, value.offset}, -bytes_ - 1);
+      if (now_ - at->second > bytes_) cold += bytes;
+      total += bytes;
+    }
+    for (size_t i = 0; i < ports.size(); ++i) {
+      const Value& value = program.values[static_cast<size_t>(step.args[i])];
+      now_ += static_cast<double>(ports[i].bytes);
+      touched_[{value.place, value.offset}] = now_;
+    }
+    return total > 0 ? cold / total : 0;
+  }
+  void Pass(double bytes) { now_ += bytes; }
+
+ private:
+  double bytes_;
+  double now_ = 0;
+  std::map<std::pair<Place, size_t>, double> touched_;
+};
+
+}  // namespace
+
+std::string_view OpKindName(OpKind kind) { return kNames[static_cast<size_t>(kind)]; }
+
+bool CountsFlops(OpKind kind) { return kind <= OpKind::kLinearBackwardWeights; }
+
+std::vector<OpSize> SizesOf(const Program& program, double cache_bytes, double update_bytes) {
+  std::vector<OpSize> sizes;
+  for (const Step& step : program.steps) sizes.push_back(SizeOf(step));
+  Cache cache(cache_bytes);
+  for (int round = 0; round < 2; ++round) {
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      sizes[i].cold = cache.Touch(program, program.steps[i]);
+    }
+    cache.Pass(update_bytes);
+  }
+  return sizes;
+}
+
+OpSize LoadSize(const Program& program) {
+  OpSize size;
+  size.kind = OpKind::kLoad;
+  size.batch = static_cast<double>(program.batch);
+  // Read from the batch, written to the arena.
+  size.bytes = 2 * static_cast<double>(program.values[static_cast<size_t>(program.samples)].bytes);
+  size.work = std::max(size.bytes, 1.0);
+  return size;
+}
+
+OpSize UpdateSize(double bytes, double cache_bytes) {
+  OpSize size;
+  size.kind = OpKind::kUpdate;
+  size.work = size.bytes = std::max(bytes, 1.0);
+  size.cold = bytes > cache_bytes ? 1 : 0;
+  return size;
+}
+
+}  // namespace weft::plan
