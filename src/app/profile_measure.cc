@@ -1,6 +1,7 @@
 #include "app/profile_measure.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -15,20 +16,34 @@
 namespace weft::app {
 namespace {
 
-constexpr size_t kLeastRounds = 3, kMostRounds = 15;
+constexpr size_t kLeastRounds = 2, kMostRounds = 15;  // of a sweep
 
 Result<model::Graph> GraphOf(const ProfileNet& net) {
   ASSIGN_OR_RETURN(const base::Doc doc, base::ParseToml(net.text, net.name));
   return model::GraphFromDoc(doc, net.name, {});
 }
 
-double Median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
+// The value that a quarter of them do not exceed: other programs only ever make an op slower.
+double LowerQuartile(std::vector<double> values) {
+  const auto at = values.begin() + static_cast<std::ptrdiff_t>((values.size() - 1) / 4);
+  std::nth_element(values.begin(), at, values.end());
+  return *at;
 }
 
 double Microseconds(TimePoint from, TimePoint to) { return base::Seconds(to - from) * 1e6; }
+
+// The times that the parts of one network's step took, a row a part.
+struct OpRounds {
+  std::vector<plan::OpSize> sizes;
+  std::vector<std::vector<double>> us;
+
+  void AppendTo(plan::DeviceProfile* profile) const {
+    constexpr double kLeast = 1e-3;  // us: what the clock can tell
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      profile->points.push_back({sizes[i], std::max(LowerQuartile(us[i]), kLeast)});
+    }
+  }
+};
 
 // Trains one network at one batch size, with the time of every op.
 class TimedTraining {
@@ -45,9 +60,7 @@ class TimedTraining {
     training->engine_->SetParameters(graph.InitialParameters(1));
     training->batch_ = RandomBatch(graph, batch);
     training->optimizer_.momentum = 0.9;
-    const size_t ops = training->program().steps.size();
-    training->stamps_.resize(ops + 1);
-    training->ops_us_.resize(ops);
+    training->stamps_.resize(training->program().steps.size() + 1);
     training->engine_->SetObserver(
         [at = training.get()](size_t i) { at->stamps_[i] = base::SystemClock().Now(); });
     return training;
@@ -64,31 +77,31 @@ class TimedTraining {
     return base::Seconds(base::SystemClock().Now() - start);
   }
 
-  Status Round() {
+  // One more step, with its times.
+  Status Round(OpRounds* rounds) {
     const TimePoint start = base::SystemClock().Now();
     RETURN_IF_ERROR(engine_->Train(batch_).status());
     const TimePoint trained = base::SystemClock().Now();
     engine_->Apply(optimizer_, 1e-6);
-    update_us_.push_back(Microseconds(trained, base::SystemClock().Now()));
-    load_us_.push_back(Microseconds(start, stamps_.front()) +
-                       Microseconds(stamps_.back(), trained));
-    for (size_t i = 0; i < ops_us_.size(); ++i) {
-      ops_us_[i].push_back(Microseconds(stamps_[i], stamps_[i + 1]));
+    const TimePoint end = base::SystemClock().Now();
+    const size_t ops = stamps_.size() - 1;
+    rounds->us.resize(ops + 2);
+    for (size_t i = 0; i < ops; ++i) {
+      rounds->us[i].push_back(Microseconds(stamps_[i], stamps_[i + 1]));
     }
+    rounds->us[ops].push_back(Microseconds(start, stamps_.front()) +
+                              Microseconds(stamps_.back(), trained));
+    rounds->us[ops + 1].push_back(Microseconds(trained, end));
     return OkStatus();
   }
 
-  // The medians of the rounds.
-  void AppendTo(plan::DeviceProfile* profile) const {
-    constexpr double kLeast = 1e-3;  // us: what the clock can tell
+  // Of the ops, then of the load and the update: as in OpRounds.
+  std::vector<plan::OpSize> Sizes(double cache_bytes) const {
     const double update_bytes = plan::UpdateBytes(program(), {.state_vectors = 1});
-    const auto sizes = plan::SizesOf(program(), profile->cache_bytes, update_bytes);
-    const auto append = [&](const plan::OpSize& size, const std::vector<double>& us) {
-      profile->points.push_back({size, std::max(Median(us), kLeast)});
-    };
-    for (size_t i = 0; i < sizes.size(); ++i) append(sizes[i], ops_us_[i]);
-    append(plan::LoadSize(program()), load_us_);
-    append(plan::UpdateSize(update_bytes, profile->cache_bytes), update_us_);
+    auto sizes = plan::SizesOf(program(), cache_bytes, update_bytes);
+    sizes.push_back(plan::LoadSize(program()));
+    sizes.push_back(plan::UpdateSize(update_bytes, cache_bytes));
+    return sizes;
   }
 
  private:
@@ -98,8 +111,6 @@ class TimedTraining {
   data::Batch batch_;
   engine::OptimizerOptions optimizer_;
   std::vector<TimePoint> stamps_;  // before the first op, and after each
-  std::vector<std::vector<double>> ops_us_;
-  std::vector<double> load_us_, update_us_;
 };
 
 }  // namespace
@@ -124,37 +135,47 @@ Status MeasureProcess(plan::DeviceProfile* profile) {
 }
 
 Status MeasureOps(const MeasureOpsOptions& options, plan::DeviceProfile* profile) {
-  const std::vector<ProfileNet> nets = ProfileNets();
-  size_t left = 0;
-  for (const ProfileNet& net : nets) left += options.quick ? 1 : net.batches.size();
-  const TimePoint start = base::SystemClock().Now();
-  const auto remaining = [&] {
-    return options.seconds - base::Seconds(base::SystemClock().Now() - start);
+  struct Run {
+    const ProfileNet* net;
+    model::Graph graph;
+    int64_t batch;
   };
+  const std::vector<ProfileNet> nets = ProfileNets();
+  std::vector<Run> runs;
   for (const ProfileNet& net : nets) {
     ASSIGN_OR_RETURN(const model::Graph graph, GraphOf(net));
-    for (size_t b = 0; b < (options.quick ? 1 : net.batches.size()); ++b, --left) {
-      const int64_t batch = net.batches[b];
-      // Three passes, at the rate of a matrix product: no step is faster.
-      const double floor = 3 * graph.ForwardFlops() * static_cast<double>(batch) /
-                           std::max(profile->sgemm_gflops, 1e-3) * 1e-9;
-      if (floor * (kLeastRounds + 1) > remaining()) {
-        base::LogDebug("profile: {} at batch {} left out: no time for it", net.name, batch);
-        continue;
-      }
-      const TimePoint began = base::SystemClock().Now();
-      ASSIGN_OR_RETURN(const auto training, TimedTraining::Make(graph, batch, *profile));
-      const double making = base::Seconds(base::SystemClock().Now() - began);
-      ASSIGN_OR_RETURN(const double warm, training->Warm());
-      const double share = std::max(remaining(), 0.0) / static_cast<double>(left);
-      const auto rounds =
-          std::clamp(static_cast<size_t>(share / std::max(warm, 1e-6)), kLeastRounds, kMostRounds);
-      for (size_t i = 0; i < rounds; ++i) RETURN_IF_ERROR(training->Round());
-      training->AppendTo(profile);
-      base::LogDebug("profile: {} at batch {}: made in {:.0f} ms, step {:.2f} ms, {} rounds",
-                     net.name, batch, making * 1e3, warm * 1e3, rounds);
+    for (const int64_t batch : net.batches) {
+      if (options.quick && batch != net.batches.front()) break;
+      runs.push_back({&net, graph, batch});
     }
   }
+  const TimePoint start = base::SystemClock().Now();
+  // Twice over all, so that something else that runs on the device for a few seconds does not spoil
+  // an op's every round.
+  std::map<size_t, OpRounds> rounds;
+  const size_t sweeps = options.quick ? 1 : 2;
+  for (size_t turn = 0; turn < sweeps * runs.size(); ++turn) {
+    const Run& run = runs[turn % runs.size()];
+    const double left = options.seconds - base::Seconds(base::SystemClock().Now() - start);
+    // Three passes, at the rate of a matrix product: no step is faster.
+    const double floor = 3e-9 * run.graph.ForwardFlops() * static_cast<double>(run.batch) /
+                         std::max(profile->sgemm_gflops, 1e-3);
+    if (floor * (kLeastRounds + 1) > left) {
+      base::LogDebug("profile: {} at batch {} left out: no time", run.net->name, run.batch);
+      continue;
+    }
+    ASSIGN_OR_RETURN(const auto training, TimedTraining::Make(run.graph, run.batch, *profile));
+    ASSIGN_OR_RETURN(const double warm, training->Warm());
+    const double share = left / static_cast<double>(sweeps * runs.size() - turn);
+    const auto count =
+        std::clamp(static_cast<size_t>(share / std::max(warm, 1e-6)), kLeastRounds, kMostRounds);
+    OpRounds& into = rounds[turn % runs.size()];
+    for (size_t i = 0; i < count; ++i) RETURN_IF_ERROR(training->Round(&into));
+    if (into.sizes.empty()) into.sizes = training->Sizes(profile->cache_bytes);
+    base::LogDebug("profile: {} at batch {}: first step {:.2f} ms, then {} rounds", run.net->name,
+                   run.batch, warm * 1e3, count);
+  }
+  for (const auto& [run, ops] : rounds) ops.AppendTo(profile);
   return OkStatus();
 }
 

@@ -38,15 +38,14 @@ class Net {
   }
   // A residual block (He et al. 2016, figure 2) whose first convolution halves the image.
   Net& Halve(const std::string& block, int out) {
-    const std::string from = last_.empty() ? "" : fmt::format(", from = \"{}\"", last_);
+    const std::string from = fmt::format(", from = \"{}\"", last_);
     Layer(Named("a", block, out, 3, 2) + from).Norm();
     Layer(Named("b", block, out, 3, 1));
     Layer(fmt::format("type = \"batchnorm\", name = \"{}_long\"", block));
     Layer(Named("c", block, out, 1, 2) + from);
     Layer(fmt::format("type = \"batchnorm\", name = \"{}_short\"", block));
     Layer(fmt::format("type = \"add\", inputs = [\"{0}_long\", \"{0}_short\"]", block));
-    last_ = block + "_end";
-    return Layer(fmt::format("type = \"relu\", name = \"{}\"", last_));
+    return NamedRelu();
   }
   Net& Pool(int kernel = 2) {
     return Layer(fmt::format("type = \"maxpool\", kernel = {}", kernel));
@@ -73,10 +72,15 @@ class Net {
                     "bias = false",
                     out, kernel, stride, kernel / 2));
   }
-  Net& Norm() { return Layer("type = \"batchnorm\"").Relu(); }
+  Net& Norm() { return Layer("type = \"batchnorm\"").NamedRelu(); }
+  Net& NamedRelu() {
+    last_ = fmt::format("end_{}", ++blocks_);
+    return Layer(fmt::format("type = \"relu\", name = \"{}\"", last_));
+  }
 
   ProfileNet net_;
-  std::string last_;  // the end of the residual block before; empty: the first layers
+  std::string last_;  // where the next residual block begins
+  int blocks_ = 0;
 };
 
 const char kGlobalPool[] = "type = \"global_avgpool\"";
