@@ -95,13 +95,9 @@ class TimedTraining {
     return OkStatus();
   }
 
-  // Of the ops, then of the load and the update: as in OpRounds.
-  std::vector<plan::OpSize> Sizes(double cache_bytes) const {
-    const double update_bytes = plan::UpdateBytes(program(), {.state_vectors = 1});
-    auto sizes = plan::SizesOf(program(), cache_bytes, update_bytes);
-    sizes.push_back(plan::LoadSize(program()));
-    sizes.push_back(plan::UpdateSize(update_bytes, cache_bytes));
-    return sizes;
+  // Of what a round times.
+  std::vector<plan::OpSize> Sizes() const {
+    return plan::SizesOf(program(), plan::UpdateBytes(program(), {.state_vectors = 1}));
   }
 
  private:
@@ -171,7 +167,7 @@ Status MeasureOps(const MeasureOpsOptions& options, plan::DeviceProfile* profile
         std::clamp(static_cast<size_t>(share / std::max(warm, 1e-6)), kLeastRounds, kMostRounds);
     OpRounds& into = rounds[turn % runs.size()];
     for (size_t i = 0; i < count; ++i) RETURN_IF_ERROR(training->Round(&into));
-    if (into.sizes.empty()) into.sizes = training->Sizes(profile->cache_bytes);
+    if (into.sizes.empty()) into.sizes = training->Sizes();
     base::LogDebug("profile: {} at batch {}: first step {:.2f} ms, then {} rounds", run.net->name,
                    run.batch, warm * 1e3, count);
   }

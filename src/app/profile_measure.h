@@ -13,7 +13,7 @@ struct MeasureOpsOptions {
   bool quick = false;   // the smallest batch of each network only
 };
 
-// Appends the points to the profile, whose kernels, threads, cache_bytes and sgemm_gflops stand
+// Appends the points to the profile, whose kernels, threads and sgemm_gflops stand
 // already. A network that would not fit the time left is passed over, the largest ones last.
 // Errors of the engine.
 Status MeasureOps(const MeasureOpsOptions& options, plan::DeviceProfile* profile);

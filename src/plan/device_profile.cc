@@ -41,7 +41,7 @@ void VisitFields(Profile& p, const Visit& visit) {
   visit("op_bytes", p.op_bytes);
 }
 
-// The sizes of a point; 1 (0 for cold) may be left out.
+// The sizes of a point; 1 may be left out.
 template <class Point, class Visit>
 void VisitPoint(Point& p, const Visit& visit) {
   visit("work", p.size.work, 1e-9);
@@ -53,7 +53,7 @@ void VisitPoint(Point& p, const Visit& visit) {
   visit("pixels", p.size.pixels, 1e-9);
   visit("window", p.size.window, 1e-9);
   visit("stride", p.size.stride, 1e-9);
-  visit("cold", p.size.cold, 0.0);
+  visit("reuse", p.size.reuse, 1.0);
   visit("us", p.us, 1e-9);
 }
 
@@ -76,9 +76,7 @@ Status ReadPoint(const base::Doc& doc, const std::string& file, Measurement* poi
   std::string name;
   fields.GetChoice("op", &name, kinds);
   VisitPoint(*point, [&](const char* key, double& value, double min) {
-    const bool is_cold = std::string_view(key) == "cold";
-    fields.Get(key, &value,
-               {.min = min, .max = is_cold ? 1 : kMax, .required = std::string_view(key) == "us"});
+    fields.Get(key, &value, {.min = min, .max = kMax, .required = std::string_view(key) == "us"});
   });
   if (name.empty()) fields.Fail("op", "missing; want one of the kinds of ops");
   RETURN_IF_ERROR(fields.Finish());

@@ -11,7 +11,7 @@ constexpr size_t kNeighbours = 4;
 
 // How far the rate of an op depends on each size: octaves of distance an octave of size.
 struct Weights {
-  double batch, groups, in, out, pixels, window, stride, bytes, cold;
+  double batch, groups, in, out, pixels, window, stride, bytes, reuse;
 };
 constexpr Weights kFlopsWeights = {.batch = 0.5,
                                    .groups = 0.5,
@@ -21,7 +21,7 @@ constexpr Weights kFlopsWeights = {.batch = 0.5,
                                    .window = 0.8,
                                    .stride = 1,
                                    .bytes = 0,
-                                   .cold = 0.5};
+                                   .reuse = 0.15};
 constexpr Weights kBytesWeights = {.batch = 0,
                                    .groups = 0,
                                    .in = 0.2,
@@ -30,7 +30,7 @@ constexpr Weights kBytesWeights = {.batch = 0,
                                    .window = 0.5,
                                    .stride = 0,
                                    .bytes = 0.6,
-                                   .cold = 3};
+                                   .reuse = 0.3};
 
 double Square(double x) { return x * x; }
 
@@ -42,7 +42,7 @@ double Distance2(const OpSize& a, const OpSize& b, const Weights& w) {
          octaves(a.in, b.in, w.in) + octaves(a.out, b.out, w.out) +
          octaves(a.pixels, b.pixels, w.pixels) + octaves(a.window, b.window, w.window) +
          octaves(a.stride, b.stride, w.stride) + octaves(a.bytes, b.bytes, w.bytes) +
-         Square(w.cold * (a.cold - b.cold));
+         octaves(a.reuse, b.reuse, w.reuse);
 }
 
 double Bytes(const Program& program, int value) {
@@ -96,13 +96,13 @@ TimePrediction PredictTime(const Program& program, const UpdateCost& update,
   const OpTimes times(profile);
   const double update_bytes = UpdateBytes(program, update);
   TimePrediction prediction;
-  for (const OpSize& size : SizesOf(program, profile.cache_bytes, update_bytes)) {
+  for (const OpSize& size : SizesOf(program, update_bytes)) {
     prediction.step_us.push_back(times.Microseconds(size));
   }
-  prediction.load_us = times.Microseconds(LoadSize(program));
-  if (program.mode == Mode::kTrain) {
-    prediction.update_us = times.Microseconds(UpdateSize(update_bytes, profile.cache_bytes));
-  }
+  prediction.update_us = prediction.step_us.back();
+  prediction.step_us.pop_back();
+  prediction.load_us = prediction.step_us.back();
+  prediction.step_us.pop_back();
   return prediction;
 }
 

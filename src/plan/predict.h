@@ -8,8 +8,8 @@
 // function for irregularly-spaced data", equation 2). Distance is in octaves: from one size to its
 // double is 1, times a weight that says how far the rate depends on that size. Beyond the grid the
 // rate of its edge holds. The measurements were taken op by op within training steps of small
-// networks, so they include what running after other ops costs; OpSize::cold tells apart data in
-// and out of cache. A step is the sum of its ops, the filling of the arena and the update.
+// networks, so they include what running after other ops costs; OpSize::reuse tells apart data in
+// and out of the caches. A step is the sum of its ops, the filling of the arena and the update.
 //
 // Memory. What the plan holds (arena, parameters, optimizer state, staging and the batch), plus
 // what a training process needs beside it: measured, a constant and so much for each op.

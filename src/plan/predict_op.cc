@@ -93,6 +93,13 @@ OpKind WeightedKind(const Ports& ports, bool conv, bool grouped) {
   return static_cast<OpKind>(static_cast<int>(first) + pass);
 }
 
+// Channels as vectors of eight hold them. The few of a first layer are another matter: kernels have
+// ways of their own for them.
+double Padded(double channels) {
+  constexpr double kVector = 8;
+  return channels <= kVector / 2 ? channels : std::ceil(channels / kVector) * kVector;
+}
+
 OpSize WeightedSize(const Ports& ports, double flops) {
   const Shape& weights = ports.ShapeOf("weights", "diff_weights");
   const Shape& src = ports.ShapeOf("src", "diff_src");
@@ -108,6 +115,12 @@ OpSize WeightedSize(const Ports& ports, double flops) {
     size.pixels = Pixels(dst);
     size.window = Dim(weights, 2) * Dim(weights, 3);
     size.stride = std::max(1.0, std::round(Pixels(src) / size.pixels));
+    if (size.groups == 1) {
+      flops /= size.in * size.out;
+      size.in = Padded(size.in);
+      size.out = Padded(size.out);
+      flops *= size.in * size.out;
+    }
   } else {
     size.in = static_cast<double>(weights.elements()) / size.out;
   }
@@ -156,35 +169,45 @@ OpSize SizeOf(const Step& step) {
 }
 
 // When each place of memory was last touched, counted in bytes touched since the start.
-class Cache {
+class Memory {
  public:
-  explicit Cache(double bytes) : bytes_(bytes) {}
-
-  // Touches what the step touches; the share of it that was cold.
+  // Touches what the step touches; the mean distance since that was touched before.
   double Touch(const Program& program, const Step& step) {
     const auto ports = step.op->ports();
-    double total = 0, cold = 0;
+    double total = 0, logs = 0;
     for (size_t i = 0; i < ports.size(); ++i) {
-      const Value& value = program.values[static_cast<size_t>(step.args[i])];
       const auto bytes = static_cast<double>(ports[i].bytes);
-      const auto [at, is_new] = touched_.try_emplace({value.place, value.offset}, -bytes_ - 1);
-      if (now_ - at->second > bytes_) cold += bytes;
+      const auto found = touched_.find(Place(program, step.args[i]));
+      const double distance = found == touched_.end() ? kMostReuse : now_ - found->second;
+      logs += bytes * std::log2(std::clamp(distance, kLeastReuse, kMostReuse));
       total += bytes;
     }
-    for (size_t i = 0; i < ports.size(); ++i) {
-      const Value& value = program.values[static_cast<size_t>(step.args[i])];
-      now_ += static_cast<double>(ports[i].bytes);
-      touched_[{value.place, value.offset}] = now_;
-    }
-    return total > 0 ? cold / total : 0;
+    now_ += total;
+    for (const int arg : step.args) touched_[Place(program, arg)] = now_;
+    return total > 0 ? std::exp2(logs / total) : kLeastReuse;
   }
   void Pass(double bytes) { now_ += bytes; }
+  double now() const { return now_; }
 
  private:
-  double bytes_;
+  using Key = std::pair<plan::Place, size_t>;
+  static Key Place(const Program& program, int arg) {
+    const Value& value = program.values[static_cast<size_t>(arg)];
+    return {value.place, value.offset};
+  }
+
   double now_ = 0;
-  std::map<std::pair<Place, size_t>, double> touched_;
+  std::map<Key, double> touched_;
 };
+
+// The parts of a step that are no ops: `bytes` moved that the whole step lies between.
+OpSize WholeSize(OpKind kind, double bytes, double step_bytes) {
+  OpSize size;
+  size.kind = kind;
+  size.work = size.bytes = std::max(bytes, 1.0);
+  size.reuse = std::clamp(step_bytes, kLeastReuse, kMostReuse);
+  return size;
+}
 
 }  // namespace
 
@@ -192,35 +215,23 @@ std::string_view OpKindName(OpKind kind) { return kNames[static_cast<size_t>(kin
 
 bool CountsFlops(OpKind kind) { return kind <= OpKind::kLinearBackwardWeights; }
 
-std::vector<OpSize> SizesOf(const Program& program, double cache_bytes, double update_bytes) {
+std::vector<OpSize> SizesOf(const Program& program, double update_bytes) {
   std::vector<OpSize> sizes;
   for (const Step& step : program.steps) sizes.push_back(SizeOf(step));
-  Cache cache(cache_bytes);
+  Memory memory;
+  // The second time around, the step before has left its traces.
   for (int round = 0; round < 2; ++round) {
     for (size_t i = 0; i < sizes.size(); ++i) {
-      sizes[i].cold = cache.Touch(program, program.steps[i]);
+      sizes[i].reuse = memory.Touch(program, program.steps[i]);
     }
-    cache.Pass(update_bytes);
+    memory.Pass(update_bytes);
   }
-  return sizes;
-}
-
-OpSize LoadSize(const Program& program) {
-  OpSize size;
-  size.kind = OpKind::kLoad;
-  size.batch = static_cast<double>(program.batch);
+  const double step_bytes = memory.now() / 2;
   // Read from the batch, written to the arena.
-  size.bytes = 2 * static_cast<double>(program.values[static_cast<size_t>(program.samples)].bytes);
-  size.work = std::max(size.bytes, 1.0);
-  return size;
-}
-
-OpSize UpdateSize(double bytes, double cache_bytes) {
-  OpSize size;
-  size.kind = OpKind::kUpdate;
-  size.work = size.bytes = std::max(bytes, 1.0);
-  size.cold = bytes > cache_bytes ? 1 : 0;
-  return size;
+  const Value& samples = program.values[static_cast<size_t>(program.samples)];
+  sizes.push_back(WholeSize(OpKind::kLoad, 2 * static_cast<double>(samples.bytes), step_bytes));
+  sizes.push_back(WholeSize(OpKind::kUpdate, update_bytes, step_bytes));
+  return sizes;
 }
 
 }  // namespace weft::plan

@@ -46,25 +46,27 @@ struct OpSize {
   double bytes = 1;   // of all ports
   double batch = 1;   // samples
   double groups = 1;  // of a convolution
-  double in = 1;      // channels or features of the input, of one group
-  double out = 1;     // of the output, of one group
+  // Channels or features of input and output, of one group. Of a convolution, more than 4 count up
+  // to full vectors of 8.
+  double in = 1;
+  double out = 1;
   double pixels = 1;  // of the output of a convolution; of the larger image of all else
   double window = 1;  // pixels of the kernel, or that a pool makes one of
   double stride = 1;  // product of both directions
-  double cold = 0;    // share of its bytes that have left the cache since they were last touched
+  double reuse = 1;   // bytes touched since its own bytes were (reuse distance), their mean
   bool operator==(const OpSize&) const = default;
 };
 
 // True if `work` is FLOPs.
 bool CountsFlops(OpKind kind);
 
-// Of each step of the program, `cold` for a cache of that size. A byte is cold if more bytes than
-// the cache holds were touched since it was (reuse distance, Mattson et al. 1970), counted over
-// steps that follow each other without end; `update_bytes` are touched between two of them.
-std::vector<OpSize> SizesOf(const Program& program, double cache_bytes, double update_bytes);
-
-// The other two parts of a step: filling the arena, and the update that moves `bytes` in all.
-OpSize LoadSize(const Program& program);
-OpSize UpdateSize(double bytes, double cache_bytes);
+// Of each step of the program, then of filling the arena with the batch (kLoad) and of the update
+// (kUpdate), which moves `update_bytes`. Reuse distances (Mattson et al. 1970, "Evaluation
+// techniques for storage hierarchies", section 3) are counted over training steps that follow each
+// other without end: how many bytes the ops in between touched, each time again. The mean is the
+// geometric one over an op's bytes, of distances kept within kLeastReuse..kMostReuse: less fits any
+// cache, more fits none.
+inline constexpr double kLeastReuse = 64 << 10, kMostReuse = 512 << 20;
+std::vector<OpSize> SizesOf(const Program& program, double update_bytes);
 
 }  // namespace weft::plan
