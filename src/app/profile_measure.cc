@@ -112,12 +112,15 @@ class TimedTraining {
 }  // namespace
 
 Status MeasureProcess(plan::DeviceProfile* profile) {
-  const std::vector<ProfileNet> nets = ProfileNets();
   // Few ops of few kinds, then many ops.
+  const char* const names[2] = {"small", "narrow residual"};
   double beside[2] = {}, ops[2] = {};
   for (int i = 0; i < 2; ++i) {
-    const ProfileNet& net = nets[i == 0 ? 0 : 4];
-    ASSIGN_OR_RETURN(const model::Graph graph, GraphOf(net));
+    const std::vector<ProfileNet> nets = ProfileNets();
+    const auto net = std::find_if(nets.begin(), nets.end(),
+                                  [&](const ProfileNet& n) { return n.name == names[i]; });
+    CHECK(net != nets.end()) << names[i];
+    ASSIGN_OR_RETURN(const model::Graph graph, GraphOf(*net));
     ASSIGN_OR_RETURN(const auto training, TimedTraining::Make(graph, 8, *profile));
     RETURN_IF_ERROR(training->Warm().status());
     RETURN_IF_ERROR(training->Warm().status());

@@ -117,7 +117,7 @@ std::vector<ProfileNet> ProfileNets() {
                      .Layer(kDropout)
                      .LinearRelu(64)
                      .End());
-  nets.push_back(Net("features", "[1, 1, 512]", {4, 16, 64})
+  nets.push_back(Net("features", "[1, 1, 512]", {4, 8, 16, 32, 128})
                      .LinearRelu(512)
                      .LinearRelu(256)
                      .LinearRelu(256)
@@ -146,7 +146,7 @@ std::vector<ProfileNet> ProfileNets() {
                      .Halve("second", 64)
                      .Layer(kGlobalPool)
                      .End());
-  nets.push_back(Net("wide features", "[1, 1, 1024]", {8, 32, 64})
+  nets.push_back(Net("wide features", "[1, 1, 1024]", {8, 32, 128})
                      .LinearRelu(4096)
                      .LinearRelu(4096)
                      .Layer(kDropout)
