@@ -30,7 +30,8 @@ if words[0] == "plan":
 log = Path({log!r} + "-" + "-".join(words[2:6]))
 disturbed = not log.exists()
 log.touch()
-print(json.dumps(dict(event="result", step_ms=(50 if disturbed else 10) * double, peak_rss_bytes={rss} * double)))
+print(json.dumps(dict(event="result", step_ms=(50 if disturbed else {ms}) * double,
+                      step_cpu_ms=10 * double, peak_rss_bytes={rss} * double)))
 """
 
 
@@ -40,9 +41,9 @@ class PredictionTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
 
-    def run_with(self, *arguments, rss=100, seconds=12, broken="", status=0):
+    def run_with(self, *arguments, rss=100, ms=10, seconds=12, broken="", status=0):
         path = self.folder / "weft"
-        path.write_text(STAND_IN.format(python=sys.executable, log=str(self.folder / "log"), rss=rss,
+        path.write_text(STAND_IN.format(python=sys.executable, log=str(self.folder / "log"), rss=rss, ms=ms,
                                         seconds=seconds, broken=broken, status=status))
         path.chmod(0o755)
         done = subprocess.run([sys.executable, PREDICTION, "--weft", path, *arguments], capture_output=True, text=True)
@@ -56,6 +57,12 @@ class PredictionTest(unittest.TestCase):
         self.assertEqual((time["asked"], time["got"], time["ok"]), (0.1, 0.05, True))
         self.assertIn("median error of 3 cases", time["figure"])
         self.assertEqual((memory["asked"], memory["got"], memory["ok"]), (0.03, 0.0, True))
+
+    def test_busy_machine_goes_by_computed_time(self):
+        status, out, _ = self.run_with("--only", "lenet5", "--json", ms=14)
+        self.assertEqual(status, 0)
+        time = json.loads(out.splitlines()[1])
+        self.assertEqual((time["got"], time["by_cpu_time"]), (0.05, 3))
 
     def test_too_large_an_error_fails(self):
         status, out, _ = self.run_with("--only", "lenet5", "--json", rss=110)

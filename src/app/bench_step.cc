@@ -103,7 +103,12 @@ Result<BenchStepResult> BenchStep(const model::Graph& graph, const BenchStepOpti
   step();
   RETURN_IF_ERROR(status);
   step();
-  const std::vector<double> times = Time(options.seconds, step);
+  std::vector<double> cpu_times;
+  const std::vector<double> times = Time(options.seconds, [&] {
+    const TimePoint start = base::ThreadCpuNow();
+    step();
+    cpu_times.push_back(base::Seconds(base::ThreadCpuNow() - start));
+  });
   RETURN_IF_ERROR(status);
 
   BenchStepResult result;
@@ -113,6 +118,7 @@ Result<BenchStepResult> BenchStep(const model::Graph& graph, const BenchStepOpti
   result.step_ms = median * 1e3;
   result.step_ms_p10 = Percentile(times, 0.1) * 1e3;
   result.step_ms_p90 = Percentile(times, 0.9) * 1e3;
+  result.step_cpu_ms = Percentile(cpu_times, 0.5) * 1e3;
   result.steps = static_cast<int64_t>(times.size());
   result.flops_per_step = program.Flops();
   result.gflops = program.Flops() / median * 1e-9;

@@ -21,6 +21,7 @@ struct BenchStepResult {
   double step_ms = 0;            // median
   double step_ms_p10 = 0;
   double step_ms_p90 = 0;
+  double step_cpu_ms = 0;  // median of what the calling thread computed; less on a busy machine
   int64_t steps = 0;
   double flops_per_step = 0;  // conv and linear, forward and backward
   double gflops = 0;
