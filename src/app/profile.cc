@@ -109,6 +109,7 @@ void PrintJson(const plan::DeviceProfile& p, const std::string& path) {
   PrintJsonLine({{"event", "result"},
                  {"profile", path},
                  {"seconds", p.seconds},
+                 {"busy_share", p.busy_share},
                  {"host", p.host},
                  {"cpu", p.cpu},
                  {"simd", p.simd},
@@ -139,6 +140,16 @@ Result<plan::DeviceProfile> MeasureAndSave(const ProfileFlags& flags, std::strin
   return profile;
 }
 
+// On one thread, times are of what it computed; on several, others' share of the cores is in them.
+void WarnIfBusy(const plan::DeviceProfile& profile) {
+  constexpr double kBusy = 0.1;
+  if (profile.threads == 1 || profile.busy_share < kBusy) return;
+  base::LogWarning(
+      "other programs had the core for {:.0f} % of the time, so this profile is too slow; measure "
+      "again when the device is quiet",
+      100 * profile.busy_share);
+}
+
 int RunProfile(const ProfileFlags& flags, const CommonFlags& common) {
   std::string path;
   const Result<plan::DeviceProfile> profile = MeasureAndSave(flags, &path);
@@ -146,6 +157,7 @@ int RunProfile(const ProfileFlags& flags, const CommonFlags& common) {
     base::LogError("{}", profile.status().message());
     return ExitCodeOf(profile.status());
   }
+  WarnIfBusy(*profile);
   if (common.json) {
     PrintJson(*profile, path);
   } else {

@@ -157,6 +157,7 @@ Status MeasureOps(const MeasureOpsOptions& options, plan::DeviceProfile* profile
   // Twice over all, so that something else that runs on the device for a few seconds does not spoil
   // an op's every round.
   std::map<size_t, OpRounds> rounds;
+  const TimePoint computed = base::ThreadCpuNow();
   const size_t sweeps = options.quick ? 1 : 2;
   for (size_t turn = 0; turn < sweeps * runs.size(); ++turn) {
     const Run& run = runs[turn % runs.size()];
@@ -180,6 +181,9 @@ Status MeasureOps(const MeasureOpsOptions& options, plan::DeviceProfile* profile
                    run.batch, warm * 1e3, count);
   }
   for (const auto& [run, ops] : rounds) ops.AppendTo(profile);
+  const double passed = base::Seconds(base::SystemClock().Now() - start);
+  const double had = base::Seconds(base::ThreadCpuNow() - computed);
+  profile->busy_share = std::clamp(1 - had / std::max(passed, 1e-9), 0.0, 1.0);
   return OkStatus();
 }
 

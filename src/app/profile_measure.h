@@ -14,8 +14,8 @@ struct MeasureOpsOptions {
 };
 
 // Appends the points to the profile, whose kernels, threads and sgemm_gflops stand
-// already. A network that would not fit the time left is passed over, the largest ones last.
-// Errors of the engine.
+// already, and sets its busy_share. A network that would not fit the time left is passed over, the
+// largest ones last. Errors of the engine.
 Status MeasureOps(const MeasureOpsOptions& options, plan::DeviceProfile* profile);
 
 // What the process holds beside the plan, from training two networks of different depth; run it

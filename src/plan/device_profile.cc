@@ -29,6 +29,7 @@ void VisitFields(Profile& p, const Visit& visit) {
   visit("cores", p.cores);
   visit("threads", p.threads);
   visit("seconds", p.seconds);
+  visit("busy_share", p.busy_share);
   visit("cache_bytes", p.cache_bytes);
   visit("memory_bytes", p.memory_bytes);
   visit("memory_available_bytes", p.memory_available_bytes);

@@ -29,12 +29,13 @@ struct DeviceProfile {
   std::string onednn;    // "2.6.3"
   std::string measured;  // UTC, "2026-01-31T12:34:56Z"
   std::string host;
-  std::string cpu;      // as the system calls it
-  std::string simd;     // what the kernels here were made for: "AVX2"
-  std::string kernels;  // kernel::MakeBackend
-  int64_t cores = 1;    // that the process may use
-  int64_t threads = 1;  // that the math ran on
-  double seconds = 0;   // that measuring took
+  std::string cpu;        // as the system calls it
+  std::string simd;       // what the kernels here were made for: "AVX2"
+  std::string kernels;    // kernel::MakeBackend
+  int64_t cores = 1;      // that the process may use
+  int64_t threads = 1;    // that the math ran on
+  double seconds = 0;     // that measuring took
+  double busy_share = 0;  // of that, in which the measuring thread had no core
 
   double cache_bytes = 0;  // the largest
   double memory_bytes = 0;

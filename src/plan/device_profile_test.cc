@@ -22,6 +22,7 @@ DeviceProfile Example() {
   profile.cores = 4;
   profile.threads = 2;
   profile.seconds = 14.25;
+  profile.busy_share = 0.125;
   profile.cache_bytes = 8 << 20;
   profile.memory_bytes = 16e9;
   profile.memory_available_bytes = 12e9;
