@@ -213,6 +213,22 @@ TEST(Engine, LocalUpdatesLowerTheLoss) {
   }
 }
 
+TEST(Engine, ObserverSeesEveryOpInOrder) {
+  const auto graph = tests::ParseGraph(tests::kEveryLayer);
+  const auto engine = MakeEngine(graph, "auto");
+  const data::Batch batch = RandomBatch(*graph, 3, 1);
+  ASSERT_TRUE(engine->Prepare(Mode::kTrain, 3).ok());
+  engine->SetParameters(graph->InitialParameters(1));
+  std::vector<size_t> seen;
+  engine->SetObserver([&](size_t ops_run) { seen.push_back(ops_run); });
+  ASSERT_TRUE(engine->Train(batch).ok());
+  ASSERT_EQ(seen.size(), engine->program(Mode::kTrain, 3).steps.size() + 1);
+  for (size_t i = 0; i < seen.size(); ++i) EXPECT_EQ(seen[i], i);
+  engine->SetObserver({});
+  ASSERT_TRUE(engine->Train(batch).ok());
+  EXPECT_EQ(seen.size(), engine->program(Mode::kTrain, 3).steps.size() + 1);
+}
+
 TEST(Engine, LabelOutOfRangeNamesTheSample) {
   const auto graph = tests::ParseGraph(tests::kNoBatchnorm);
   const auto engine = MakeEngine(graph, "auto");

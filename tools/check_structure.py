@@ -46,7 +46,7 @@ ABSENCES = [
         ("src/base/", "src/net/", "lab/"),
         "sleeps or waits by the clock; want base::BoundedQueue::PopFor or a deadline, as only base, "
         "net and lab may"),
-    Absence("clock_source", re.compile(r"\bSystemClock\s*\(|\bWallTimeUtc\s*\(|(\.|->)SleepFor\s*\("),
+    Absence("clock_source", re.compile(r"\b(SystemClock|ThreadCpuNow)\s*\(|\bWallTimeUtc\s*\(|(\.|->)SleepFor\s*\("),
         ("src/base/", "src/net/", "src/app/", "lab/", "tests/", "bench/"),
         "takes the real clock for itself; want a Clock or TimePoint handed in by app"),
     Absence("random", re.compile(

@@ -97,6 +97,7 @@ int RunStep(StepFlags flags, const CommonFlags& common) {
                  {"step_ms", result->step_ms},
                  {"step_ms_p10", result->step_ms_p10},
                  {"step_ms_p90", result->step_ms_p90},
+                 {"step_cpu_ms", result->step_cpu_ms},
                  {"steps", result->steps},
                  {"flops_per_step", result->flops_per_step},
                  {"gflops", result->gflops},

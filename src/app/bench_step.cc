@@ -1,11 +1,10 @@
 #include "app/bench_step.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <memory>
 #include <vector>
 
+#include "app/profile_device.h"
 #include "base/clock.h"
 #include "base/rng.h"
 #include "engine/engine.h"
@@ -37,43 +36,6 @@ std::vector<double> Time(double seconds, Call call) {
     spent += times.back();
   }
   return times;
-}
-
-Result<double> SgemmGflops(const BenchStepOptions& options) {
-  ASSIGN_OR_RETURN(const auto backend,
-                   kernel::MakeBackend(options.kernels, {.threads = options.threads}));
-  kernel::LinearDesc desc;
-  desc.batch = kSgemmSize;
-  desc.src = {kSgemmSize, kSgemmSize};
-  desc.out = kSgemmSize;
-  desc.bias = false;
-  ASSIGN_OR_RETURN(const auto op, backend->LinearForward(desc, kernel::Layout(desc.src)));
-  std::vector<tensor::Arena> memory;
-  std::vector<void*> args;
-  for (const kernel::Port& port : op->ports()) {
-    memory.emplace_back(port.bytes);
-    std::fill_n(memory.back().floats(0), port.bytes / sizeof(float), 0.5f);
-    args.push_back(memory.back().data());
-  }
-  const tensor::Arena scratch(op->scratch_bytes());
-  const auto kernel = op->Bind(args, scratch.data());
-  kernel->Run();
-  const double best = Percentile(Time(0.3, [&] { kernel->Run(); }), 0.1);
-  return desc.flops() / best * 1e-9;
-}
-
-data::Batch RandomBatch(const model::Graph& graph, int64_t size) {
-  base::Rng rng(1);
-  data::Batch batch;
-  batch.size = size;
-  batch.samples.resize(static_cast<size_t>(size * graph.input().elements()));
-  for (float& value : batch.samples) value = static_cast<float>(rng.NextUniform(-1, 1));
-  for (int64_t i = 0; i < size; ++i) {
-    batch.labels.push_back(
-        static_cast<int32_t>(rng.NextBelow(static_cast<uint64_t>(graph.classes()))));
-    batch.keys.push_back(rng.Next());
-  }
-  return batch;
 }
 
 // Times the stretches between the moments at which it is told that one ended.
@@ -113,12 +75,6 @@ class PartTimer : public engine::StepObserver {
   TimePoint start_;
 };
 
-int64_t PeakRssBytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
-}
-
 }  // namespace
 
 Result<BenchStepResult> BenchStep(const model::Graph& graph, const BenchStepOptions& options) {
@@ -145,7 +101,12 @@ Result<BenchStepResult> BenchStep(const model::Graph& graph, const BenchStepOpti
   step();
   RETURN_IF_ERROR(status);
   step();
-  const std::vector<double> times = Time(options.seconds, step);
+  std::vector<double> cpu_times;
+  const std::vector<double> times = Time(options.seconds, [&] {
+    const TimePoint start = base::ThreadCpuNow();
+    step();
+    cpu_times.push_back(base::Seconds(base::ThreadCpuNow() - start));
+  });
   RETURN_IF_ERROR(status);
   PartTimer timer;
   if (options.parts) {
@@ -165,15 +126,16 @@ Result<BenchStepResult> BenchStep(const model::Graph& graph, const BenchStepOpti
   result.step_ms = median * 1e3;
   result.step_ms_p10 = Percentile(times, 0.1) * 1e3;
   result.step_ms_p90 = Percentile(times, 0.9) * 1e3;
+  result.step_cpu_ms = Percentile(cpu_times, 0.5) * 1e3;
   result.steps = static_cast<int64_t>(times.size());
   result.flops_per_step = plan.Flops();
   result.gflops = plan.Flops() / median * 1e-9;
   result.memory_bytes = static_cast<int64_t>(engine->memory_bytes());
-  result.peak_rss_bytes = PeakRssBytes();
+  result.peak_rss_bytes = static_cast<int64_t>(ReadResidentMemory().peak);
   for (const plan::Program& program : plan.programs) result.plan += program.ToString();
   result.given_up = plan.given_up;
   result.parts = timer.Medians();
-  ASSIGN_OR_RETURN(result.sgemm_gflops, SgemmGflops(options));
+  ASSIGN_OR_RETURN(result.sgemm_gflops, SgemmGflops(options.kernels, options.threads));
   result.floor_ms = plan.Flops() / result.sgemm_gflops * 1e-6;
   return result;
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "data/batches.h"
 #include "model/graph.h"
 
 namespace weft::app {
@@ -31,6 +32,7 @@ struct BenchStepResult {
   double step_ms = 0;            // median
   double step_ms_p10 = 0;
   double step_ms_p90 = 0;
+  double step_cpu_ms = 0;  // median of what the calling thread computed; less on a busy machine
   int64_t steps = 0;
   double flops_per_step = 0;  // conv and linear, forward and backward
   double gflops = 0;
@@ -45,5 +47,11 @@ struct BenchStepResult {
 
 // Forward, loss, backward and a momentum update on random samples. Errors of engine::Engine.
 Result<BenchStepResult> BenchStep(const model::Graph& graph, const BenchStepOptions& options);
+
+// Samples uniform in [-1, 1) with labels and keys, the same each time.
+data::Batch RandomBatch(const model::Graph& graph, int64_t size);
+
+// Rate of a 1024^3 matrix product: 1e9 FLOPs a second. Errors of kernel::MakeBackend.
+Result<double> SgemmGflops(const std::string& kernels, int threads);
 
 }  // namespace weft::app

@@ -55,6 +55,8 @@ void AddUp(CLI::App* program, CommonFlags* common, std::vector<Command>* command
 void AddJoin(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);
 void AddEval(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);
 void AddPredict(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);
+void AddProfile(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);
+void AddPlan(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);
 void AddBench(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);
 void AddVersion(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);
 

@@ -25,6 +25,12 @@ Clock& SystemClock() {
   return *clock;
 }
 
+TimePoint ThreadCpuNow() {
+  std::timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return {int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec};
+}
+
 std::string WallTimeUtc() {
   const std::time_t now = std::time(nullptr);
   std::tm utc{};

@@ -35,6 +35,10 @@ class Clock {
 // The monotonic clock of this machine. Lives for ever.
 Clock& SystemClock();
 
+// How long the calling thread has computed: time goes by as on SystemClock() while it has a core,
+// and stands still while it waits or another program has the core. For measuring on busy machines.
+TimePoint ThreadCpuNow();
+
 // Wall-clock time as "2026-01-31T12:34:56Z", for people and run records; never for logic.
 std::string WallTimeUtc();
 

@@ -180,6 +180,7 @@ Status Engine::RunPart(const Bound& bound, const data::Batch& batch, int64_t beg
                        const Update& update, StepResult* result) {
   const Program& program = *bound.program;
   Fill(program, batch, begin);
+  if (observer_ != nullptr) observer_->BeforeSteps();
   for (size_t s = 0; s < program.steps.size(); ++s) {
     if (static_cast<int>(s) == program.backward_begin) {
       RETURN_IF_ERROR(AddStats(program, batch, begin, result));

@@ -41,10 +41,12 @@ struct StepResult {
   double loss() const { return samples > 0 ? loss_sum / static_cast<double>(samples) : 0; }
 };
 
-// Is told of each step of a program as soon as it has run, in order.
+// Is told of each step of a program as soon as it has run, in order; and of the moment before the
+// first, when the batch lies in the arena.
 class StepObserver {
  public:
   virtual ~StepObserver() = default;
+  virtual void BeforeSteps() {}
   virtual void AfterStep(const plan::Step& step) = 0;
 };
 
