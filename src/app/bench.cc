@@ -104,6 +104,7 @@ int RunStep(StepFlags flags, const CommonFlags& common) {
                  {"sgemm_gflops", result->sgemm_gflops},
                  {"floor_ms", result->floor_ms},
                  {"memory_bytes", result->memory_bytes},
+                 {"activation_bytes", result->activation_bytes},
                  {"peak_rss_bytes", result->peak_rss_bytes},
                  {"parts", JsonOf(result->parts)}});
   return kExitOk;

@@ -77,6 +77,42 @@ class PartTimer : public engine::StepObserver {
 
 }  // namespace
 
+Result<double> SgemmGflops(const std::string& kernels, int threads) {
+  ASSIGN_OR_RETURN(const auto backend, kernel::MakeBackend(kernels, {.threads = threads}));
+  kernel::LinearDesc desc;
+  desc.batch = kSgemmSize;
+  desc.src = {kSgemmSize, kSgemmSize};
+  desc.out = kSgemmSize;
+  desc.bias = false;
+  ASSIGN_OR_RETURN(const auto op, backend->LinearForward(desc, kernel::Layout(desc.src)));
+  std::vector<tensor::Arena> memory;
+  std::vector<void*> args;
+  for (const kernel::Port& port : op->ports()) {
+    memory.emplace_back(port.bytes);
+    std::fill_n(memory.back().floats(0), port.bytes / sizeof(float), 0.5f);
+    args.push_back(memory.back().data());
+  }
+  const tensor::Arena scratch(op->scratch_bytes());
+  const auto kernel = op->Bind(args, scratch.data());
+  kernel->Run();
+  const double best = Percentile(Time(0.3, [&] { kernel->Run(); }), 0.1);
+  return desc.flops() / best * 1e-9;
+}
+
+data::Batch RandomBatch(const model::Graph& graph, int64_t size) {
+  base::Rng rng(1);
+  data::Batch batch;
+  batch.size = size;
+  batch.samples.resize(static_cast<size_t>(size * graph.input().elements()));
+  for (float& value : batch.samples) value = static_cast<float>(rng.NextUniform(-1, 1));
+  for (int64_t i = 0; i < size; ++i) {
+    batch.labels.push_back(
+        static_cast<int32_t>(rng.NextBelow(static_cast<uint64_t>(graph.classes()))));
+    batch.keys.push_back(rng.Next());
+  }
+  return batch;
+}
+
 Result<BenchStepResult> BenchStep(const model::Graph& graph, const BenchStepOptions& options) {
   engine::EngineOptions engine_options;
   engine_options.threads = options.threads;
@@ -132,7 +168,11 @@ Result<BenchStepResult> BenchStep(const model::Graph& graph, const BenchStepOpti
   result.gflops = plan.Flops() / median * 1e-9;
   result.memory_bytes = static_cast<int64_t>(engine->memory_bytes());
   result.peak_rss_bytes = static_cast<int64_t>(ReadResidentMemory().peak);
-  for (const plan::Program& program : plan.programs) result.plan += program.ToString();
+  for (const plan::Program& program : plan.programs) {
+    result.plan += program.ToString();
+    const auto arena = static_cast<int64_t>(program.arena_bytes);
+    result.activation_bytes = std::max(result.activation_bytes, arena);
+  }
   result.given_up = plan.given_up;
   result.parts = timer.Medians();
   ASSIGN_OR_RETURN(result.sgemm_gflops, SgemmGflops(options.kernels, options.threads));

@@ -39,6 +39,7 @@ struct BenchStepResult {
   double sgemm_gflops = 0;  // rate of a 1024^3 matrix product here, same threads
   double floor_ms = 0;      // flops_per_step over that rate
   int64_t memory_bytes = 0;
+  int64_t activation_bytes = 0;  // of these: the arena, where gradients only pass
   int64_t peak_rss_bytes = 0;
   std::string plan;                  // printed program
   std::string given_up;              // plan::BatchPlan
