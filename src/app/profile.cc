@@ -76,8 +76,11 @@ void Print(const plan::DeviceProfile& p, const std::string& path) {
               base::HumanBytes(p.memory_available_bytes).c_str(), p.memory_gbps,
               base::HumanBytes(p.cache_bytes).c_str(), p.cache_gbps);
   std::printf("  disk writes %.0f MB/s, reads %.0f MB/s\n", p.disk_write_mbps, p.disk_read_mbps);
-  std::printf("  a training process takes %s, and %s for each op, beside its plan\n",
-              base::HumanBytes(p.process_bytes).c_str(), base::HumanBytes(p.op_bytes).c_str());
+  std::printf(
+      "  a training process takes %s beside its plan; oneDNN's convolutions %s more, and "
+      "%s each op of oneDNN\n",
+      base::HumanBytes(p.process_bytes).c_str(), base::HumanBytes(p.conv_bytes).c_str(),
+      base::HumanBytes(p.op_bytes).c_str());
   std::printf("  matrix product %.1f GFLOP/s on %lld thread%s\n\n", p.sgemm_gflops,
               static_cast<long long>(p.threads), p.threads == 1 ? "" : "s");
   std::printf("%-28s %6s %9s %9s %9s\n", "op", "points", "slowest", "median", "fastest");
@@ -126,6 +129,7 @@ void PrintJson(const plan::DeviceProfile& p, const std::string& path) {
                  {"disk_write_mbps", p.disk_write_mbps},
                  {"disk_read_mbps", p.disk_read_mbps},
                  {"process_bytes", p.process_bytes},
+                 {"conv_bytes", p.conv_bytes},
                  {"op_bytes", p.op_bytes}});
 }
 

@@ -123,10 +123,12 @@ class TimedTraining : private engine::StepObserver {
 }  // namespace
 
 Status MeasureProcess(plan::DeviceProfile* profile) {
-  // Few ops of few kinds, then many ops.
-  const char* const names[2] = {"small", "narrow residual"};
-  double beside[2] = {}, ops[2] = {};
-  for (int i = 0; i < 2; ++i) {
+  // Linear layers, then convolutions, then many of them. The library keeps the code of a network,
+  // so the next adds its own to it.
+  const char* const names[3] = {"features", "small", "narrow residual"};
+  double beside[3] = {};
+  double ops[3] = {};
+  for (int i = 0; i < 3; ++i) {
     const std::vector<ProfileNet> nets = ProfileNets();
     const auto net = std::find_if(nets.begin(), nets.end(),
                                   [&](const ProfileNet& n) { return n.name == names[i]; });
@@ -136,10 +138,10 @@ Status MeasureProcess(plan::DeviceProfile* profile) {
     RETURN_IF_ERROR(training->Warm().status());
     RETURN_IF_ERROR(training->Warm().status());
     beside[i] = ReadResidentMemory().now - training->memory_bytes();
-    ops[i] = static_cast<double>(training->program().steps.size());
+    ops[i] = static_cast<double>(plan::LibraryUseOf(training->program()).ops);
   }
-  // The library keeps the code of the first network, so the second adds its own to it.
-  profile->op_bytes = std::max(0.0, (beside[1] - beside[0]) / ops[1]);
+  profile->op_bytes = std::max(0.0, (beside[2] - beside[1]) / std::max(ops[2], 1.0));
+  profile->conv_bytes = std::max(0.0, beside[1] - beside[0] - profile->op_bytes * ops[1]);
   profile->process_bytes = std::max(0.0, beside[0] - profile->op_bytes * ops[0]);
   return OkStatus();
 }

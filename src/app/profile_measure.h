@@ -18,7 +18,7 @@ struct MeasureOpsOptions {
 // largest ones last. Errors of the engine.
 Status MeasureOps(const MeasureOpsOptions& options, plan::DeviceProfile* profile);
 
-// What the process holds beside the plan, from training two networks of different depth; run it
+// What the process holds beside the plan, from training three networks; run it
 // first, as it goes by the peak of the process. Errors of the engine.
 Status MeasureProcess(plan::DeviceProfile* profile);
 

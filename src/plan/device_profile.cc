@@ -39,6 +39,7 @@ void VisitFields(Profile& p, const Visit& visit) {
   visit("disk_write_mbps", p.disk_write_mbps);
   visit("disk_read_mbps", p.disk_read_mbps);
   visit("process_bytes", p.process_bytes);
+  visit("conv_bytes", p.conv_bytes);
   visit("op_bytes", p.op_bytes);
 }
 

@@ -47,7 +47,8 @@ struct DeviceProfile {
   double disk_read_mbps = 0;   // the same file back, not from the page cache where that can be
 
   double process_bytes = 0;  // resident memory of a training process beside its plan
-  double op_bytes = 0;       // more for each op: its code and bookkeeping
+  double conv_bytes = 0;     // more if it has convolutions of oneDNN: the library's part for them
+  double op_bytes = 0;       // more for each op of oneDNN: the code made for it
 
   std::vector<Measurement> points;
 

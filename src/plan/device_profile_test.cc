@@ -32,6 +32,7 @@ DeviceProfile Example() {
   profile.disk_write_mbps = 300;
   profile.disk_read_mbps = 0;
   profile.process_bytes = 3e7;
+  profile.conv_bytes = 4e6;
   profile.op_bytes = 2e4;
   OpSize conv;
   conv.kind = OpKind::kConvForward;

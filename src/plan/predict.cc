@@ -86,6 +86,22 @@ double TimePrediction::total_us() const {
   return std::accumulate(step_us.begin(), step_us.end(), load_us);
 }
 
+LibraryUse LibraryUseOf(const Program& program) {
+  LibraryUse use;
+  for (const Step& step : program.steps) {
+    if (step.op == nullptr) continue;
+    const std::string& implementation = step.op->implementation();
+    const bool library = implementation.starts_with("onednn");
+    use.ops += library ? 1 : 0;
+    // Where a Winograd convolution may run, a direct one was tried.
+    const bool conv = std::ranges::any_of(step.op->ports(), [](const kernel::Port& port) {
+      return port.name.ends_with("weights") && port.layout.shape().rank() == 4;
+    });
+    use.convolutions |= conv && (library || implementation.starts_with("winograd"));
+  }
+  return use;
+}
+
 TimePrediction PredictTime(const Program& program, const UpdateCost& update,
                            const DeviceProfile& profile) {
   const OpTimes times(profile);
@@ -116,8 +132,9 @@ MemoryPrediction PredictMemory(const Program& program, const UpdateCost& update,
   memory.activations = std::max(0.0, static_cast<double>(program.arena_bytes) - memory.gradients);
   memory.batch = Bytes(program, program.samples) + Bytes(program, program.labels) +
                  Bytes(program, program.keys);
-  memory.process =
-      profile.process_bytes + profile.op_bytes * static_cast<double>(program.steps.size());
+  const LibraryUse use = LibraryUseOf(program);
+  memory.process = profile.process_bytes + (use.convolutions ? profile.conv_bytes : 0) +
+                   profile.op_bytes * static_cast<double>(use.ops);
   return memory;
 }
 

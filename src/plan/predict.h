@@ -12,7 +12,8 @@
 // and out of the caches. A step is the sum of its ops, the updates, and the filling of the arena.
 //
 // Memory. What the plan holds (arena, parameters, optimizer state, staging and the batch), plus
-// what a training process needs beside it: measured, a constant and so much for each op.
+// what a training process needs beside it: measured, a constant, one more for oneDNN's
+// convolutions, and so much for each op of oneDNN.
 
 #include <array>
 #include <cstdint>
@@ -63,6 +64,13 @@ struct MemoryPrediction {
   double planned() const { return weights + gradients + optimizer + activations + staging; }
   double peak() const { return planned() + batch + process; }
 };
+
+// What a program asks of oneDNN, whose code takes memory too.
+struct LibraryUse {
+  int64_t ops = 0;
+  bool convolutions = false;
+};
+LibraryUse LibraryUseOf(const Program& program);
 
 MemoryPrediction PredictMemory(const Program& program, const UpdateCost& update,
                                const DeviceProfile& profile);

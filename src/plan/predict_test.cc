@@ -11,10 +11,11 @@
 namespace weft::plan {
 namespace {
 
-Program ProgramOf(const std::string& text, int64_t batch, Mode mode = Mode::kTrainStreaming) {
+Program ProgramOf(const std::string& text, int64_t batch, Mode mode = Mode::kTrainStreaming,
+                  const std::string& kernels = "reference") {
   const base::Doc doc = base::ParseToml(text, "test").value();
   const model::Graph graph = model::GraphFromDoc(doc, "test", {}).value();
-  const auto backend = kernel::MakeBackend("reference", {}).value();
+  const auto backend = kernel::MakeBackend(kernels, {}).value();
   CompileOptions options;
   options.batch = batch;
   options.mode = mode;
@@ -175,6 +176,7 @@ TEST(PredictMemory, AddsUpToWhatThePlanHolds) {
   const Program program = ProgramOf(kAllKinds, 16);
   DeviceProfile profile = WithPoints({});
   profile.process_bytes = 1e7;
+  profile.conv_bytes = 1e6;
   profile.op_bytes = 100;
   const MemoryPrediction sgd = PredictMemory(program, {.state_vectors = 0}, profile);
   const MemoryPrediction adamw = PredictMemory(program, {.state_vectors = 2}, profile);
@@ -184,9 +186,28 @@ TEST(PredictMemory, AddsUpToWhatThePlanHolds) {
   const Program kept = ProgramOf(kAllKinds, 16, Mode::kTrain);
   EXPECT_GT(PredictMemory(kept, {}, profile).gradients, 0);
   EXPECT_EQ(adamw.planned() - sgd.planned(), 2.0 * static_cast<double>(program.parameter_bytes));
-  EXPECT_EQ(sgd.process, 1e7 + 100.0 * static_cast<double>(program.steps.size()));
+  EXPECT_EQ(sgd.process, 1e7) << "no op of oneDNN";
   EXPECT_EQ(sgd.batch, 16.0 * (3 * 8 * 8 * sizeof(float) + sizeof(int32_t) + sizeof(uint64_t)));
   EXPECT_EQ(sgd.peak(), sgd.planned() + sgd.batch + sgd.process);
+}
+
+TEST(PredictMemory, CountsTheLibraryForWhatItDoes) {
+  DeviceProfile profile = WithPoints({});
+  profile.process_bytes = 1e7;
+  profile.conv_bytes = 1e6;
+  profile.op_bytes = 100;
+  const auto process = [&](const std::string& text) {
+    const Program program = ProgramOf(text, 4, Mode::kTrainStreaming, "onednn");
+    return PredictMemory(program, {}, profile).process;
+  };
+  const double linear = process(R"(
+name = "linear"
+input = [1, 1, 8]
+classes = 5
+layers = [{type = "linear", out = "classes"}]
+)");
+  EXPECT_EQ(linear, 1e7 + 2 * 100) << "forward and the gradient of the weights";
+  EXPECT_GT(process(kAllKinds), 1e7 + 1e6 + 6 * 100);
 }
 
 }  // namespace
