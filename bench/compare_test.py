@@ -70,10 +70,10 @@ class CompareTest(unittest.TestCase):
         self.compare("--only", "vgg16 b32 t1", "--rounds", "2")
         asked = self.log.read_text().splitlines()
         self.assertEqual([line.split()[0] for line in asked], ["weft", "peer", "peer", "weft"])
-        self.assertEqual(asked[0], "weft bench step --preset vgg16 --batch 32 --threads 1 --json")
+        self.assertEqual(asked[0], "weft bench step --preset vgg16 --batch 32 --threads 1 --seconds 1 --json")
         self.compare("--only", "vgg16 b32 t1 direct", "--rounds", "1")
         asked = self.log.read_text().splitlines()
-        self.assertEqual(asked[4], "weft bench step --preset vgg16 --batch 32 --threads 1 --kernels onednn --json")
+        self.assertEqual(asked[4], "weft bench step --preset vgg16 --batch 32 --threads 1 --kernels onednn --seconds 1 --json")
         self.assertEqual(asked[1], "peer --preset vgg16 --batch 32 --threads 1 --blocks 3")
 
     def test_slower_than_asked_is_not_ok(self):
