@@ -73,7 +73,8 @@ class CompareTest(unittest.TestCase):
         self.assertEqual(asked[0], "weft bench step --preset vgg16 --batch 32 --threads 1 --seconds 1 --json")
         self.compare("--only", "vgg16 b32 t1 direct", "--rounds", "1")
         asked = self.log.read_text().splitlines()
-        self.assertEqual(asked[4], "weft bench step --preset vgg16 --batch 32 --threads 1 --kernels onednn --seconds 1 --json")
+        self.assertEqual(asked[4], "weft bench step --preset vgg16 --batch 32 --threads 1 --kernels onednn --seconds 1 "
+                                   "--json")
         self.assertEqual(asked[1], "peer --preset vgg16 --batch 32 --threads 1 --blocks 3")
 
     def test_slower_than_asked_is_not_ok(self):

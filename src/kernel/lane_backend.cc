@@ -33,11 +33,6 @@ Status CheckShape(const ConvDesc& d) {
   return OkStatus();
 }
 
-float SlopeOf(const ConvDesc& d) {
-  if (d.activation == Activation::kNone) return 1;
-  return d.activation == Activation::kRelu ? 0 : d.slope;
-}
-
 LaneConv Geometry(const ConvDesc& d) {
   return {{d.in_channels, d.in_height, d.in_width},
           {d.out_channels, d.out_height(), d.out_width()},
@@ -191,7 +186,7 @@ Backend::OpResult LaneBackend::ConvForward(const ConvDesc& d, const Layout& src)
   const LaneConv conv = Geometry(d);
   return MakeOp(
       WeightedForwardPorts(LayoutsOf(d)),
-      [conv, batch = d.batch, bias = d.bias, slope = SlopeOf(d),
+      [conv, batch = d.batch, bias = d.bias, slope = SlopeOf(d.activation, d.slope),
        threads = threads_](const Arguments& args) {
         CutWeights(conv, args.in(1), args.scratch<float>());
         RunForward(conv, batch, slope, threads, args.in(0), args.scratch<float>(),

@@ -14,28 +14,24 @@ Backend::OpResult MakeSimdOp(std::vector<Port> ports, FunctionOp::Body body) {
                                                           std::move(ports), std::move(body)));
 }
 
-// Every activation is a leaky relu: none has slope 1, relu slope 0.
-float SlopeOf(const ActivationDesc& desc) {
-  if (desc.activation == Activation::kNone) return 1;
-  return desc.activation == Activation::kRelu ? 0 : desc.slope;
-}
-
 }  // namespace
 
 Backend::OpResult SimdBackend::ActivationForward(const ActivationDesc& desc, const Layout& src) {
-  return MakeSimdOp(ActivationForwardPorts(src), [slope = SlopeOf(desc), n = src.floats(),
-                                                  threads = threads_](const Arguments& args) {
-    const float* from = args.in(0);
-    float* dst = args.out(1);
-    ParallelChunks(n, threads, [&](size_t begin, size_t end) {
-      LeakyForward(slope, from + begin, dst + begin, end - begin);
-    });
-  });
+  return MakeSimdOp(ActivationForwardPorts(src),
+                    [slope = SlopeOf(desc.activation, desc.slope), n = src.floats(),
+                     threads = threads_](const Arguments& args) {
+                      const float* from = args.in(0);
+                      float* dst = args.out(1);
+                      ParallelChunks(n, threads, [&](size_t begin, size_t end) {
+                        LeakyForward(slope, from + begin, dst + begin, end - begin);
+                      });
+                    });
 }
 
 Backend::OpResult SimdBackend::ActivationBackward(const ActivationDesc& desc,
                                                   const Layout& layout) {
-  return MakeSimdOp(ActivationBackwardPorts(layout), [slope = SlopeOf(desc), n = layout.floats(),
+  return MakeSimdOp(ActivationBackwardPorts(layout), [slope = SlopeOf(desc.activation, desc.slope),
+                                                      n = layout.floats(),
                                                       threads = threads_](const Arguments& args) {
     const float* dst = args.in(0);
     const float* diff_dst = args.in(1);

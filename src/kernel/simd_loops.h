@@ -4,7 +4,15 @@
 
 #include <cstddef>
 
+#include "kernel/backend.h"
+
 namespace weft::kernel {
+
+// Every activation seen as a leaky relu, x > 0 ? x : slope * x: none has slope 1, relu slope 0.
+inline float SlopeOf(Activation activation, float leaky_slope) {
+  if (activation == Activation::kNone) return 1;
+  return activation == Activation::kRelu ? 0 : leaky_slope;
+}
 
 // dst = src > 0 ? src : slope * src
 void LeakyForward(float slope, const float* src, float* dst, size_t n);

@@ -21,11 +21,6 @@ WinogradRange ShareOf(int64_t n, int64_t part, int64_t parts) {
   return {n * part / parts, n * (part + 1) / parts};
 }
 
-float SlopeOf(const ConvDesc& d) {
-  if (d.activation == Activation::kNone) return 1;
-  return d.activation == Activation::kRelu ? 0 : d.slope;
-}
-
 // Forward and data gradient.
 class Convolution {
  public:
@@ -297,7 +292,8 @@ Backend::OpResult WinogradBackend::ConvForward(const ConvDesc& d, const Layout& 
                 WeightedForwardPorts({ImageLayout(d.src_shape(), block),
                                       WeightsLayout(d.weights_shape(), block),
                                       ImageLayout(d.dst_shape(), block), d.bias}),
-                Convolution(WinogradConv::Forward(d, tile_, block), false, SlopeOf(d), threads_),
+                Convolution(WinogradConv::Forward(d, tile_, block), false,
+                            SlopeOf(d.activation, d.slope), threads_),
                 [bias = d.bias](const Convolution& math, const Arguments& args) {
                   math.Run(args.in(0), args.in(1), bias ? args.in(2) : nullptr,
                            args.out(bias ? 3 : 2), args.scratch<float>());
