@@ -40,20 +40,18 @@ class Convolution {
     if (transposed) std::swap(kernels_.shape.in, kernels_.shape.out);
   }
 
-  size_t scratch_bytes() const {
-    return static_cast<size_t>(plan_.shared_floats + threads_ * plan_.own_floats) * sizeof(float);
-  }
+  size_t scratch_bytes() const { return plan_.scratch.bytes(threads_); }
 
   // bias may be null.
   void Run(const float* src, const float* weights, const float* bias, float* dst,
            float* scratch) const {
-    float* own = scratch + plan_.shared_floats;
+    float* own = scratch + plan_.scratch.shared;
     if (plan_.by_channels) {
       ParallelItems(conv_.in_vectors(), threads_, [&](int64_t vector) {
         Transform({vector, vector + 1}, {0, plan_.tiles}, src, scratch);
       });
       ParallelItems(threads_, threads_, [&](int64_t part) {
-        float* const kernels = own + part * plan_.own_floats;
+        float* const kernels = own + part * plan_.scratch.own;
         float* const sums = kernels + plan_.kernels.floats();
         const WinogradRange vectors = VectorsOf(part);
         for (int64_t at = vectors.begin; at < vectors.end; at += plan_.vectors) {
@@ -70,7 +68,7 @@ class Convolution {
     });
     const int64_t blocks = (conv_.grid.tiles() + plan_.tiles - 1) / plan_.tiles;
     ParallelItems(threads_, threads_, [&](int64_t part) {
-      float* const patches = own + part * plan_.own_floats;
+      float* const patches = own + part * plan_.scratch.own;
       float* const sums = patches + plan_.patches.floats();
       const WinogradRange share = ShareOf(blocks, part, threads_);
       for (int64_t block = share.begin; block < share.end; ++block) {
@@ -145,9 +143,7 @@ class WeightsGradient {
                 plan_.sums.strides};
   }
 
-  size_t scratch_bytes() const {
-    return static_cast<size_t>(plan_.shared_floats + threads_ * plan_.own_floats) * sizeof(float);
-  }
+  size_t scratch_bytes() const { return plan_.scratch.bytes(threads_); }
 
   // diff_bias may be null.
   void Run(const float* src, const float* diff_dst, float* diff_weights, float* diff_bias,
@@ -168,7 +164,7 @@ class WeightsGradient {
                      float* scratch) const {
     const WinogradRange all = {0, plan_.tiles};
     float* const diffs = scratch + plan_.patches.floats();
-    float* const own = scratch + plan_.shared_floats;
+    float* const own = scratch + plan_.scratch.shared;
     ParallelItems(conv_.in_vectors() + conv_.out_vectors(), threads_, [&](int64_t item) {
       const int64_t out = item - conv_.in_vectors();
       if (out < 0) {
@@ -179,7 +175,7 @@ class WeightsGradient {
     });
     const int64_t slices = (conv_.out_vectors() + plan_.vectors - 1) / plan_.vectors;
     ParallelItems(threads_, threads_, [&](int64_t part) {
-      float* const sums = own + part * plan_.own_floats;
+      float* const sums = own + part * plan_.scratch.own;
       const WinogradRange share = ShareOf(slices, part, threads_);
       for (int64_t slice = share.begin; slice < share.end; ++slice) {
         const int64_t at = slice * plan_.vectors;
@@ -196,7 +192,7 @@ class WeightsGradient {
     const int64_t blocks = (conv_.grid.tiles() + plan_.tiles - 1) / plan_.tiles;
     const int64_t parts = std::min<int64_t>(threads_, blocks);
     ParallelItems(parts, threads_, [&](int64_t part) {
-      float* const sums = scratch + part * plan_.own_floats;
+      float* const sums = scratch + part * plan_.scratch.own;
       float* const patches = sums + plan_.sums.floats();
       float* const diffs = patches + plan_.patches.floats();
       const WinogradRange share = ShareOf(blocks, part, parts);
@@ -210,7 +206,7 @@ class WeightsGradient {
     ParallelItems(plan_.sums.points, threads_, [&](int64_t point) {
       float* const total = scratch + point * plan_.sums.strides.point;
       for (int64_t part = 1; part < parts; ++part) {
-        AddLoop(total, total + part * plan_.own_floats, total,
+        AddLoop(total, total + part * plan_.scratch.own, total,
                 static_cast<size_t>(conv_.out_vectors() * plan_.sums.strides.vector));
       }
     });

@@ -52,8 +52,8 @@ WinogradForwardPlan::WinogradForwardPlan(const WinogradConv& conv) {
   kernels = WinogradArray(conv.grid, by_channels ? vectors : conv.out_vectors(), conv.src.channels,
                           lanes);
   sums = WinogradArray(conv.grid, vectors, tiles, lanes);
-  own_floats = sums.floats() + (by_channels ? kernels : patches).floats();
-  shared_floats = (by_channels ? patches : kernels).floats();
+  scratch.own = sums.floats() + (by_channels ? kernels : patches).floats();
+  scratch.shared = (by_channels ? patches : kernels).floats();
 }
 
 WinogradGradientPlan::WinogradGradientPlan(const WinogradConv& conv) {
@@ -66,8 +66,8 @@ WinogradGradientPlan::WinogradGradientPlan(const WinogradConv& conv) {
   patches = WinogradArray(conv.grid, conv.in_vectors(), tiles, lanes);
   diffs = WinogradArray(conv.grid, conv.out_vectors(), tiles, lanes);
   sums = WinogradArray(conv.grid, vectors, in, lanes);
-  own_floats = sums.floats() + (by_channels ? 0 : patches.floats() + diffs.floats());
-  shared_floats = by_channels ? patches.floats() + diffs.floats() : 0;
+  scratch.own = sums.floats() + (by_channels ? 0 : patches.floats() + diffs.floats());
+  scratch.shared = by_channels ? patches.floats() + diffs.floats() : 0;
 }
 
 }  // namespace weft::kernel

@@ -2,6 +2,7 @@
 // How a Winograd convolution cuts its work so that transformed numbers stay in the caches, and
 // where they lie in the scratch memory.
 
+#include <cstddef>
 #include <cstdint>
 
 #include "kernel/backend.h"
@@ -34,6 +35,16 @@ struct WinogradArray {
   int64_t floats() const { return points * strides.point; }
 };
 
+// Scratch memory, in floats.
+struct WinogradScratch {
+  int64_t shared = 0;  // by all threads, first
+  int64_t own = 0;     // of each thread, after that
+
+  size_t bytes(int threads) const {
+    return static_cast<size_t>(shared + threads * own) * sizeof(float);
+  }
+};
+
 // Forward and data gradient. Either all kernels are transformed first and each thread takes blocks
 // of tiles (many tiles); or all patches are, and each thread takes slices of the output channels,
 // transforming their kernels on the way (many channels).
@@ -44,8 +55,7 @@ struct WinogradForwardPlan {
   int64_t tiles = 0;    // of a block
   int64_t vectors = 0;  // output vectors of a slice
   WinogradArray patches, kernels, sums;
-  int64_t own_floats = 0;     // of each thread
-  int64_t shared_floats = 0;  // of all
+  WinogradScratch scratch;
 };
 
 // The weights' gradient. Either each thread sums over its own tiles for all channels (many tiles),
@@ -57,8 +67,7 @@ struct WinogradGradientPlan {
   int64_t tiles = 0;
   int64_t vectors = 0;
   WinogradArray patches, diffs, sums;
-  int64_t own_floats = 0;
-  int64_t shared_floats = 0;
+  WinogradScratch scratch;
 };
 
 }  // namespace weft::kernel
