@@ -48,6 +48,11 @@ class Leader {
   int64_t version() const { return version_; }
   // The flat vector of version(); valid until the next Handle.
   std::span<const float> parameters() const { return parameters_; }
+  uint64_t term() const { return term_; }
+  // Updates that wait for their step, or for its end to be refused; at most 2 * kMaxKept.
+  size_t kept() const { return early_.size() + beaten_.size(); }
+  // Devices whose pull waits for a version to come.
+  size_t waiting_pulls() const { return pulls_.size(); }
 
  private:
   // An update in the step, or one that waits.

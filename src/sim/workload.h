@@ -1,0 +1,36 @@
+#pragma once
+// Workload: what a simulated device computes, apart from how long that takes: a toy, a real network
+// (app/), or nothing at all (cost mode).
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/status.h"
+#include "cluster/action.h"
+#include "cluster/job_spec.h"
+#include "cluster/snapshot.h"
+
+namespace weft::sim {
+
+// One cluster's. Threads: one.
+class Workload {
+ public:
+  virtual ~Workload() = default;
+
+  struct Computed {
+    std::vector<float> gradient;  // [n] mean over the lease's samples, statistics behind it
+    double loss_sum = 0;
+    int64_t correct = 0;
+  };
+  // A pure function of its arguments, whichever device asks.
+  //   parameters  [n] f32  read
+  // Errors: kFailedPrecondition for a loss that is not finite: the run ends with it.
+  virtual Result<Computed> Compute(std::span<const float> parameters,
+                                   const cluster::Lease& lease) = 0;
+
+  // Where a run starts.
+  virtual cluster::Snapshot Start() = 0;
+};
+
+}  // namespace weft::sim
