@@ -1,0 +1,167 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "cluster/back_off.h"
+#include "cluster/leader.h"
+#include "cluster/worker.h"
+#include "sim/checker.h"
+#include "sim/push_log.h"
+
+namespace weft::sim {
+namespace {
+
+// What a leader may keep beside what a step brings: what it allows itself (Leader::kMaxKept),
+// twice.
+constexpr size_t kKeptAlways = 2048;
+// And of each lease of a step: one update that came early and one that was beaten, and as many for
+// devices that came and went meanwhile.
+constexpr size_t kKeptPerLease = 4;
+// Leases of this step and of the next, each computed again after a reconnect.
+constexpr size_t kUnacknowledgedPerLease = 4;
+// A lease may be dealt again because its holder is late; a rule of the dealer, bounded here.
+constexpr int64_t kExpiries = 8;
+// Two clocks of the simulation round to nanoseconds.
+constexpr Duration kRounding = std::chrono::microseconds(1);
+
+class Bounds : public Checker {
+ public:
+  std::string_view name() const override { return "bounds"; }
+
+  void OnHubStarted(TimePoint, uint64_t, int64_t) override {
+    losses_ = 0;
+    redeals_.clear();
+  }
+
+  void OnDeviceUp(TimePoint, int device, uint64_t) override { DeviceAt(device) = {}; }
+
+  void OnDial(TimePoint now, int device) override {
+    Dials& dials = DeviceAt(device);
+    if (dials.last) CheckDial(now, device, dials);
+    dials.last = now;
+    ++dials.since_welcome;
+  }
+
+  void OnDeviceRest(TimePoint now, int device, const cluster::Worker& worker) override {
+    if (worker.joined()) DeviceAt(device).since_welcome = 0;
+    const size_t most = kUnacknowledgedPerLease * most_leases_;
+    if (worker.unacknowledged() <= std::max<size_t>(most, 1)) return;
+    Violate(now,
+            fmt::format("device {} holds {} updates that are not acknowledged; want at most {}",
+                        device, worker.unacknowledged(), most));
+  }
+
+  void OnHubRest(TimePoint now, const cluster::Coordinator&,
+                 const cluster::Leader& leader) override {
+    const size_t most_kept = kKeptAlways + kKeptPerLease * most_leases_;
+    if (leader.kept() > most_kept) {
+      Violate(now, fmt::format("the leader keeps {} updates; want at most {}", leader.kept(),
+                               most_kept));
+    }
+    if (leader.waiting_pulls() > welcomed_) {
+      Violate(now, fmt::format("{} pulls wait at the leader; want at most one a device, {}",
+                               leader.waiting_pulls(), welcomed_));
+    }
+  }
+
+  void OnSent(TimePoint now, const cluster::Envelope& envelope) override {
+    if (const auto* begin = std::get_if<cluster::BeginStep>(&envelope.message)) {
+      most_leases_ = std::max(most_leases_, begin->leases.size());
+      if (!begin->leases.empty() && begin->step != step_) Open(*begin);
+    } else if (const auto* push = std::get_if<cluster::Push>(&envelope.message)) {
+      CheckPush(now, *push);
+    }
+  }
+
+  void OnDelivered(TimePoint, const cluster::Envelope& envelope) override {
+    if (const auto* welcome = std::get_if<cluster::Welcome>(&envelope.message)) {
+      ++WelcomesOf(welcome->device);
+      welcomed_ = std::max<size_t>(welcomed_, welcome->device);
+    } else if (std::holds_alternative<cluster::ReturnLease>(envelope.message) ||
+               std::holds_alternative<cluster::Hello>(envelope.message)) {
+      ++losses_;  // a device that greets again is dealt its leases anew
+    }
+  }
+
+  void OnEvent(TimePoint now, const cluster::Event& event) override {
+    if (std::holds_alternative<cluster::DeviceLeft>(event)) ++losses_;
+    if (const auto* dealt = std::get_if<cluster::LeaseRedealt>(&event)) CheckRedeal(now, *dealt);
+  }
+
+ private:
+  struct Dials {
+    std::optional<TimePoint> last;
+    int64_t since_welcome = 0;
+  };
+
+  // The n-th wait since it was last welcome is at least half of BackOff's n-th.
+  void CheckDial(TimePoint now, int device, const Dials& dials) {
+    using cluster::BackOff;
+    const auto before = static_cast<double>(std::max<int64_t>(dials.since_welcome - 1, 0));
+    const double seconds =
+        0.5 * std::min(BackOff::kFirstSeconds * std::pow(BackOff::kGrowth, before),
+                       BackOff::kLastSeconds);
+    const Duration least = Duration(static_cast<int64_t>(seconds * 1e9)) - kRounding;
+    if (now - *dials.last >= least) return;
+    Violate(now, fmt::format("device {} dials {:.3f} s after it last did, {} times since it was "
+                             "welcome; want {:.3f} s or more",
+                             device, base::Seconds(now - *dials.last), dials.since_welcome,
+                             base::Seconds(least)));
+  }
+
+  void CheckPush(TimePoint now, const cluster::Push& push) {
+    PushLog::Entry* entry = pushes_.Add(push);
+    if (entry == nullptr) return;
+    const int64_t welcomes = WelcomesOf(push.device);
+    if (entry->sent++ == 0) entry->welcomes = welcomes;
+    if (entry->sent <= 1 + welcomes - entry->welcomes) return;
+    Violate(now,
+            fmt::format("device {} has sent number {} {} times with {} welcomes since; want it "
+                        "sent again only after a welcome",
+                        push.device, push.sequence, entry->sent, welcomes - entry->welcomes));
+  }
+
+  void Open(const cluster::BeginStep& begin) {
+    step_ = begin.step;
+    losses_ = 0;
+    redeals_.assign(begin.leases.size(), 0);
+  }
+
+  void CheckRedeal(TimePoint now, const cluster::LeaseRedealt& dealt) {
+    const auto slot = static_cast<size_t>(dealt.lease.slot);
+    if (slot >= redeals_.size() || ++redeals_[slot] <= losses_ + kExpiries) return;
+    Violate(now,
+            fmt::format("lease {} is dealt again for the {}. time after {} losses and returns; "
+                        "want at most {} more",
+                        dealt.lease.id, redeals_[slot], losses_, kExpiries));
+  }
+
+  Dials& DeviceAt(int device) {
+    const auto at = static_cast<size_t>(device);
+    if (at >= devices_.size()) devices_.resize(at + 1);
+    return devices_[at];
+  }
+  int64_t& WelcomesOf(cluster::DeviceId device) {
+    if (device >= welcomes_.size()) welcomes_.resize(device + 1);
+    return welcomes_[device];
+  }
+
+  std::vector<Dials> devices_;     // by number
+  std::vector<int64_t> welcomes_;  // by id
+  size_t welcomed_ = 0;            // highest id
+  size_t most_leases_ = 0;         // of a step
+  int64_t step_ = -1;
+  int64_t losses_ = 0;            // since the step began
+  std::vector<int64_t> redeals_;  // by slot
+  PushLog pushes_;
+};
+
+}  // namespace
+
+std::unique_ptr<Checker> MakeBoundsChecker(const cluster::JobSpec&) {
+  return std::make_unique<Bounds>();
+}
+
+}  // namespace weft::sim

@@ -1,0 +1,122 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "base/check.h"
+#include "codec/codec.h"
+#include "sim/checker.h"
+
+namespace weft::sim {
+namespace {
+
+class GradientMass : public Checker {
+ public:
+  explicit GradientMass(const cluster::JobSpec& spec)
+      : codec_(codec::MakeCodec(spec.codec_up).value()),
+        trained_(static_cast<size_t>(spec.trainable_count)),
+        decoded_(static_cast<size_t>(spec.parameter_count())) {}
+  std::string_view name() const override { return "gradient-mass"; }
+
+  void OnDeviceUp(TimePoint, int device, uint64_t) override { BooksOf(device) = {}; }
+
+  void OnComputed(TimePoint now, int device, const cluster::Compute& compute,
+                  std::span<const float> gradient, const cluster::Payload& packet,
+                  const cluster::UpdateEncoder& encoder) override {
+    if (gradient.empty() || packet == nullptr) return;
+    const auto where = [&] { return fmt::format("device {}, lease {}", device, compute.lease.id); };
+    if (gradient.size() != decoded_.size() || !codec_->Decode(*packet, decoded_).ok()) {
+      return Violate(now, where() + ": the packet cannot be decoded; want what its codec writes");
+    }
+    if (encoder.residual().empty()) return CheckPlain(now, where(), gradient, *packet);
+    Books& books = BooksOf(device);
+    Enter(&books, compute, gradient);
+    CheckResidual(now, where(), books, encoder);
+  }
+
+  void OnSettled(TimePoint now, int device, const cluster::Settled& settled,
+                 const cluster::UpdateEncoder& encoder) override {
+    Books& books = BooksOf(device);
+    const auto it = books.in_flight.find({settled.term, settled.lease.id});
+    if (it == books.in_flight.end()) return;
+    if (!settled.applied) books.Subtract(it->second);
+    books.in_flight.erase(it);
+    CheckResidual(now, fmt::format("device {}, lease {} settled", device, settled.lease.id), books,
+                  encoder);
+  }
+
+ private:
+  // Of rounding: a few units in the last place of each gradient that went in.
+  static constexpr double kRounding = 0x1p-22;
+
+  using Key = std::pair<uint64_t, uint64_t>;  // term, lease
+  struct Books {
+    std::vector<double> left;  // [trained] sum of (gradient - packet) * samples
+    double moved = 0;          // sum of the largest |gradient * samples|
+    std::map<Key, std::vector<double>> in_flight;
+
+    void Subtract(const std::vector<double>& mass) {
+      for (size_t i = 0; i < left.size(); ++i) left[i] -= mass[i];
+    }
+  };
+
+  Books& BooksOf(int device) {
+    const auto at = static_cast<size_t>(device);
+    if (at >= books_.size()) books_.resize(at + 1);
+    return books_[at];
+  }
+
+  // Without a residual the packet is the codec's of this gradient and nothing else.
+  void CheckPlain(TimePoint now, const std::string& where, std::span<const float> gradient,
+                  ByteView packet) {
+    Bytes want;
+    CHECK(codec_->Encode(gradient, {}, &want).ok());
+    const bool same_bits = codec_->lossy() || std::ranges::equal(gradient, decoded_);
+    if (same_bits && std::ranges::equal(want, packet)) return;
+    Violate(now, where + ": the packet is not that of its gradient; want it bit for bit");
+  }
+
+  void Enter(Books* books, const cluster::Compute& compute, std::span<const float> gradient) {
+    const auto samples = static_cast<double>(compute.lease.count);
+    std::vector<double> mass(trained_);
+    double largest = 0;
+    for (size_t i = 0; i < trained_; ++i) {
+      mass[i] = (static_cast<double>(gradient[i]) - static_cast<double>(decoded_[i])) * samples;
+      largest = std::max(largest, std::abs(static_cast<double>(gradient[i])) * samples);
+    }
+    books->left.resize(trained_);
+    books->moved += largest;
+    std::vector<double>& kept = books->in_flight[{compute.term, compute.lease.id}];
+    if (!kept.empty()) books->Subtract(kept);  // computed again: the first no longer counts
+    for (size_t i = 0; i < trained_; ++i) books->left[i] += mass[i];
+    kept = std::move(mass);
+  }
+
+  void CheckResidual(TimePoint now, const std::string& where, const Books& books,
+                     const cluster::UpdateEncoder& encoder) {
+    const auto samples = static_cast<double>(encoder.residual_samples());
+    const std::span<const float> residual = encoder.residual();
+    for (size_t i = 0; i < residual.size(); ++i) {
+      const double got = static_cast<double>(residual[i]) * samples;
+      const double want = i < trained_ ? books.left[i] : 0;
+      if (!std::isfinite(want) || std::abs(got - want) <= kRounding * books.moved) continue;
+      Violate(now, fmt::format("{}: residual {} is {:g}; want {:g}, what the packets left out",
+                               where, i, got, want));
+      return;
+    }
+  }
+
+  const std::unique_ptr<codec::Codec> codec_;
+  const size_t trained_;
+  std::vector<float> decoded_;  // scratch
+  std::vector<Books> books_;    // by device
+};
+
+}  // namespace
+
+std::unique_ptr<Checker> MakeGradientMassChecker(const cluster::JobSpec& spec) {
+  return std::make_unique<GradientMass>(spec);
+}
+
+}  // namespace weft::sim
