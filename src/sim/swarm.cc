@@ -1,0 +1,264 @@
+#include "sim/swarm.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "base/rng.h"
+#include "cluster/step_plan.h"
+#include "sim/checker.h"
+
+namespace weft::sim {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// Beyond the last fault of a scenario; its steps take far less.
+constexpr Duration kMostBetweenSteps = seconds(60);
+constexpr Duration kLimit = seconds(600);
+
+// Draws a scenario, part by part; each part is left out of some of them.
+class Draw {
+ public:
+  explicit Draw(uint64_t seed) : rng_(base::DeriveSeed(seed, 1)) { options_.seed = seed; }
+
+  ClusterOptions All() {
+    Job();
+    Segments();
+    Devices();
+    Hub();
+    Deaths();
+    Links();
+    DiskFaults();
+    Schedule();
+    return std::move(options_);
+  }
+
+ private:
+  bool OneIn(uint64_t n) { return rng_.NextBelow(n) == 0; }
+  int64_t Whole(int64_t least, int64_t most) {
+    return least + static_cast<int64_t>(rng_.NextBelow(static_cast<uint64_t>(most - least + 1)));
+  }
+  // Small values as often as large ones.
+  double Scaled(double least, double most) {
+    return least * std::pow(most / least, rng_.NextUniform());
+  }
+  Duration Wait(double least_s, double most_s) {
+    return Duration(static_cast<int64_t>(1e9 * Scaled(least_s, most_s)));
+  }
+  std::optional<Duration> Sometimes(uint64_t one_in, double least_s, double most_s) {
+    return OneIn(one_in) ? std::optional(Wait(least_s, most_s)) : std::nullopt;
+  }
+  double Chance(uint64_t one_in, double least, double most) {
+    return OneIn(one_in) ? Scaled(least, most) : 0;
+  }
+
+  void Job() {
+    const int64_t batch = Whole(1, 40);
+    cluster::JobSpec& job = options_.job;
+    job = ToyJob(static_cast<int64_t>(Scaled(1, 3000)), Whole(1, 4), batch);
+    job.deterministic = OneIn(2);
+    job.slots = Whole(1, 9);
+    job.checkpoint_every = Whole(0, 7);
+    if (OneIn(3)) job.codec_up = "fp16";
+    if (OneIn(4)) job.codec_down = "fp16";
+    if (OneIn(8)) job.shares = {batch / 2, 0, batch - batch / 2};
+    if (OneIn(5)) job.optimizer.nesterov = true;
+    if (OneIn(5)) {
+      job.optimizer = {.kind = engine::OptimizerOptions::Kind::kAdamw, .weight_decay = 0.01};
+      job.schedule.lr = 0.02;
+    }
+    job.heartbeat_ms = Whole(100, 500);
+    job.device_timeout_ms = job.heartbeat_ms * Whole(4, 10);
+  }
+
+  LinkOptions Link() {
+    LinkOptions link;
+    constexpr double kRates[] = {0, 1e6, 1e7, 1e8};
+    link.up_bps = kRates[rng_.NextBelow(4)];
+    link.half_duplex = link.up_bps > 0 && OneIn(3);
+    link.down_bps = link.half_duplex ? 0 : kRates[rng_.NextBelow(4)];
+    link.latency = Wait(1e-5, 2e-2);
+    if (OneIn(2)) link.jitter = Wait(1e-5, 1e-2);
+    link.loss = Chance(3, 1e-4, 3e-2);
+    link.duplication = Chance(4, 1e-4, 5e-2);
+    link.reordering = Chance(4, 1e-4, 5e-2);
+    return link;
+  }
+
+  void Segments() {
+    for (int64_t i = OneIn(3) ? Whole(1, 2) : 0; i > 0; --i) {
+      options_.segments.push_back({fmt::format("segment-{}", i), Link()});
+    }
+  }
+
+  void Devices() {
+    const int64_t count = OneIn(10) ? Whole(7, 20) : Whole(1, 6);
+    options_.devices = EqualDevices(static_cast<int>(count), Scaled(1e-4, 5e-3));
+    int64_t always_on = 0;
+    for (DeviceOptions& device : options_.devices) {
+      Describe(&device, always_on > 0);
+      always_on += device.availability.kind == AvailabilityOptions::Kind::kAlways ? 1 : 0;
+    }
+    options_.job.start_workers = OneIn(3) ? Whole(1, always_on) : 1;
+  }
+
+  void Describe(DeviceOptions* device, bool may_be_off) {
+    device->speed = Scaled(0.3, 3);
+    if (OneIn(4)) device->load = rng_.NextUniform(0, 0.6);
+    if (OneIn(2)) device->lease_seconds = Scaled(1e-5, 1e-2);
+    if (OneIn(2)) device->spread = rng_.NextUniform(0, 0.5);
+    if (OneIn(4)) device->slowdown = {Wait(0.1, 2), Wait(0.05, 1), rng_.NextUniform(0.1, 0.9)};
+    device->link = Link();
+    if (!options_.segments.empty() && OneIn(2)) {
+      device->link.segment = options_.segments[rng_.NextBelow(options_.segments.size())].name;
+    }
+    if (!may_be_off || !OneIn(4)) return;
+    device->availability.kind =
+        OneIn(2) ? AvailabilityOptions::Kind::kExponential : AvailabilityOptions::Kind::kTrace;
+    device->availability.mean_up = Wait(0.3, 5);
+    device->availability.mean_down = Wait(0.1, 3);
+    const Duration on = Wait(0.1, 2), off = on + Wait(0.1, 2);
+    device->availability.up = {{Duration(0), on}, {off, off + Wait(0.1, 5)}};
+  }
+
+  void Hub() {
+    HubOptions& hub = options_.hub;
+    if (OneIn(2)) hub.link = Link();
+    if (OneIn(2)) hub.message_seconds = Scaled(1e-6, 2e-4);
+    if (OneIn(3)) hub.push_seconds = Scaled(1e-6, 1e-3);
+    if (OneIn(3)) hub.apply_seconds = Scaled(1e-6, 1e-2);
+    if (OneIn(3)) hub.send_seconds = Scaled(1e-6, 1e-3);
+    if (OneIn(2)) hub.local_delay = Wait(1e-5, 5e-3);
+    hub.restart = Wait(1e-3, 1);
+  }
+
+  void Deaths() {
+    FaultOptions& faults = options_.faults;
+    faults.until = OneIn(8) ? Duration(0) : Wait(0.5, 20);
+    faults.break_connection = Sometimes(2, 0.02, 2);
+    faults.silent_break = rng_.NextUniform();
+    faults.kill_device = Sometimes(2, 0.05, 2);
+    faults.kill_hub = Sometimes(3, 0.3, 3);
+    faults.join_device = Sometimes(4, 0.3, 3);
+    faults.leave_device = Sometimes(4, 0.3, 3);
+    faults.most_down = Wait(0.01, 1);
+    faults.crash_device = Chance(3, 1e-4, 2e-2);
+    faults.crash_hub = Chance(3, 1e-5, 3e-3);
+    faults.unreadable_data = Chance(12, 0.05, 0.5);
+  }
+
+  void Links() {
+    FaultOptions& faults = options_.faults;
+    faults.partition = Sometimes(3, 0.1, 3);
+    faults.one_way = rng_.NextUniform();
+    faults.partition_length = Wait(0.05, 3);
+    faults.clog = Sometimes(4, 0.1, 3);
+    faults.clog_length = Wait(0.05, 3);
+    faults.repeat_message = Chance(3, 1e-3, 0.3);
+    faults.reorder_message = Chance(3, 1e-3, 0.3);
+  }
+
+  void DiskFaults() {
+    FaultOptions& faults = options_.faults;
+    faults.disk_full = Chance(4, 0.01, 0.5);
+    faults.disk_error = Chance(4, 0.01, 0.5);
+    faults.torn_write = Chance(3, 0.1, 1);
+    faults.disk_write_time = Wait(1e-4, 1);
+  }
+
+  // What is broken is mended again, so that the run can end.
+  void Schedule() {
+    using Kind = ScheduledEvent::Kind;
+    constexpr std::pair<Kind, Kind> kPairs[] = {
+        {Kind::kKill, Kind::kStart}, {Kind::kLeave, Kind::kStart},  {Kind::kCut, Kind::kHeal},
+        {Kind::kCutUp, Kind::kHeal}, {Kind::kCutDown, Kind::kHeal}, {Kind::kClog, Kind::kUnclog}};
+    if (options_.faults.until == Duration(0)) return;
+    for (int64_t i = OneIn(3) ? Whole(1, 3) : 0; i > 0; --i) {
+      const bool of_hub = OneIn(3);
+      const auto& [breaks, mends] = of_hub ? kPairs[0] : kPairs[rng_.NextBelow(6)];
+      const std::string device =
+          of_hub ? "" : options_.devices[rng_.NextBelow(options_.devices.size())].name;
+      const Duration at = Wait(0.05, 5);
+      options_.schedule.push_back({at, breaks, device});
+      options_.schedule.push_back({at + Wait(0.01, 2), mends, device});
+    }
+  }
+
+  base::Rng rng_;
+  ClusterOptions options_;
+};
+
+// Rounding of the codecs and of sums in any order, over the steps of a short run.
+double Tolerance(const cluster::JobSpec& job) {
+  const bool adamw = job.optimizer.kind == engine::OptimizerOptions::Kind::kAdamw;
+  if (job.codec_up != "dense" || job.codec_down != "dense") return 5e-2;
+  return adamw ? 1e-2 : 1e-4;
+}
+
+// Deterministic jobs end with the same bits whatever happened.
+std::vector<float> BitsOfACalmRun(const ClusterOptions& options) {
+  ClusterOptions calm;
+  calm.job = options.job;
+  calm.job.start_workers = 1;
+  calm.devices = EqualDevices(1, 1e-4);
+  Cluster run(calm);
+  run.Run(kLimit);
+  return run.parameters();
+}
+
+// The end, as one line each for what is wrong with it.
+std::vector<std::string> ProblemsAtTheEnd(const ClusterOptions& options, const Cluster& run) {
+  if (!run.done()) {
+    return {fmt::format("end: stands still, {:.0f} s without an end",
+                        base::Seconds(kLimit + options.faults.until))};
+  }
+  const cluster::RunDone& done = *run.done();
+  // Allowed where no device may have its data.
+  const bool nobody_can = options.faults.unreadable_data > 0 &&
+                          done.reason.find("no device can compute") != std::string::npos;
+  if (nobody_can) return {};
+  if (done.how != cluster::RunDone::How::kCompleted) return {"end: " + done.reason};
+  std::vector<std::string> problems;
+  if (done.lost_samples != 0 || done.duplicated_samples != 0) {
+    problems.push_back(fmt::format("end: {} samples lost, {} duplicated; want none",
+                                   done.lost_samples, done.duplicated_samples));
+  }
+  const std::vector<float> plain = RunToy(options.job).parameters;
+  for (size_t i = 0; i < plain.size(); ++i) {
+    if (std::abs(run.parameters()[i] - plain[i]) <= Tolerance(options.job)) continue;
+    problems.push_back(fmt::format("end: parameter {} is {:g}; want {:g}, as one plain loop has it",
+                                   i, run.parameters()[i], plain[i]));
+    break;
+  }
+  if (options.job.deterministic && run.parameters() != BitsOfACalmRun(options)) {
+    problems.push_back("end: the parameters are not those of a calm run; want the same bits");
+  }
+  return problems;
+}
+
+}  // namespace
+
+ClusterOptions RandomScenario(uint64_t seed) { return Draw(seed).All(); }
+
+Result RunSeed(uint64_t seed, bool verbose) {
+  const ClusterOptions options = RandomScenario(seed);
+  const auto checkers = AllCheckers(options.job, kMostBetweenSteps);
+  Cluster run(options);
+  for (const auto& checker : checkers) run.Watch(checker.get());
+  run.loop().set_verbose(verbose);
+  run.Run(kLimit + options.faults.until);
+  Result result = run.result();
+  result.violations = ViolationsOf(checkers);
+  for (std::string& problem : ProblemsAtTheEnd(options, run)) {
+    result.violations.push_back(std::move(problem));
+  }
+  return result;
+}
+
+std::string ReplayCommand(uint64_t seed) {
+  return fmt::format("build/release/bin/sim_swarm --seeds {0}..{0} --verbose", seed);
+}
+
+}  // namespace weft::sim
