@@ -13,10 +13,14 @@ class ExactlyOnce : public Checker {
   std::string_view name() const override { return "exactly-once"; }
 
   void OnHubStarted(TimePoint, uint64_t, int64_t first_step) override {
-    while (!covered_.empty() && covered_.back().step >= first_step) covered_.pop_back();
+    if (first_step > Reached(covered_)) TakeUp(first_step);
+    std::vector<Stretch> undone = CutAt(first_step, &covered_);
+    if (Reached(undone) > Reached(abandoned_)) abandoned_ = std::move(undone);
   }
 
-  void OnDelivered(TimePoint now, const cluster::Envelope& envelope) override {
+  // As the leader says it: once it has, a checkpoint may hold the step, even if the process dies
+  // before the coordinator hears of it.
+  void OnSent(TimePoint now, const cluster::Envelope& envelope) override {
     const auto* committed = std::get_if<cluster::Committed>(&envelope.message);
     if (committed != nullptr && committed->problem.empty()) Cover(now, *committed);
   }
@@ -36,6 +40,26 @@ class ExactlyOnce : public Checker {
     int64_t begin = 0;
     int64_t end = 0;
   };
+
+  // The step after the last.
+  static int64_t Reached(const std::vector<Stretch>& line) {
+    return line.empty() ? 0 : line.back().step + 1;
+  }
+  // Takes off the steps from this one on.
+  static std::vector<Stretch> CutAt(int64_t step, std::vector<Stretch>* line) {
+    const auto from = std::ranges::lower_bound(*line, step, {}, &Stretch::step);
+    std::vector<Stretch> rest(from, line->end());
+    line->erase(from, line->end());
+    return rest;
+  }
+  // A checkpoint of steps that an earlier start had undone stands on the disk; where the pointer to
+  // the last one is torn, the hub goes on from there, and what it holds counts again.
+  void TakeUp(int64_t step) {
+    if (abandoned_.empty()) return;
+    CutAt(abandoned_.front().step, &covered_);
+    covered_.insert(covered_.end(), abandoned_.begin(), abandoned_.end());
+    CutAt(step, &covered_);
+  }
 
   void Cover(TimePoint now, const cluster::Committed& committed) {
     std::vector<cluster::Lease> leases = committed.leases;
@@ -85,7 +109,8 @@ class ExactlyOnce : public Checker {
   }
 
   const cluster::JobSpec spec_;
-  std::vector<Stretch> covered_;  // by step
+  std::vector<Stretch> covered_;    // by step
+  std::vector<Stretch> abandoned_;  // of the steps that were undone, those that reached furthest
 };
 
 }  // namespace

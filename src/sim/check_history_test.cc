@@ -32,6 +32,21 @@ TEST(ExactlyOnce, AcceptsWholeEpochsAlsoAcrossARestart) {
   EXPECT_THAT(story.Found(), IsEmpty());
 }
 
+TEST(ExactlyOnce, FollowsAHubThatTakesUpWhatWasUndone) {
+  Story story(MakeExactlyOnceChecker(Job()));
+  for (int64_t step = 0; step < 3; ++step) story.Commit(RecordOf(step));
+  story->OnHubStarted(story.Next(), 2, 1);
+  story->OnHubStarted(story.Next(), 3, 3);  // from a checkpoint of the first start
+  story.Commit(RecordOf(3));
+  story->OnEvent(story.Next(), cluster::RunDone{});
+  EXPECT_THAT(story.Found(), IsEmpty());
+  story->OnHubStarted(story.Next(), 4, 1);
+  story.Commit(RecordOf(1));
+  story.Commit(RecordOf(3));
+  story->OnEvent(story.Next(), cluster::RunDone{});
+  EXPECT_THAT(story.Found(), ElementsAre(HasSubstr("epoch 1: positions 0 to 7 are in no")));
+}
+
 TEST(ExactlyOnce, FindsALostLease) {
   Story story(MakeExactlyOnceChecker(Job()));
   cluster::Committed half = RecordOf(0);

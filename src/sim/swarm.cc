@@ -117,7 +117,8 @@ class Draw {
     if (!may_be_off || !OneIn(4)) return;
     device->availability.kind =
         OneIn(2) ? AvailabilityOptions::Kind::kExponential : AvailabilityOptions::Kind::kTrace;
-    device->availability.mean_up = Wait(0.3, 5);
+    // Not so short that most leases are lost with their holder, for ever.
+    device->availability.mean_up = Wait(3, 20);
     device->availability.mean_down = Wait(0.1, 3);
     const Duration on = Wait(0.1, 2), off = on + Wait(0.1, 2);
     device->availability.up = {{Duration(0), on}, {off, off + Wait(0.1, 5)}};
