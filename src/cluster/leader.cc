@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "cluster/describe.h"
 #include "cluster/wire_status.h"
 #include "kernel/update.h"
@@ -148,7 +149,8 @@ void Leader::AddOrRefuse(Held held) {
     Keep(std::move(held), &beaten_);
     return;
   }
-  Status status = up_->Decode(*held.push.gradient, gradient_);
+  const bool stale = base::Planted("leader.adds_the_one_before");
+  Status status = stale ? OkStatus() : up_->Decode(*held.push.gradient, gradient_);
   if (status.ok())
     status = aggregator_->Add({held.push.lease.slot, held.push.lease.count, gradient_});
   if (!status.ok()) {
@@ -157,6 +159,7 @@ void Leader::AddOrRefuse(Held held) {
     return Acknowledge(held, false);
   }
   held.push.gradient = nullptr;
+  if (base::Planted("leader.acknowledges_early")) Acknowledge(held, true);
   in_step_.push_back(std::move(held));
   if (aggregator_->Ready()) Apply();
 }
@@ -186,10 +189,11 @@ void Leader::Apply() {
     record.problem += "; nothing of this step was applied. Try a lower learning rate, or a warm-up";
   }
   for (const Held& held : in_step_) {
-    if (applied) RememberApplied(held);
+    if (applied && !base::Planted("leader.forgets_what_it_applied")) RememberApplied(held);
     Acknowledge(held, applied);
   }
-  for (const Held& held : beaten_) Acknowledge(held, false);
+  const bool beaten_count = base::Planted("leader.acknowledges_the_beaten");
+  for (const Held& held : beaten_) Acknowledge(held, beaten_count);
   in_step_.clear();
   beaten_.clear();
   const bool checkpoint = applied && open_->checkpoint;
@@ -211,7 +215,8 @@ Committed Leader::Record() const {
                    .gradient_norm = 0,
                    .problem = {}};
   for (const Held& held : in_step_) {
-    record.leases.push_back(held.push.lease);
+    const bool first_again = base::Planted("leader.records_one_lease_twice");
+    record.leases.push_back((first_again ? in_step_.front() : held).push.lease);
     record.devices.push_back(held.push.device);
     record.loss_sum += held.push.loss_sum;
     record.correct += held.push.correct;
@@ -292,7 +297,8 @@ Actions Leader::OnCheckpointDone(TimePoint, int64_t step, const std::string& pat
   CHECK(saving_);
   saving_ = false;
   if (!status.ok()) snapshot_.reset();
-  ToCoordinator(CheckpointDone{term_, step, path, status.message()});
+  const int64_t told = step + (base::Planted("leader.reports_a_later_checkpoint") ? 1 : 0);
+  ToCoordinator(CheckpointDone{term_, told, path, status.message()});
   if (save_wanted_) Save();
   return std::exchange(actions_, {});
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "kernel/update.h"
 
 namespace weft::cluster {
@@ -48,7 +49,7 @@ Result<Payload> UpdateEncoder::Encode(uint64_t term, const Lease& lease,
 void UpdateEncoder::Settle(uint64_t term, const Lease& lease, bool applied) {
   const auto it = in_flight_.find({term, lease.id});
   if (it == in_flight_.end()) return;
-  if (!applied) {
+  if (!applied && !base::Planted("update_encoder.forgets_the_refused")) {
     const auto scale =
         static_cast<float>(it->second.samples) / static_cast<float>(residual_samples_);
     kernel::Axpy(scale, it->second.carried, residual_);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "cluster/wire_status.h"
 
 namespace weft::cluster {
@@ -55,7 +56,7 @@ void Worker::GoOffline(TimePoint now, const std::string& reason) {
                                         base::Seconds(now - offline_since_), reason);
     return StopWith(why, base::Unavailable(why));
   }
-  const Duration wait = back_off_.Next();
+  const Duration wait = base::Planted("worker.dials_at_once") ? Duration(0) : back_off_.Next();
   wake_ = now + wait;
   Emit(CoordinatorLost{reason, base::Seconds(wait)});
 }
@@ -111,7 +112,7 @@ void Worker::On(TimePoint, const Other& other) {
 void Worker::On(TimePoint now, const Welcome& welcome) {
   if (phase_ != Phase::kGreeting) return;
   const bool again = welcome.run == run_ && welcome.term == term_ && welcome.device == device_;
-  if (!again) ForgetRun();
+  if (!again && !base::Planted("worker.keeps_an_older_term")) ForgetRun();
   phase_ = Phase::kJoined;
   back_off_.Reset();
   device_ = welcome.device;
