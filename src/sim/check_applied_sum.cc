@@ -5,6 +5,7 @@
 #include <deque>
 #include <unordered_map>
 
+#include "base/check.h"
 #include "cluster/leader.h"
 #include "cluster/step_plan.h"
 #include "codec/codec.h"
@@ -25,28 +26,20 @@ class AppliedSum : public Checker {
         decoded_(static_cast<size_t>(spec.parameter_count())) {}
   std::string_view name() const override { return "applied-sum"; }
 
-  // The state it goes on from, if that is known.
   void OnHubStarted(TimePoint, uint64_t, int64_t first_step) override {
+    gaps_ |= !wanted_.empty();  // it died before that state could be seen
     applied_.clear();
     pushes_.clear();
     wanted_.clear();
-    parameters_.clear();
-    started_ = false;
     version_ = first_step;
-    optimizer_ = FreshOptimizer();
-    while (!states_.empty() && states_.back().version > first_step) states_.pop_back();
-    const bool found = !states_.empty() && states_.back().version == first_step;
-    judging_ = first_step == 0;
-    if (!found) return;
-    parameters_ = states_.back().parameters;
-    judging_ = first_step == 0 || optimizer_.Restore(states_.back().optimizer).ok();
+    started_ = false;
+    judging_ = true;
   }
 
   void OnEvent(TimePoint, const cluster::Event& event) override {
     const auto* saved = std::get_if<cluster::CheckpointSaved>(&event);
-    while (saved != nullptr && !states_.empty() && states_.front().version < saved->step) {
-      states_.pop_front();
-    }
+    if (saved == nullptr) return;
+    std::erase_if(states_, [&](const State& state) { return state.version < saved->step; });
   }
 
   void OnSent(TimePoint now, const cluster::Envelope& envelope) override {
@@ -62,13 +55,8 @@ class AppliedSum : public Checker {
 
   void OnHubRest(TimePoint now, const cluster::Coordinator&,
                  const cluster::Leader& leader) override {
-    if (!judging_) return;
-    if (parameters_.empty()) {
-      Adopt(leader);
-      return Keep();
-    }
-    if (leader.version() == version_ && !started_) CheckStart(now, leader);
-    if (leader.version() == version_) return;
+    if (!started_) Begin(now, leader);
+    if (!judging_ || leader.version() == version_) return;
     if (!wanted_.empty()) Compare(now, leader.parameters());
     wanted_.clear();
     Adopt(leader);
@@ -111,7 +99,7 @@ class AppliedSum : public Checker {
     applied_.clear();
     std::erase_if(pushes_,
                   [&](const auto& entry) { return entry.second.lease.step <= record.step; });
-    if (parameters_.empty()) return;
+    if (!started_) return;
     if (samples != record.samples) {
       Violate(now, fmt::format("step {}: {} samples are acknowledged as applied; want {}",
                                record.step, samples, record.samples));
@@ -125,12 +113,31 @@ class AppliedSum : public Checker {
     optimizer_.Apply(rate_, mean, wanted_);
   }
 
-  void CheckStart(TimePoint now, const cluster::Leader& leader) {
+  // Finds the state that the hub goes on from: of this line of history or of one that it had left.
+  void Begin(TimePoint now, const cluster::Leader& leader) {
     started_ = true;
-    if (std::ranges::equal(leader.parameters(), parameters_)) return;
-    Violate(now, fmt::format("the hub goes on from version {} with other parameters than it had; "
-                             "want the same bits",
-                             version_));
+    optimizer_ = FreshOptimizer();
+    if (states_.empty() && version_ == 0) {
+      Adopt(leader);
+      return Keep();
+    }
+    const auto is_it = [&](const State& state) {
+      return state.version == version_ && std::ranges::equal(state.parameters, leader.parameters());
+    };
+    const auto found = std::ranges::find_if(states_, is_it);
+    judging_ = found != states_.end();
+    if (judging_) {
+      parameters_ = found->parameters;
+      if (version_ > 0) CHECK(optimizer_.Restore(found->optimizer).ok());
+      return;
+    }
+    const bool known = std::ranges::find(states_, version_, &State::version) != states_.end();
+    if (known && !gaps_) {
+      Violate(now, fmt::format("the hub goes on from version {} with parameters that it never had; "
+                               "want the same bits",
+                               version_));
+    }
+    gaps_ = true;
   }
 
   // Rounding: the leader adds up in f32 and in any order. AdamW divides by the gradient's own size,
@@ -158,31 +165,33 @@ class AppliedSum : public Checker {
   void Adopt(const cluster::Leader& leader) {
     parameters_.assign(leader.parameters().begin(), leader.parameters().end());
     version_ = leader.version();
-    started_ = true;
   }
 
   void Keep() {
     states_.push_back({version_, parameters_, optimizer_.state()});
     const size_t bytes =
         parameters_.size() * sizeof(float) * (1 + engine::StateVectors(spec_.optimizer));
-    while (states_.size() > 1 && states_.size() * bytes > kMostKeptBytes) states_.pop_front();
+    if (states_.size() * bytes <= kMostKeptBytes) return;
+    states_.pop_front();
+    gaps_ = true;
   }
 
   const cluster::JobSpec spec_;
   const std::unique_ptr<codec::Codec> codec_;
   const int64_t total_steps_;
   engine::Optimizer optimizer_;
-  bool judging_ = false;           // the state before the next step is known
-  bool started_ = false;           // the parameters it starts with have been looked at
-  int64_t version_ = 0;            // of parameters_
-  std::vector<float> parameters_;  // empty: not seen yet
+  bool judging_ = false;  // the state before the next step is known
+  bool started_ = false;  // the parameters it starts with have been looked at
+  bool gaps_ = false;     // there were states that states_ does not hold
+  int64_t version_ = 0;   // of parameters_
+  std::vector<float> parameters_;
   std::vector<float> wanted_;      // after the step whose record was sent; empty: none was
   double rate_ = 0;                // of that step
   double largest_ = 0;             // |value| of its updates
   std::vector<float> decoded_;     // scratch
   std::vector<uint64_t> applied_;  // updates acknowledged since the last record
   std::unordered_map<uint64_t, Update> pushes_;
-  std::deque<State> states_;  // from the last saved checkpoint on
+  std::deque<State> states_;  // from the last saved checkpoint on, as they came to be
 };
 
 }  // namespace

@@ -179,7 +179,7 @@ TEST_F(AppliedSum, FindsAStateThatARestartChanged) {
   story_->OnHubStarted(story_.Next(), 3, 2);
   story_.HubRests(*leader_);
   EXPECT_THAT(story_.Found(),
-              ElementsAre(HasSubstr("goes on from version 2 with other parameters")));
+              ElementsAre(HasSubstr("goes on from version 2 with parameters that it never had")));
 }
 
 }  // namespace
