@@ -9,7 +9,7 @@ namespace weft::sim {
 Cluster::Cluster(const ClusterOptions& options)
     : options_(options), loop_(options.seed), network_(&loop_, options.network) {
   disk_.checkpoint = ToyStart(options_.job);
-  disk_.failure = options_.faults.disk_failure;
+  disk_.failure = options_.faults.disk_error;
   StartHub();
   for (int i = 0; i < options_.devices; ++i) AddDevice();
   const FaultOptions& faults = options_.faults;
@@ -35,6 +35,7 @@ int Cluster::AddDevice(SimDevice::Options options) {
   const int number = next_device_++;
   options.loop = &loop_;
   options.network = &network_;
+  options.host = network_.AddHost(options_.link);
   options.worker.name = fmt::format("device-{}", number);
   if (options.worker.token.empty()) options.worker.token = options_.job.token;
   options.worker.incarnation = loop_.rng().Next();

@@ -15,28 +15,19 @@
 #include "sim/hub.h"
 #include "sim/loop.h"
 #include "sim/network.h"
+#include "sim/options.h"
 #include "sim/toy.h"
 
 namespace weft::sim {
-
-// Means of the waits between faults; nothing: never. After `until` all is quiet.
-struct FaultOptions {
-  std::optional<Duration> break_connection;
-  std::optional<Duration> kill_device;  // another is started in its place
-  std::optional<Duration> kill_hub;     // it is started again from its disk
-  std::optional<Duration> join_device;
-  std::optional<Duration> leave_device;
-  Duration most_down = std::chrono::milliseconds(500);  // before the replacement starts
-  Duration until = std::chrono::seconds(1000);
-  double disk_failure = 0;
-};
 
 struct ClusterOptions {
   uint64_t seed = 1;
   cluster::JobSpec job;
   int devices = 4;
   Duration per_sample = std::chrono::microseconds(200);  // each device's speed is near this
-  NetworkOptions network{};
+  NetworkOptions network{.hub = {.latency = {}}, .silent_break = 0.3};
+  // Of every device.
+  LinkOptions link{.jitter = std::chrono::microseconds(4900)};
   FaultOptions faults{};
 };
 

@@ -277,7 +277,7 @@ TEST(Cluster, StopsEarlyAtAnEpochsEndWhenTheTargetIsReached) {
 
 TEST(Cluster, AFullDiskIsAWarningAndTheOldCheckpointStands) {
   ClusterOptions options = Calm(3);
-  options.faults.disk_failure = 1;
+  options.faults.disk_error = 1;
   Cluster run(options);
   ASSERT_TRUE(run.Run());
   EXPECT_EQ(run.done()->how, RunDone::How::kCompleted);

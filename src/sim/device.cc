@@ -59,7 +59,7 @@ void SimDevice::Do(const cluster::Send& send) {
 
 void SimDevice::Do(const cluster::Connect&) {
   Do(cluster::Disconnect{});
-  connection_ = network_->Dial(this);
+  connection_ = network_->Dial(this, options_.host);
 }
 
 void SimDevice::Do(const cluster::Disconnect&) {

@@ -19,6 +19,7 @@ class SimDevice : public Process {
   struct Options {
     Loop* loop = nullptr;
     Network* network = nullptr;
+    HostId host = 0;  // the box it runs in
     cluster::WorkerOptions worker{};
     Duration per_sample = std::chrono::microseconds(200);
     int64_t nan_at_step = -1;      // its loss is not finite there

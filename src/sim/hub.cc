@@ -5,12 +5,20 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "cluster/describe.h"
+#include "sim/trace.h"
 
 namespace weft::sim {
 
 using cluster::Address;
 using cluster::Role;
+
+namespace {
+
+// Between the two machines of the process.
+constexpr Duration kLocalLeast = std::chrono::microseconds(100);
+constexpr Duration kLocalMost = std::chrono::milliseconds(5);
+
+}  // namespace
 
 Hub::Hub(const Options& options, const cluster::JobSpec& spec)
     : Process(options.loop, options.network),
@@ -31,7 +39,6 @@ void Hub::OnMessage(cluster::ConnectionId connection, const cluster::Envelope& e
   if (device != 0) {
     Deliver({{device, Role::kWorker}, envelope.to, envelope.message});
   } else if (const auto* hello = std::get_if<cluster::Hello>(&envelope.message)) {
-    loop_->Trace(fmt::format("connection {}: {}", connection, Describe(envelope.message)));
     Perform(cluster::Coordinator::kAddress, coordinator_.OnHello(loop_->now(), connection, *hello));
   }
 }
@@ -49,8 +56,6 @@ void Hub::OnDisconnected(cluster::ConnectionId connection, const std::string& re
 }
 
 void Hub::Deliver(const cluster::Envelope& envelope) {
-  loop_->Trace(fmt::format("{} -> {}: {}", cluster::Describe(envelope.from),
-                           cluster::Describe(envelope.to), cluster::Describe(envelope.message)));
   if (envelope.to == cluster::Coordinator::kAddress) {
     Perform(envelope.to, coordinator_.Handle(loop_->now(), envelope.from, envelope.message));
   } else if (envelope.to == leader_->address()) {
@@ -83,8 +88,12 @@ void Hub::Route(const cluster::Envelope& envelope) {
   }
   // Between the two machines of this process: in order from each, late at will.
   TimePoint& lane = local_[envelope.from];
-  lane = std::max(lane + Duration(1), loop_->now() + network_->Latency());
-  After(lane - loop_->now(), [this, envelope] { Deliver(envelope); });
+  lane = std::max(lane + Duration(1),
+                  loop_->now() + RandomDuration(loop_->rng(), kLocalLeast, kLocalMost));
+  After(lane - loop_->now(), [this, envelope] {
+    TraceMessage(loop_, 0, envelope);
+    Deliver(envelope);
+  });
 }
 
 void Hub::Do(Address from, const cluster::Reply& reply) {

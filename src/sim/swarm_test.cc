@@ -41,7 +41,7 @@ ClusterOptions Random(uint64_t seed) {
   faults.join_device = Sometimes(rng, 300, 2000);
   faults.leave_device = Sometimes(rng, 300, 2000);
   faults.until = std::chrono::seconds(8);
-  faults.disk_failure = rng.NextBelow(3) == 0 ? 0.3 : 0;
+  faults.disk_error = rng.NextBelow(3) == 0 ? 0.3 : 0;
   return options;
 }
 
