@@ -21,7 +21,7 @@ namespace {
 
 struct Arguments {
   uint64_t first = 1;
-  uint64_t last = 300;
+  uint64_t last = 1000;
   double seconds = 0;  // 0: all the seeds, however long that takes
   int jobs = 2;
   bool verbose = false;
@@ -108,7 +108,7 @@ int main(int argc, char** argv) {
   weft::Arguments arguments;
   std::string seeds;
   CLI::App app("Runs random clusters with random faults and checks every promise.");
-  app.add_option("--seeds", seeds, "which, A..B (1..300)");
+  app.add_option("--seeds", seeds, "which, A..B (1..1000)");
   app.add_option("--seconds", arguments.seconds, "begin no seed after so long");
   app.add_option("--jobs", arguments.jobs, "so many at a time")->check(CLI::Range(1, 256));
   app.add_flag("--verbose", arguments.verbose, "print all that happens on stderr");

@@ -46,10 +46,14 @@ Ticket Server::End() {
 
 void Server::ChangeRate(TimePoint now, double bits_per_second) {
   const double before = std::exchange(ns_per_byte_, Cost(bits_per_second));
-  if (!busy_ || end_ <= now) return;
-  const double left = static_cast<double>((end_ - now).count());
   // What was begun without limit passes now.
-  end_ = before > 0 ? now + Duration(static_cast<int64_t>(left * ns_per_byte_ / before)) : now;
+  const double factor = before > 0 ? ns_per_byte_ / before : 0;
+  const auto scaled = [&](TimePoint end) {
+    const double left = static_cast<double>((end - now).count());
+    return now + Duration(static_cast<int64_t>(left * factor));
+  };
+  if (small_end_ > now) small_end_ = scaled(small_end_);
+  if (busy_ && end_ > now) end_ = scaled(end_);
 }
 
 Link::Link(const LinkOptions& options) : options_(options) {

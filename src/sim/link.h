@@ -43,7 +43,8 @@ class Server {
   // That piece has passed.
   Ticket End();
   // The rate is another one from now on, for the piece in service too. Small messages that have
-  // been told when they pass keep to it.
+  // been told when they pass keep to it, but what comes now waits for them at the new rate only: of
+  // a connection that broke meanwhile, they are not there any more.
   void ChangeRate(TimePoint now, double bits_per_second);
   // These bytes go too, as soon as possible but behind the piece in service; of an idle server they
   // delay nobody. For acknowledgements.

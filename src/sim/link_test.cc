@@ -83,6 +83,13 @@ TEST(Link, HalfDuplexIsOneServer) {
   EXPECT_TRUE(half.server(false).limited());
 }
 
+TEST(Server, ABacklogOfSmallMessagesPassesAtTheNewRate) {
+  Server server = Slow();
+  for (int k = 0; k < 100; ++k) server.Pass(At(0), 10, 50);
+  server.ChangeRate(At(200), 80e6);
+  EXPECT_EQ(server.Pass(At(200), 10, 50), At(281)) << "800 bytes before it, at ten a microsecond";
+}
+
 TEST(Link, ClogMultipliesRates) {
   Link link({.up_bps = 8e6, .down_bps = 16e6});
   link.Clog(At(0), 0.5);
