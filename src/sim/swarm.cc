@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/rng.h"
@@ -57,7 +58,9 @@ class Draw {
   void Job() {
     const int64_t batch = Whole(1, 40);
     cluster::JobSpec& job = options_.job;
-    job = ToyJob(static_cast<int64_t>(Scaled(1, 3000)), Whole(1, 4), batch);
+    // Not so many steps that an honest run would seem to stand still.
+    const auto samples = std::min(static_cast<int64_t>(Scaled(1, 3000)), 250 * batch);
+    job = ToyJob(samples, Whole(1, 4), batch);
     job.deterministic = OneIn(2);
     job.slots = Whole(1, 9);
     job.checkpoint_every = Whole(0, 7);
