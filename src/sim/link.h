@@ -73,12 +73,12 @@ class Server {
 // One way through a link: what is counted, and what waits while it is cut.
 struct Gate {
   bool cut = false;
+  int64_t bytes = 0;                 // that went this way
+  Duration busy{};                   // time that they took
   uint64_t changes = 0;              // of `cut`: an alarm of an older one is void
   std::optional<TimePoint> waiting;  // since when the oldest of the following waits
   std::vector<Ticket> pieces;
   std::vector<uint32_t> messages;  // small ones, by the owner's numbers
-  int64_t bytes = 0;               // that went this way
-  Duration busy{};                 // time that they took
 };
 
 class Link {

@@ -176,14 +176,14 @@ class Network {
   };
 
   struct Host {
-    Link link;
-    Link* segment = nullptr;
     // Of the way to the hub and back.
     PathOptions path{};
     Duration latency{};
     std::array<Duration, kMostHops> jitter{};
     double reordering = 0;
     double overhead = 1;  // bytes on the wire for each byte to send
+    Link* segment = nullptr;
+    Link link;
   };
 
   struct Hop {
