@@ -45,6 +45,7 @@ class AppliedSum : public Checker {
   void OnSent(TimePoint now, const cluster::Envelope& envelope) override {
     if (!judging_) return;
     if (const auto* push = std::get_if<cluster::Push>(&envelope.message)) {
+      if (push->gradient == nullptr) return;  // a question
       pushes_[KeyOf(push->device, push->sequence)] = {push->lease, push->gradient};
     } else if (const auto* ack = std::get_if<cluster::PushAck>(&envelope.message)) {
       if (ack->applied) applied_.push_back(KeyOf(envelope.to.device, ack->sequence));

@@ -71,13 +71,15 @@ class Bounds : public Checker {
       most_leases_ = std::max(most_leases_, begin->leases.size());
       if (!begin->leases.empty() && begin->step != step_) Open(*begin);
     } else if (const auto* push = std::get_if<cluster::Push>(&envelope.message)) {
-      CheckPush(now, *push);
+      if (push->gradient != nullptr) CheckPush(now, *push);
     }
   }
 
   void OnDelivered(TimePoint, const cluster::Envelope& envelope) override {
+    const auto* grant = std::get_if<cluster::Grant>(&envelope.message);
+    if (grant != nullptr && grant->again) ++CallsOf(envelope.to.device);
     if (const auto* welcome = std::get_if<cluster::Welcome>(&envelope.message)) {
-      ++WelcomesOf(welcome->device);
+      ++CallsOf(welcome->device);
       welcomed_ = std::max<size_t>(welcomed_, welcome->device);
     } else if (std::holds_alternative<cluster::ReturnLease>(envelope.message) ||
                std::holds_alternative<cluster::Hello>(envelope.message)) {
@@ -114,13 +116,13 @@ class Bounds : public Checker {
   void CheckPush(TimePoint now, const cluster::Push& push) {
     PushLog::Entry* entry = pushes_.Add(push);
     if (entry == nullptr) return;
-    const int64_t welcomes = WelcomesOf(push.device);
-    if (entry->sent++ == 0) entry->welcomes = welcomes;
-    if (entry->sent <= 1 + welcomes - entry->welcomes) return;
+    const int64_t calls = CallsOf(push.device);
+    if (entry->sent++ == 0) entry->calls = calls;
+    if (entry->sent <= 1 + calls - entry->calls) return;
     Violate(now,
-            fmt::format("device {} has sent number {} {} times with {} welcomes since; want it "
-                        "sent again only after a welcome",
-                        push.device, push.sequence, entry->sent, welcomes - entry->welcomes));
+            fmt::format("device {} has sent number {} {} times with {} calls for it since; want "
+                        "it sent again only after a welcome or when its lease is granted again",
+                        push.device, push.sequence, entry->sent, calls - entry->calls));
   }
 
   void Open(const cluster::BeginStep& begin) {
@@ -143,15 +145,16 @@ class Bounds : public Checker {
     if (at >= devices_.size()) devices_.resize(at + 1);
     return devices_[at];
   }
-  int64_t& WelcomesOf(cluster::DeviceId device) {
-    if (device >= welcomes_.size()) welcomes_.resize(device + 1);
-    return welcomes_[device];
+  // Welcomes, and grants of what it was granted before: by either it is to push again.
+  int64_t& CallsOf(cluster::DeviceId device) {
+    if (device >= calls_.size()) calls_.resize(device + 1);
+    return calls_[device];
   }
 
-  std::vector<Dials> devices_;     // by number
-  std::vector<int64_t> welcomes_;  // by id
-  size_t welcomed_ = 0;            // highest id
-  size_t most_leases_ = 0;         // of a step
+  std::vector<Dials> devices_;  // by number
+  std::vector<int64_t> calls_;  // by id
+  size_t welcomed_ = 0;         // highest id
+  size_t most_leases_ = 0;      // of a step
   int64_t step_ = -1;
   int64_t losses_ = 0;            // since the step began
   std::vector<int64_t> redeals_;  // by slot

@@ -89,9 +89,14 @@ TEST(Bounds, FindsAnUpdateSentAgainWithoutReason) {
   story.PushOf(1, 1, LeaseOf(0, 0));
   story.Welcome(1);
   story.PushOf(1, 1, LeaseOf(0, 0));
+  story.Deliver(kCoordinator, {1, cluster::Role::kWorker},
+                cluster::Grant{.lease = LeaseOf(0, 0), .again = true});
+  story.PushOf(1, 1, LeaseOf(0, 0));
+  story.Send({1, cluster::Role::kWorker}, kLeader, cluster::Push{.device = 1, .sequence = 1});
   EXPECT_THAT(story.Found(), IsEmpty());
   story.PushOf(1, 1, LeaseOf(0, 0));
-  EXPECT_THAT(story.Found(), ElementsAre(HasSubstr("sent number 1 3 times with 1 welcomes since")));
+  EXPECT_THAT(story.Found(),
+              ElementsAre(HasSubstr("sent number 1 4 times with 2 calls for it since")));
 }
 
 TEST(Bounds, FindsALeaseDealtAgainAndAgain) {

@@ -69,8 +69,8 @@ std::unique_ptr<Checker> MakeAppliedSumChecker(const cluster::JobSpec& spec);
 std::unique_ptr<Checker> MakeTermChecker(const cluster::JobSpec& spec);
 
 // Queues stay short, a device dials no more often than its back-off allows, an update is sent again
-// only after a welcome, a lease dealt again only after a loss, a return or an expiry.
-// Cost: O(1) an event.
+// only after a welcome or when its lease is granted again, a lease is dealt again only after a
+// loss, a return or an expiry. Cost: O(1) an event.
 std::unique_ptr<Checker> MakeBoundsChecker(const cluster::JobSpec& spec);
 
 // The run goes on: a step is committed at least every `most` while the hub lives and enough devices

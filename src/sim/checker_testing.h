@@ -78,7 +78,8 @@ class Story {
                        .incarnation = 70 + device,
                        .sequence = sequence,
                        .lease = lease,
-                       .version = lease.step});
+                       .version = lease.step,
+                       .gradient = std::make_shared<const Bytes>()});
   }
   void Ack(cluster::DeviceId device, uint64_t sequence, bool applied, int64_t version,
            uint64_t term = 1) {

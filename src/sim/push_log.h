@@ -18,7 +18,7 @@ class PushLog {
     uint64_t term = 0;
     uint64_t incarnation = 0;
     int64_t sent = 0;        // how often
-    int64_t welcomes = 0;    // of its device, when it was first sent
+    int64_t calls = 0;       // to push again, of its device, when it was first sent
     uint64_t fate_term = 0;  // of the newest acknowledgement; 0: none
     bool applied = false;    // what that said
   };
