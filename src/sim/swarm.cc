@@ -157,7 +157,7 @@ class Draw {
     FaultOptions& faults = options_.faults;
     faults.partition = Sometimes(3, 0.1, 3);
     faults.one_way = rng_.NextUniform();
-    faults.partition_length = Wait(0.05, 3);
+    faults.partition_length = Wait(0.05, 10);
     faults.clog = Sometimes(4, 0.1, 3);
     faults.clog_length = Wait(0.05, 3);
     faults.repeat_message = Chance(3, 1e-3, 0.3);
