@@ -44,15 +44,15 @@ struct Curve {
 struct AvailabilityOptions {
   enum class Kind {
     kAlways,
-    kExponential,  // up and down times without memory
-    kDiurnal,      // the same, with the mean up time following the hour of a 24 h day
+    kExponential,  // up and down times without memory; up at the start
+    kDiurnal,      // the same, with the mean down time following the hour of a 24 h day
     kTrace,        // the stretches below
   };
   Kind kind = Kind::kAlways;
   Duration mean_up{};
   Duration mean_down{};
-  // Diurnal: the share of devices that are on moves as a cosine between these, highest at
-  // `peak` of virtual day time; mean_up is that at the peak.
+  // Diurnal: the share of devices that are on moves as a cosine between these, highest at `peak`
+  // of virtual day time; how long they are off each time follows from it and mean_up.
   double least_share = 0.2;
   double most_share = 0.9;
   Duration peak = std::chrono::hours(2);
@@ -91,6 +91,7 @@ struct HubOptions {
   double push_seconds = 0;     // more to decode an update and add it up
   double apply_seconds = 0;    // more for the one that completes a step: optimizer and encoding
   double send_seconds = 0;     // more for each set of parameters sent
+  Duration local_delay{};      // most that a message between its two machines takes
   Duration restart = std::chrono::seconds(1);  // from a crash to the next start, at least
   bool operator==(const HubOptions&) const = default;
 };
