@@ -306,6 +306,86 @@ TEST(Cluster, AHubThatDiesWhileItWritesGoesOnFromAWholeCheckpoint) {
   ExpectExactlyOnce(run);
 }
 
+TEST(Cluster, AProcessTakesItsTimeToStartAndToOpenItsData) {
+  ClusterOptions options = Calm(1);
+  options.devices[0].speed = 0.5;
+  options.devices[0].start_seconds = 2;
+  options.devices[0].open_seconds = 3;
+  Cluster run(options);
+  ASSERT_TRUE(run.RunUntil<cluster::DeviceJoined>());
+  EXPECT_NEAR(base::Seconds(run.loop().now() - TimePoint{}), 4, 0.01);
+  ASSERT_TRUE(run.RunUntil<cluster::StepDone>());
+  EXPECT_NEAR(base::Seconds(run.loop().now() - TimePoint{}), 10, 0.05);
+}
+
+TEST(Cluster, ALeaseThatDoesNotFitADevicesMemoryGoesToAnother) {
+  ClusterOptions options = Calm(2);
+  options.devices[0].memory_bytes = 100;
+  options.devices[0].step_bytes.points = {{0, 20.0}, {10, 120.0}};  // 8 samples fit
+  Cluster run(options);
+  ASSERT_TRUE(run.Run());
+  EXPECT_EQ(run.done()->how, RunDone::How::kCompleted);
+  ExpectExactlyOnce(run);
+  const Result result = run.result();
+  EXPECT_EQ(result.devices[0].samples, 4 * 6) << "all but the short last steps are too large";
+  EXPECT_EQ(result.devices[1].samples, 4 * (9 * 32 + 6));
+}
+
+TEST(Cluster, CountsWhatEachDeviceDid) {
+  ClusterOptions options = Calm(2);
+  options.job.start_workers = 2;
+  options.devices[1].speed = 0.5;
+  options.devices[1].availability = {.kind = AvailabilityOptions::Kind::kTrace,
+                                     .up = {{Duration(0), std::chrono::seconds(100)}}};
+  Cluster run(options);
+  ASSERT_TRUE(run.Run());
+  const Result result = run.result();
+  EXPECT_TRUE(result.completed);
+  EXPECT_EQ(result.steps, 40);
+  EXPECT_EQ(result.samples, 1200);
+  EXPECT_EQ(result.recomputed, 0);
+  EXPECT_EQ(result.devices[0].leases, 40);
+  EXPECT_EQ(result.devices[0].samples, 600);
+  EXPECT_NEAR(result.devices[0].compute_s, 600 * 200e-6, 1e-6);
+  EXPECT_NEAR(result.devices[1].compute_s, 1200 * 200e-6, 1e-6);
+  EXPECT_EQ(result.devices[1].starts, 1);
+  EXPECT_EQ(result.epochs.size(), 4u);
+  EXPECT_NEAR(result.epochs[0].seconds + result.epochs[1].seconds + result.epochs[2].seconds +
+                  result.epochs[3].seconds,
+              result.training_s, 1e-6);
+  EXPECT_EQ(result.staleness, (std::map<int64_t, int64_t>{{0, 80}}));
+}
+
+TEST(Cluster, ASwitchedOffDeviceComesBack) {
+  ClusterOptions options = Calm(2);
+  options.job.epochs = 40;
+  options.devices[1].availability = {.kind = AvailabilityOptions::Kind::kExponential,
+                                     .mean_up = std::chrono::milliseconds(100),
+                                     .mean_down = std::chrono::milliseconds(50)};
+  options.faults.silent_break = 0;
+  Cluster run(options);
+  ASSERT_TRUE(run.Run());
+  EXPECT_GT(run.result().devices[1].starts, 3);
+  ExpectExactlyOnce(run);
+}
+
+TEST(Cluster, EventsHappenAtTheirTimes) {
+  ClusterOptions options = Calm(2);
+  options.job.epochs = 100;
+  using Kind = ScheduledEvent::Kind;
+  options.schedule = {{std::chrono::milliseconds(50), Kind::kKill, "device-0"},
+                      {std::chrono::milliseconds(150), Kind::kStart, "device-0"},
+                      {std::chrono::milliseconds(250), Kind::kKill, ""},
+                      {std::chrono::milliseconds(300), Kind::kStart, ""},
+                      {std::chrono::milliseconds(800), Kind::kLeave, "device-1"}};
+  Cluster run(options);
+  ASSERT_TRUE(run.Run());
+  EXPECT_EQ(run.result().devices[0].starts, 2);
+  EXPECT_EQ(run.hub().coordinator().term(), 2u);
+  EXPECT_TRUE(run.device(1).stopped()->ok());
+  ExpectExactlyOnce(run);
+}
+
 TEST(Cluster, ASlowDiskDelaysNoStep) {
   ClusterOptions options = Calm(3, true);
   options.job.checkpoint_every = 1;

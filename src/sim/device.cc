@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "cluster/describe.h"
 
@@ -34,7 +36,11 @@ void SimDevice::End() {
 void SimDevice::Start() {
   audience_.Tell(&Observer::OnDeviceUp, loop_->now(), options_.number, options_.worker.incarnation);
   audience_.Tell(&Observer::OnActivity, loop_->now(), options_.number, Activity::kIdle);
-  Perform(worker_.Start(loop_->now()));
+  const TimePoint begin = options_.pace->Finish(loop_->now(), options_.box->start_seconds);
+  if (begin == loop_->now()) return Perform(worker_.Start(begin));
+  After(begin - loop_->now(), [this] {
+    if (!ended_) Perform(worker_.Start(loop_->now()));
+  });
 }
 
 void SimDevice::Leave(const std::string& reason) { Perform(worker_.Leave(loop_->now(), reason)); }
@@ -89,6 +95,7 @@ void SimDevice::Do(const cluster::Disconnect&) {
 
 void SimDevice::Do(const cluster::OpenRun& open) {
   audience_.Tell(&Observer::OnJoined, loop_->now(), options_.number, open.welcome.device);
+  ready_ = options_.pace->Finish(std::max(ready_, loop_->now()), options_.box->open_seconds);
 }
 
 void SimDevice::Do(const cluster::Settled& settled) {
@@ -128,7 +135,7 @@ void SimDevice::Do(const cluster::Compute& compute) {
   const double luck =
       box.spread > 0 ? loop_->rng().NextUniform(1 - box.spread, 1 + box.spread) : 1.0;
   const double seconds = luck * (box.lease_seconds + box.step_seconds.At(compute.lease.count));
-  const TimePoint done = options_.pace->Finish(loop_->now(), seconds);
+  const TimePoint done = options_.pace->Finish(std::max(ready_, loop_->now()), seconds);
   After(done - loop_->now(), [this, compute] { Finish(compute); });
 }
 

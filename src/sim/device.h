@@ -76,6 +76,7 @@ class SimDevice : public Process {
   cluster::Worker worker_;
   std::optional<cluster::ConnectionId> connection_;
   std::optional<Status> stopped_;
+  TimePoint ready_;  // data and model are open
   bool ended_ = false;
 };
 

@@ -77,6 +77,8 @@ struct DeviceOptions {
   Curve step_seconds;        // to compute a lease, by its samples
   Curve step_bytes;          // memory for it; more than memory_bytes: it cannot
   double lease_seconds = 0;  // more for each lease: unpacking parameters, packing the gradient
+  double start_seconds = 0;  // from power to the first dial, at speed 1, as all of these
+  double open_seconds = 0;   // from being admitted to the first lease: data, model, plan
   double spread = 0;         // a lease takes 1 +- so much of that, uniform
   SlowdownOptions slowdown;
   AvailabilityOptions availability;

@@ -14,7 +14,7 @@ class Pace {
   Pace(const DeviceOptions& options, uint64_t seed, int device);
 
   // When work that takes `seconds` at speed 1 is done if it begins at `start`. Calls go forward in
-  // time.
+  // time: of work that was given up, the episodes it would have met are not met again.
   TimePoint Finish(TimePoint start, double seconds);
 
   // Of speed 1, at `now`.
