@@ -41,15 +41,17 @@ void VisitLink(sim::LinkOptions* link, bool in_segment, ScenarioVisitor* v) {
 
 void VisitAvailability(DeviceGroup* group, ScenarioVisitor* v) {
   sim::AvailabilityOptions& availability = group->device.availability;
-  v->Visit({.key = "availability",
-            .meaning = "When a device is switched on: `always`; `exponential`: on and off for "
-                       "times without memory, of mean `mean_up` and `mean_down`; `diurnal`: the "
-                       "same, with the share of devices that are on following the hour of the "
-                       "day; `trace:FILE`: lines `device,from_s,until_s`, of which a device "
-                       "takes those with its name."},
-           &group->availability);
+  v->Visit(
+      {.key = "availability",
+       .meaning =
+           "When a device is switched on: `always`; `exponential`: on and off for "
+           "times without memory, of mean `mean_up` and `mean_down`; `diurnal`: the "
+           "same, with times off such that the share of devices that are on follows "
+           "the hour of the day; `trace:FILE`: lines `device,from_s,until_s`, of which a device "
+           "takes those with its name."},
+      &group->availability);
   v->Visit({.key = "mean_up",
-            .meaning = "Mean time switched on (`exponential`); that at the peak (`diurnal`).",
+            .meaning = "Mean time switched on (`exponential`, `diurnal`).",
             .default_text = "none"},
            &availability.mean_up);
   v->Visit({.key = "mean_down",
@@ -268,6 +270,16 @@ void VisitDevice(DeviceGroup* group, ScenarioVisitor* v) {
             .max = kMostSeconds,
             .default_text = "from the model's size"},
            &group->seconds_per_lease);
+  v->Visit({.key = "start_seconds",
+            .meaning = "From being switched on to calling the coordinator, at speed 1.",
+            .min = 0,
+            .max = kMostSeconds},
+           &device.start_seconds);
+  v->Visit({.key = "open_seconds",
+            .meaning = "From being admitted to the first lease, at speed 1: data, model, plan.",
+            .min = 0,
+            .max = kMostSeconds},
+           &device.open_seconds);
   v->Visit({.key = "spread",
             .meaning = "A lease takes so much more or less of its time, uniform.",
             .min = 0,
