@@ -125,7 +125,8 @@ class SimTest(WeftTest):
         self.run_to_result("train", job, "--set", "data.train=synthetic:shapes?n=64", "--set", "job.epochs=1")
 
     def test_math_mode_trains(self):
-        text = SCENARIO.replace("samples = 640", 'mode = "math"').replace('preset = "lenet5"', 'file = "tiny_model.toml"')
+        text = SCENARIO.replace("samples = 640", 'mode = "math"')
+        text = text.replace('preset = "lenet5"', 'file = "tiny_model.toml"')
         self.scenario = self.write("math.toml", text + """
 [data]
 train = "synthetic:shapes?n=640&seed=1"
@@ -146,7 +147,7 @@ momentum = 0.9
         self.run_to_failure("sim", scenario, code=78, says=["device.pi: want profile", "weft profile --out"])
         result = self.run_to_result("sim", scenario, "--profile", profile)
         self.assertGreater(result["virtual_s"], 0)
-        slow = self.run_to_result("sim", scenario, "--profile", profile, "--set", "device.pi.speed=0.01")
+        slow = self.run_to_result("sim", scenario, "--profile", profile, "--set", "device.pi.speed=0.001")
         self.assertGreater(slow["virtual_s"], 3 * result["virtual_s"])
 
     def test_bad_input(self):
