@@ -40,7 +40,7 @@ TEST(TrainingWorkload, SameLeaseSameBits) {
 TEST(TrainingWorkload, LossThatIsNotFiniteEndsTheRun) {
   const auto workload = Open("lenet5");
   std::vector<float> parameters = workload->Start().parameters;
-  parameters[0] = NAN;
+  parameters.back() = NAN;  // a bias of the logits
   const auto computed = workload->Compute(parameters, {.id = 1, .step = 7, .count = 4});
   EXPECT_EQ(computed.status().code(), Code::kFailedPrecondition);
   EXPECT_EQ(computed.status().message().find("step 7: "), 0U) << computed.status().message();
