@@ -202,7 +202,7 @@ void VisitCoordinator(CoordinatorOptions* coordinator, ScenarioVisitor* v) {
             .meaning = "Processor time for any message.",
             .min = 0,
             .max = kMostSeconds,
-            .default_text = "measured once"},
+            .default_text = "`2e-05`"},
            &coordinator->message_seconds);
   v->Visit({.key = "push_seconds",
             .meaning = "More to decode an update and add it up.",

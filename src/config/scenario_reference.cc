@@ -10,6 +10,7 @@ namespace {
 
 // "150 us", "1 d", "90 s": the largest unit that needs no fraction.
 std::string DurationText(Duration duration) {
+  if (duration == Duration{}) return "0s";
   static constexpr std::pair<int64_t, const char*> kUnits[] = {
       {86400'000'000'000, "d"}, {3600'000'000'000, "h"}, {60'000'000'000, "m"},
       {1'000'000'000, "s"},     {1'000'000, "ms"},       {1000, "us"}};
