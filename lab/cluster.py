@@ -2,6 +2,7 @@
 
 import atexit
 import json
+import math
 import os
 import secrets
 import selectors
@@ -19,7 +20,7 @@ import result as results
 
 POLL_S = 0.05
 LISTEN_S = 60  # for the coordinator to listen the first time
-LEAVE_S = 10  # for the devices to go once the run is over
+LEAVE_S = 5  # for the devices to go once the run is over
 RELAY_READY_S = 10
 
 
@@ -56,7 +57,7 @@ class Cluster:
         self.keep = keep
         self.prefix = f"weft-lab-{os.getpid()}"
         self.places = cgroups.find()
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{self.prefix}-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="weft-lab-kept-" if keep else f"{self.prefix}-"))
         self.token = secrets.token_hex(8)
         self.selector = selectors.DefaultSelector()
         self.record = results.Record()
@@ -64,6 +65,7 @@ class Cluster:
         self.relays = []
         self.retired = []  # ended, with words still to be read
         self.zero = None  # when the coordinator first listened
+        self.over = math.inf  # when the run was over
         self.closed = False
 
     def __enter__(self):
@@ -81,8 +83,8 @@ class Cluster:
         for number, device in enumerate((self.scenario.hub, *self.scenario.devices)):
             group = cgroups.Group(self.places, self.prefix, str(number))
             group.limit(device.processors(), device.memory_bytes)
-            key = device.name if number else ""
-            self.stations[key] = Station(number, device, group, self.folder / f"{device.name}.stderr".replace("/", "_"))
+            errors = self.folder / f"station-{number}.stderr"
+            self.stations[device.name if number else ""] = Station(number, device, group, errors)
         self._start_relays()
         with open(self.folder / "job.json", "w") as file:
             json.dump(self.scenario.job, file)
@@ -118,9 +120,9 @@ class Cluster:
     def close(self):
         if self.closed:
             return
-        self.closed = True
         for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(signal_number, signal.SIG_IGN)  # nothing stops the tidying up
+        self.closed = True
         for station in self.stations.values():
             if station.running():
                 station.process.close()
@@ -130,8 +132,6 @@ class Cluster:
         remove_leftovers(self.prefix, self.places)
         if self.keep:
             note(f"kept {self.folder}")
-        else:
-            shutil.rmtree(self.folder, ignore_errors=True)
 
     # ---- the processes
 
@@ -151,6 +151,8 @@ class Cluster:
     def _start(self, station):
         if station.running():
             return
+        if not station.number:
+            self.record.result = None  # of a life before
         station.process = processes.Process(network.namespace(self.prefix, station.number), station.group.entrances(),
                                             self._command(station), station.errors)
         station.starts += 1
@@ -158,10 +160,12 @@ class Cluster:
 
     def _kill(self, station):
         if station.running():
-            station.up_s += station.process.kill()
+            station.process.kill()
             self._retire(station)
 
     def _retire(self, station):
+        # Until the run was over, whenever the process itself went.
+        station.up_s += max(0.0, min(time.monotonic(), self.over) - station.process.started)
         self.retired.append(station.process)
         station.process = None
 
@@ -192,14 +196,14 @@ class Cluster:
         if station.process is not process:
             return
         process.wait()
-        station.up_s += time.monotonic() - process.started
         if process.code() not in (0, 128 + signal.SIGTERM):
             note(f"{station.device.name} ended with {process.code()}: {process.last_words()}")
         self._retire(station)
 
     # ---- what befalls them
 
-    def _befall(self, event):
+    def befall(self, event):
+        """Does one thing of the schedule, now."""
         station = self.stations[event.device]
         port = self._port(station)
         if event.kind == "start":
@@ -240,18 +244,18 @@ class Cluster:
         while self.zero is None:
             self._read(POLL_S)
             if not self.stations[""].running() or time.monotonic() > min(last, began + LISTEN_S):
-                raise RuntimeError("the coordinator does not listen: " + self.retired[-1].last_words()
-                                   if self.retired else "the coordinator does not listen")
-        over_s = self._go_through_schedule(min(last, self.zero + self.scenario.limit_s))
+                raise RuntimeError("the coordinator does not listen")
+        self._go_through_schedule(min(last, self.zero + self.scenario.limit_s))
+        self.over = time.monotonic()
         self._let_leave()
-        return self._result(over_s, time.monotonic() - began)
+        return self._result(self.over - self.zero, time.monotonic() - began)
 
     def _go_through_schedule(self, last):
-        """Until the run is over, stands still for good, or the time is up. Returns when that was."""
+        """Until the run is over, stands still for good, or the time is up."""
         schedule = list(self.scenario.schedule)
         while time.monotonic() < last:
             while schedule and schedule[0].at_s <= self.now_s():
-                self._befall(schedule.pop(0))
+                self.befall(schedule.pop(0))
             next_s = schedule[0].at_s - self.now_s() if schedule else POLL_S
             self._read(max(0.0, min(POLL_S, next_s)))
             hub_returns = any(event.kind == "start" and not event.device for event in schedule)
@@ -259,7 +263,6 @@ class Cluster:
             over = result is not None and (result["outcome"] != "stopped" or not hub_returns)
             if over or (not self.stations[""].running() and not hub_returns):
                 break
-        return self.now_s()
 
     def _let_leave(self):
         end = time.monotonic() + (LEAVE_S if self.record.result is not None else 0)
@@ -288,11 +291,13 @@ class Cluster:
 
 
 def remove_leftovers(prefix, places):
-    """Removes a lab's namespaces and control groups, by its prefix. Its processes must have ended."""
+    """Removes a lab's namespaces, control groups and folder, by its prefix. Its processes must have ended."""
     for name in namespaces(prefix):
         processes.run(["ip", "netns", "del", name])
     for folder in cgroups.remove(places, prefix):
         note(f"could not remove {folder}: is a process still in it?")
+    for folder in Path(tempfile.gettempdir()).glob(f"{prefix}-*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def namespaces(prefix):

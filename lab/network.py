@@ -17,6 +17,7 @@ QUEUE_S = 0.1  # how long a frame waits at most, besides what the link's latency
 LEAST_QUEUE_BYTES = 64 * 1024
 CLOG_FACTOR = 0.001
 CLOGGED_BPS = 1e6  # of a link without limit
+JOINED_BPS = 200e6  # from this rate on, frames one by one would cost more processor time than the device has
 PORT = 7070
 # A BPF program of one instruction: return TC_ACT_SHOT. This kernel has no action drop.
 DROP = ["bpf", "da", "bytecode", "1,6 0 0 2"]
@@ -91,9 +92,14 @@ def share_medium(prefix, port):
     commands = [["ip", "-n", place, "link", "add", medium, "type", "ifb"],
                 ["ip", "-n", place, "link", "set", medium, "up"]]
     for way in ("ingress", "egress"):
-        commands.append(["tc", "-n", place, "filter", "add", "dev", port.name, way, "prio", "10", "protocol", "all",
-                         "u32", "match", "u32", "0", "0", "action", "mirred", "egress", "redirect", "dev", medium])
+        commands.append(["tc", "-n", place, *redirect(port.name, way, medium)])
     return commands
+
+
+def redirect(device, way, medium):
+    """Words of tc: what passes `device` this way ("ingress" or "egress") goes through `medium` first."""
+    return ["filter", "add", "dev", device, way, "prio", "10", "protocol", "all", "u32", "match", "u32", "0", "0",
+            "action", "mirred", "egress", "redirect", "dev", medium]
 
 
 def attach(prefix, port, bridge, relayed):
@@ -154,8 +160,8 @@ def add_station(prefix, number, link, bridge, neighbours):
     """Station `number` behind its link; `neighbours`: numbers of those it speaks with."""
     place, port = namespace(prefix, number), station_port(prefix, number, link)
     ip = ["ip", "-n", place]
-    # Frames leave one by one where their time on the wire matters; elsewhere the kernel may join them.
-    one_by_one = ["gso_max_segs", "1"] if link.up_bps > 0 or link.needs_relay() else []
+    # The kernel hands on several frames as one where that is worth it, and counts one header for all.
+    one_by_one = ["gso_max_segs", "1"] if 0 < link.up_bps < JOINED_BPS or link.needs_relay() else []
     commands = add_namespace(place)
     commands.append(["ip", "link", "add", "eth0", "netns", place, "address", mac(number), "type", "veth",
                      "peer", "name", port.name, "netns", switch(prefix)])

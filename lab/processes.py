@@ -44,11 +44,10 @@ class Process:
         return self._child.poll()
 
     def kill(self):
-        """At once, as if its power went. Returns the seconds for which it ran."""
+        """At once, as if its power went."""
         if self._child.poll() is None:
             self._child.kill()
         self._child.wait()
-        return time.monotonic() - self.started
 
     def ask_to_leave(self):
         if self._child.poll() is None:

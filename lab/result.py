@@ -112,17 +112,17 @@ def summary(record, over_s, wall_s):
 
 # What can be expected of a result: key in the scenario, the result's value, how they compare.
 EXPECTATIONS = {
-    "completed": (lambda result: result["completed"], operator.eq, "is"),
-    "lost": (lambda result: result["lost"], operator.eq, "is"),
-    "duplicated": (lambda result: result["duplicated"], operator.eq, "is"),
-    "max_violations": (lambda result: len(result["violations"]), operator.le, "at most"),
-    "min_accuracy": (lambda result: result["accuracy"] or 0, operator.ge, "at least"),
+    "completed": (lambda result: result["completed"], operator.eq, ""),
+    "lost": (lambda result: result["lost"], operator.eq, ""),
+    "duplicated": (lambda result: result["duplicated"], operator.eq, ""),
+    "max_violations": (lambda result: len(result["violations"]), operator.le, "at most "),
+    "min_accuracy": (lambda result: result["accuracy"] or 0, operator.ge, "at least "),
     "max_loss": (lambda result: result["epochs"][-1]["loss"] if result["epochs"] else float("inf"), operator.le,
-                 "at most"),
-    "max_virtual_s": (lambda result: result["virtual_s"], operator.le, "at most"),
+                 "at most "),
+    "max_virtual_s": (lambda result: result["virtual_s"], operator.le, "at most "),
     "max_epoch_s": (lambda result: max((epoch["seconds"] for epoch in result["epochs"]), default=0), operator.le,
-                    "at most"),
-    "min_samples_per_second": (lambda result: result["samples_per_second"], operator.ge, "at least"),
+                    "at most "),
+    "min_samples_per_second": (lambda result: result["samples_per_second"], operator.ge, "at least "),
 }
 
 
@@ -136,5 +136,5 @@ def unmet(result, expect):
         value, compare, words = EXPECTATIONS[key]
         got = value(result)
         if not compare(got, wanted):
-            failed.append(f"{key}: got {got}, want {words} {wanted}")
+            failed.append(f"{key}: got {got}, want {words}{wanted}")
     return failed, unknown
