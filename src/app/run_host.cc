@@ -168,7 +168,7 @@ void RunHost::Do(Address, const cluster::CloseConnection& close) {
 
 void RunHost::Do(Address, const cluster::SaveCheckpoint& save) {
   saver_.Post([this, snapshot = save.snapshot] {
-    Checkpoint checkpoint;
+    cluster::Checkpoint checkpoint;
     checkpoint.run = options_.folder->record().run;
     checkpoint.config_digest = options_.job->config.Digest();
     checkpoint.epoch = snapshot->step / options_.job->steps_per_epoch();

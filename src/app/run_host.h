@@ -10,7 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "app/checkpoint.h"
 #include "app/confusion.h"
 #include "app/evaluator.h"
 #include "app/job.h"
@@ -18,6 +17,7 @@
 #include "app/run_folder.h"
 #include "base/event_loop.h"
 #include "base/worker_thread.h"
+#include "cluster/checkpoint.h"
 #include "cluster/coordinator.h"
 #include "cluster/leader.h"
 #include "net/server.h"
@@ -33,8 +33,9 @@ struct RunHostOptions {
   cluster::CoordStore* store = nullptr;
   ProgressView* view = nullptr;
   RunFolder* folder = nullptr;
-  CheckpointFolder* checkpoints = nullptr;  // used by a thread of the host's while Run is under way
-  cluster::Snapshot start;                  // where to begin: step 0 or a checkpoint
+  cluster::CheckpointFolder* checkpoints =
+      nullptr;              // used by a thread of the host's while Run is under way
+  cluster::Snapshot start;  // where to begin: step 0 or a checkpoint
 };
 
 // Threads: one, but for Connect.

@@ -27,7 +27,7 @@ namespace {
 struct Setup {
   std::shared_ptr<const Job> job;
   std::unique_ptr<RunFolder> folder;
-  std::unique_ptr<CheckpointFolder> checkpoints;
+  std::unique_ptr<cluster::CheckpointFolder> checkpoints;
   std::unique_ptr<cluster::CoordStore> store;
   cluster::Snapshot start;
 };
@@ -104,7 +104,7 @@ Status GoOn(Setup* setup) {
                     "or start a new run",
                     setup->folder->path()));
   }
-  ASSIGN_OR_RETURN(CheckpointFolder::Found found, setup->checkpoints->ReadLatest());
+  ASSIGN_OR_RETURN(cluster::CheckpointFolder::Found found, setup->checkpoints->ReadLatest());
   for (const std::string& skipped : found.skipped) base::LogWarning("{}", skipped);
   setup->start = std::move(found.checkpoint.snapshot);
   base::LogInfo("going on from {} (step {})", found.path, setup->start.step);
@@ -128,8 +128,8 @@ Result<Setup> Prepare(const RunFlags& flags) {
   }
   ASSIGN_OR_RETURN(setup.job, OpenJob(config, open));
   if (setup.folder == nullptr) RETURN_IF_ERROR(OpenNew(flags, &setup));
-  setup.checkpoints = std::make_unique<CheckpointFolder>(&base::LocalFileSystem(),
-                                                         setup.folder->checkpoints_path());
+  setup.checkpoints = std::make_unique<cluster::CheckpointFolder>(&base::LocalFileSystem(),
+                                                                  setup.folder->checkpoints_path());
   if (!flags.resume.empty()) RETURN_IF_ERROR(GoOn(&setup));
   setup.folder->AddStart(setup.start.step, base::WallTimeUtc());
   ASSIGN_OR_RETURN(setup.store, net::OpenSqliteStore(

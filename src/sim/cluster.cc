@@ -2,23 +2,59 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "base/check.h"
 #include "cluster/describe.h"
 
 namespace weft::sim {
+namespace {
+
+// Of names that joined by chance.
+std::string NumberedName(int number) { return fmt::format("device-{}", number); }
+
+NetworkOptions NetworkFor(const ClusterOptions& options) {
+  NetworkOptions network;
+  network.silent_break = options.faults.silent_break;
+  return network;
+}
+
+}  // namespace
+
+std::vector<DeviceOptions> EqualDevices(int count, double seconds_per_sample) {
+  std::vector<DeviceOptions> devices;
+  for (int i = 0; i < count; ++i) {
+    DeviceOptions device;
+    device.name = NumberedName(i);
+    device.step_seconds.points = {{0, 0.0}, {1, seconds_per_sample}};
+    devices.push_back(device);
+  }
+  return devices;
+}
 
 Cluster::Cluster(const ClusterOptions& options)
-    : options_(options), loop_(options.seed), network_(&loop_, options.network) {
-  disk_.checkpoint = ToyStart(options_.job);
-  disk_.failure = options_.faults.disk_failure;
+    : options_(options),
+      workload_(options.workload ? options.workload : MakeToyWorkload(options.job)),
+      loop_(options.seed),
+      network_(&loop_, NetworkFor(options_)),
+      disk_(options_.faults, &loop_.rng()) {
+  audience_.Add(&meter_);
   StartHub();
-  for (int i = 0; i < options_.devices; ++i) AddDevice();
+  for (const DeviceOptions& device : options_.devices) AddDevice(device);
   const FaultOptions& faults = options_.faults;
   Arm(faults.break_connection, &Cluster::BreakSome);
   Arm(faults.kill_device, &Cluster::KillSome);
   Arm(faults.kill_hub, &Cluster::RestartHub);
   Arm(faults.join_device, &Cluster::Join);
   Arm(faults.leave_device, &Cluster::LetOneLeave);
+  Arm(faults.partition, &Cluster::CutSome);
+  Arm(faults.clog, &Cluster::ClogSome);
+  for (const ScheduledEvent& event : options_.schedule) {
+    loop_.At(TimePoint{} + event.at, [this, &event] { Carry(event); });
+  }
 }
+
+Cluster::~Cluster() = default;
 
 bool Cluster::Run(Duration limit) {
   const TimePoint end = loop_.now() + limit;
@@ -31,86 +67,296 @@ bool Cluster::Run(Duration limit) {
   return done_.has_value();
 }
 
-int Cluster::AddDevice(SimDevice::Options options) {
-  const int number = next_device_++;
-  options.loop = &loop_;
-  options.network = &network_;
-  options.worker.name = fmt::format("device-{}", number);
-  if (options.worker.token.empty()) options.worker.token = options_.job.token;
-  options.worker.incarnation = loop_.rng().Next();
-  options.worker.jitter_seed = loop_.rng().Next();
-  options.per_sample =
-      RandomDuration(loop_.rng(), options_.per_sample / 2, options_.per_sample * 2);
-  devices_[number] = std::make_unique<SimDevice>(options, options_.job);
-  devices_[number]->Start();
+// ---- devices
+
+int Cluster::AddDevice(DeviceOptions options, const DeviceTroubles& troubles,
+                       const std::string& token) {
+  const auto number = static_cast<int>(boxes_.size());
+  if (options.name.empty()) options.name = NumberedName(number);
+  auto box = std::make_unique<Box>(
+      Box{.options = options,
+          .troubles = troubles,
+          .token = token.empty() ? options_.job.token : token,
+          .host = network_.AddHost(options.link),
+          .availability = Availability(options.availability, options_.seed, number),
+          .pace = Pace(options, options_.seed, number)});
+  if (options_.faults.unreadable_data > 0) {
+    box->troubles.unreadable_data |= loop_.rng().NextUniform() < options_.faults.unreadable_data;
+  }
+  boxes_.push_back(std::move(box));
+  meter_.AddDevice(options.name);
+  NextStretch(number);
   return number;
 }
 
+void Cluster::NextStretch(int number) {
+  const auto stretch = boxes_[Index(number)]->availability.Next();
+  if (!stretch) return;
+  const auto& [from, until] = *stretch;
+  const auto on = [this, number, end = until] {
+    SwitchOn(number);
+    if (end == kForEver) return;
+    loop_.At(TimePoint{} + end, [this, number] {
+      SwitchOff(number);
+      NextStretch(number);
+    });
+  };
+  // A box that comes late is switched on late.
+  if (TimePoint{} + from <= loop_.now()) {
+    on();
+  } else {
+    loop_.At(TimePoint{} + from, on);
+  }
+}
+
+void Cluster::SwitchOn(int number) {
+  boxes_[Index(number)]->on = true;
+  StartDevice(number);
+}
+
+void Cluster::SwitchOff(int number) {
+  Box& box = *boxes_[Index(number)];
+  box.on = false;
+  box.process.reset();
+}
+
+ProcessOptions Cluster::ProcessFor(double crash, std::function<void()> on_crash) {
+  return {&loop_, &network_, &audience_, Quiet() ? 0 : crash, std::move(on_crash)};
+}
+
+void Cluster::StartDevice(int number) {
+  Box& box = *boxes_[Index(number)];
+  if (!box.on || done_) return;
+  box.process.reset();
+  SimDevice::Options options;
+  options.process = ProcessFor(options_.faults.crash_device, [this, number] {
+    loop_.Trace(fmt::format("fault: {} crashes", boxes_[Index(number)]->options.name));
+    boxes_[Index(number)]->process.reset();
+    StartDeviceSoon(number, options_.faults.most_down);
+  });
+  options.number = number;
+  options.host = box.host;
+  options.worker.name = box.options.name;
+  options.worker.token = box.token;
+  options.worker.cores = box.options.cores;
+  options.worker.memory_bytes = box.options.memory_bytes;
+  options.worker.incarnation = loop_.rng().Next();
+  options.worker.jitter_seed = loop_.rng().Next();
+  options.troubles = box.troubles;
+  options.box = &box.options;
+  options.pace = &box.pace;
+  options.workload = workload_.get();
+  box.process = std::make_unique<SimDevice>(options, options_.job);
+  box.process->Start();
+}
+
+void Cluster::StartDeviceSoon(int number, Duration most) {
+  loop_.After(RandomDuration(loop_.rng(), Duration(0), most), [this, number] {
+    Box& box = *boxes_[Index(number)];
+    if (box.process == nullptr || box.process->stopped()) StartDevice(number);
+  });
+}
+
+void Cluster::KillDevice(int number) { SwitchOff(number); }
+
+// ---- the hub
+
 void Cluster::StartHub() {
-  hub_ = std::make_unique<Hub>(
-      Hub::Options{&loop_, &network_, &disk_, [this](const cluster::Event& e) { Record(e); }},
-      options_.job);
-  hub_->Start();
+  if (hub_ != nullptr || done_) return;
+  disk_.set_faulty(!Quiet());
+  Hub::Options options;
+  options.process = ProcessFor(options_.faults.crash_hub, [this] {
+    loop_.Trace("fault: the hub crashes");
+    KillHub();
+    StartHubSoon();
+  });
+  options.costs = &options_.hub;
+  options.disk_write_time = options_.faults.disk_write_time;
+  options.disk = &disk_;
+  options.start = workload_->Start();
+  options.on_event = [this](const cluster::Event& event) { Record(event); };
+  hub_ = std::make_unique<Hub>(options, options_.job);
+  if (hub_->Start()) return;
+  loop_.Trace("fault: the hub cannot start");
+  KillHub();
+  StartHubSoon();
+}
+
+void Cluster::KillHub() { hub_.reset(); }
+
+void Cluster::StartHubSoon() {
+  const Duration least = options_.hub.restart;
+  loop_.After(RandomDuration(loop_.rng(), least, least + options_.faults.most_down),
+              [this] { StartHub(); });
 }
 
 void Cluster::Record(const cluster::Event& event) {
-  loop_.Trace(cluster::Describe(event));
-  events_.push_back(event);
-  if (const auto* step = std::get_if<cluster::StepDone>(&event)) steps_[step->step] = *step;
+  if (loop_.verbose()) loop_.Trace(cluster::Describe(event));
   if (const auto* done = std::get_if<cluster::RunDone>(&event)) {
     done_ = *done;
     const auto values = hub_->leader().parameters();
     parameters_.assign(values.begin(), values.end());
   }
+  if (!options_.keep_events) return;
+  events_.push_back(event);
+  if (const auto* step = std::get_if<cluster::StepDone>(&event)) steps_[step->step] = *step;
 }
 
-// ---- faults
+// ---- faults by chance
+
+bool Cluster::Quiet() const { return loop_.now() > TimePoint{} + options_.faults.until; }
 
 void Cluster::Arm(const std::optional<Duration>& mean, void (Cluster::*fault)()) {
   if (!mean) return;
   loop_.After(RandomWait(loop_.rng(), *mean), [this, mean, fault] {
-    if (done_ || loop_.now() > TimePoint{} + options_.faults.until) return;
+    if (done_ || Quiet()) return;
     (this->*fault)();
     Arm(mean, fault);
   });
 }
 
+// One whose process runs; -1: none.
 int Cluster::AnyDevice() {
-  if (devices_.empty()) return -1;
-  auto it = devices_.begin();
-  std::advance(it, static_cast<std::ptrdiff_t>(loop_.rng().NextBelow(devices_.size())));
-  return it->first;
+  if (boxes_.empty()) return -1;
+  const size_t first = loop_.rng().NextBelow(boxes_.size());
+  for (size_t i = 0; i < boxes_.size(); ++i) {
+    const size_t at = (first + i) % boxes_.size();
+    if (boxes_[at]->process != nullptr) return static_cast<int>(at);
+  }
+  return -1;
 }
 
 void Cluster::BreakSome() {
   const int number = AnyDevice();
   if (number < 0 || !device(number).connection()) return;
-  loop_.Trace(fmt::format("fault: the connection of device-{} breaks", number));
+  loop_.Trace(
+      fmt::format("fault: the connection of {} breaks", boxes_[Index(number)]->options.name));
   network_.Break(*device(number).connection(), "connection reset");
 }
 
 void Cluster::KillSome() {
   const int number = AnyDevice();
   if (number < 0) return;
-  loop_.Trace(fmt::format("fault: device-{} is killed", number));
-  KillDevice(number);
-  loop_.After(RandomDuration(loop_.rng(), Duration(0), options_.faults.most_down),
-              [this] { AddDevice(); });
+  loop_.Trace(fmt::format("fault: {} is killed", boxes_[Index(number)]->options.name));
+  boxes_[Index(number)]->process.reset();
+  StartDeviceSoon(number, options_.faults.most_down);
 }
 
+// It comes back some time later.
 void Cluster::LetOneLeave() {
   const int number = AnyDevice();
-  if (number < 0 || devices_.size() < 2) return;
-  loop_.Trace(fmt::format("fault: device-{} leaves", number));
+  if (number < 0) return;
+  loop_.Trace(fmt::format("fault: {} leaves", boxes_[Index(number)]->options.name));
   device(number).Leave("asked to");
+  StartDeviceSoon(number, 10 * options_.faults.most_down);
+}
+
+void Cluster::Join() {
+  if (options_.devices.empty()) return;
+  DeviceOptions like = options_.devices[loop_.rng().NextBelow(options_.devices.size())];
+  like.name = NumberedName(static_cast<int>(boxes_.size()));
+  loop_.Trace(fmt::format("fault: {} joins", like.name));
+  AddDevice(like);
 }
 
 void Cluster::RestartHub() {
   if (hub_ == nullptr) return;
   loop_.Trace("fault: the hub is killed");
   KillHub();
-  loop_.After(RandomDuration(loop_.rng(), Duration(0), options_.faults.most_down),
-              [this] { StartHub(); });
+  StartHubSoon();
+}
+
+void Cluster::CutSome() {
+  const int number = AnyDevice();
+  if (number < 0) return;
+  const Box& box = *boxes_[Index(number)];
+  const bool one_way = loop_.rng().NextUniform() < options_.faults.one_way;
+  const bool up = !one_way || loop_.rng().NextBelow(2) == 0;
+  const bool down = !one_way || !up;
+  loop_.Trace(fmt::format("fault: {} is cut off{}", box.options.name,
+                          one_way ? (up ? " upwards" : " downwards") : ""));
+  network_.Cut(box.host, up, down);
+  loop_.After(RandomWait(loop_.rng(), options_.faults.partition_length),
+              [this, host = box.host] { network_.Heal(host); });
+}
+
+void Cluster::ClogSome() {
+  const int number = AnyDevice();
+  if (number < 0) return;
+  const Box& box = *boxes_[Index(number)];
+  loop_.Trace(fmt::format("fault: the link of {} clogs", box.options.name));
+  network_.Clog(box.host, 0.001);
+  loop_.After(RandomWait(loop_.rng(), options_.faults.clog_length),
+              [this, host = box.host] { network_.Clog(host, 1); });
+}
+
+// ---- events at their times
+
+int Cluster::Named(const std::string& name) const {
+  for (size_t i = 0; i < boxes_.size(); ++i) {
+    if (boxes_[i]->options.name == name) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+void Cluster::Carry(const ScheduledEvent& event) {
+  if (done_) return;
+  loop_.Trace(fmt::format("event {} of {}", static_cast<int>(event.kind), event.device));
+  if (!event.device.empty()) {
+    const int number = Named(event.device);
+    CHECK(number >= 0) << "an event of an unknown device, which config refuses: " << event.device;
+    return CarryDevice(event, number);
+  }
+  if (event.kind == ScheduledEvent::Kind::kKill) KillHub();
+  if (event.kind == ScheduledEvent::Kind::kStart) StartHub();
+}
+
+void Cluster::CarryDevice(const ScheduledEvent& event, int number) {
+  using Kind = ScheduledEvent::Kind;
+  Box& box = *boxes_[Index(number)];
+  switch (event.kind) {
+    case Kind::kKill:
+      box.process.reset();
+      break;
+    case Kind::kStart:
+      box.on = true;
+      if (box.process == nullptr || box.process->stopped()) StartDevice(number);
+      break;
+    case Kind::kLeave:
+      if (box.process != nullptr) box.process->Leave("asked to");
+      break;
+    case Kind::kCut:
+      return network_.Cut(box.host, true, true);
+    case Kind::kCutUp:
+      return network_.Cut(box.host, true, false);
+    case Kind::kCutDown:
+      return network_.Cut(box.host, false, true);
+    case Kind::kHeal:
+      return network_.Heal(box.host);
+    case Kind::kClog:
+      return network_.Clog(box.host, 0.001);
+    case Kind::kUnclog:
+      return network_.Clog(box.host, 1);
+  }
+}
+
+// ---- the result
+
+Result Cluster::result() const {
+  Result result;
+  result.seed = options_.seed;
+  result.completed = done_ && done_->how == cluster::RunDone::How::kCompleted;
+  result.outcome = done_ ? done_->reason : "not over";
+  meter_.Report(loop_.now(), &result);
+  if (done_) {
+    result.lost = done_->lost_samples;
+    result.duplicated = done_->duplicated_samples;
+  } else if (hub_ != nullptr) {
+    result.lost = hub_->coordinator().ledger().lost_samples();
+    result.duplicated = hub_->coordinator().ledger().duplicated_samples();
+  }
+  result.trace_hash = loop_.trace_hash();
+  return result;
 }
 
 }  // namespace weft::sim

@@ -1,6 +1,6 @@
 #pragma once
-// Cluster: a whole run in virtual time: one hub, devices that come and go, and faults, all decided
-// by one seed.
+// Cluster: a whole run in virtual time: one hub, devices that come and go, links, and faults, all
+// decided by one seed.
 
 #include <cstdint>
 #include <map>
@@ -11,56 +11,68 @@
 
 #include "cluster/event.h"
 #include "cluster/job_spec.h"
+#include "sim/availability.h"
 #include "sim/device.h"
+#include "sim/disk.h"
 #include "sim/hub.h"
 #include "sim/loop.h"
+#include "sim/meter.h"
 #include "sim/network.h"
+#include "sim/observer.h"
+#include "sim/options.h"
+#include "sim/result.h"
 #include "sim/toy.h"
 
 namespace weft::sim {
 
-// Means of the waits between faults; nothing: never. After `until` all is quiet.
-struct FaultOptions {
-  std::optional<Duration> break_connection;
-  std::optional<Duration> kill_device;  // another is started in its place
-  std::optional<Duration> kill_hub;     // it is started again from its disk
-  std::optional<Duration> join_device;
-  std::optional<Duration> leave_device;
-  Duration most_down = std::chrono::milliseconds(500);  // before the replacement starts
-  Duration until = std::chrono::seconds(1000);
-  double disk_failure = 0;
-};
-
 struct ClusterOptions {
   uint64_t seed = 1;
   cluster::JobSpec job;
-  int devices = 4;
-  Duration per_sample = std::chrono::microseconds(200);  // each device's speed is near this
-  NetworkOptions network{};
-  FaultOptions faults{};
+  std::vector<DeviceOptions> devices;
+  HubOptions hub;
+  std::vector<SegmentOptions> segments;
+  WireOptions wire;
+  FaultOptions faults;
+  std::vector<ScheduledEvent> schedule;
+  std::shared_ptr<Workload> workload;  // null: the toy
+  bool keep_events = true;             // for Events(); they grow with the run
 };
 
+// `count` devices of this speed, named "device-0", ...
+std::vector<DeviceOptions> EqualDevices(int count, double seconds_per_sample);
+
+// Threads: one.
 class Cluster {
  public:
   explicit Cluster(const ClusterOptions& options);
+  ~Cluster();
 
-  // Runs until the run is over. False if it is not by `limit` of virtual time.
+  // Looks on from now on; must outlive the cluster.
+  void Watch(Observer* observer) { audience_.Add(observer); }
+
+  // Runs until the run is over. False if it is not by `limit` of virtual time from now.
   bool Run(Duration limit = std::chrono::seconds(3600));
   // Runs until `event` of this kind was emitted `count` times by the hub.
   template <class Kind>
   bool RunUntil(size_t count = 1, Duration limit = std::chrono::seconds(3600));
+  // What it came to so far; wall time and accuracy are for the caller to fill in.
+  Result result() const;
 
-  // The device's number, from 0.
-  int AddDevice() { return AddDevice({}); }
-  int AddDevice(SimDevice::Options options);
-  void KillDevice(int number) { devices_.erase(number); }
-  bool HasDevice(int number) const { return devices_.contains(number); }
-  SimDevice& device(int number) { return *devices_.at(number); }
-  void KillHub() { hub_.reset(); }
+  // A box and its process; the box's number.
+  int AddDevice(DeviceOptions options, const DeviceTroubles& troubles = {},
+                const std::string& token = {});
+  // The process is gone and its box stays off.
+  void KillDevice(int number);
+  bool HasDevice(int number) const { return boxes_.at(Index(number))->process != nullptr; }
+  SimDevice& device(int number) { return *boxes_.at(Index(number))->process; }
+  void KillHub();
   void StartHub();
   Hub& hub() { return *hub_; }
   Disk& disk() { return disk_; }
   Loop& loop() { return loop_; }
+  Network& network() { return network_; }
+  // What a run that starts now would go on from.
+  cluster::Snapshot Checkpoint() const { return disk_.Latest(workload_->Start()); }
   // Carries out what a call on the coordinator asks for.
   void Perform(const cluster::Actions& actions) {
     hub_->Perform(cluster::Coordinator::kAddress, actions);
@@ -72,28 +84,57 @@ class Cluster {
   const std::vector<float>& parameters() const { return parameters_; }
   // By step; of a step that was run again after a restart, the last.
   const std::map<int64_t, cluster::StepDone>& steps() const { return steps_; }
-  // All of the hub's events of one kind.
+  // All of the hub's events of one kind, if they are kept.
   template <class Kind>
   std::vector<Kind> Events() const;
   uint64_t trace_hash() const { return loop_.trace_hash(); }
 
  private:
+  // What stands at one place, whatever process runs in it.
+  struct Box {
+    DeviceOptions options;
+    DeviceTroubles troubles;
+    std::string token;
+    HostId host = 0;
+    Availability availability;
+    Pace pace;
+    bool on = false;  // the power is
+    std::unique_ptr<SimDevice> process;
+  };
+  static size_t Index(int number) { return static_cast<size_t>(number); }
+
+  ProcessOptions ProcessFor(double crash, std::function<void()> on_crash);
+  void NextStretch(int number);
+  void SwitchOn(int number);
+  void SwitchOff(int number);
+  void StartDevice(int number);
+  void StartDeviceSoon(int number, Duration most);
+
   void Arm(const std::optional<Duration>& mean, void (Cluster::*fault)());
+  bool Quiet() const;
+  int AnyDevice();
   void BreakSome();
   void KillSome();
   void RestartHub();
+  void StartHubSoon();
   void LetOneLeave();
-  void Join() { AddDevice(); }
-  int AnyDevice();
+  void Join();
+  void CutSome();
+  void ClogSome();
+  void Carry(const ScheduledEvent& event);
+  void CarryDevice(const ScheduledEvent& event, int number);
+  int Named(const std::string& name) const;
   void Record(const cluster::Event& event);
 
   const ClusterOptions options_;
+  const std::shared_ptr<Workload> workload_;
   Loop loop_;
+  Audience audience_;
+  Meter meter_;
   Network network_;
   Disk disk_;
   std::unique_ptr<Hub> hub_;
-  std::map<int, std::unique_ptr<SimDevice>> devices_;
-  int next_device_ = 0;
+  std::vector<std::unique_ptr<Box>> boxes_;
   std::vector<cluster::Event> events_;
   std::map<int64_t, cluster::StepDone> steps_;
   std::optional<cluster::RunDone> done_;

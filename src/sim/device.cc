@@ -1,8 +1,11 @@
 #include "sim/device.h"
 
-#include <limits>
+#include <fmt/format.h>
+
+#include <algorithm>
 
 #include "base/check.h"
+#include "cluster/describe.h"
 
 namespace weft::sim {
 namespace {
@@ -15,36 +18,56 @@ cluster::UpdateEncoder::Options EncoderOptions(const cluster::JobSpec& spec) {
 }  // namespace
 
 SimDevice::SimDevice(const Options& options, const cluster::JobSpec& spec)
-    : Process(options.loop, options.network),
+    : Process(options.process),
       options_(options),
-      spec_(spec),
+      parameter_count_(spec.parameter_count()),
       down_(codec::MakeCodec(spec.codec_down).value()),
       encoder_(codec::MakeCodec(spec.codec_up).value(), EncoderOptions(spec)),
       worker_(options.worker) {}
 
-void SimDevice::Start() { Perform(worker_.Start(loop_->now())); }
+SimDevice::~SimDevice() { End(); }
+
+void SimDevice::End() {
+  if (std::exchange(ended_, true)) return;
+  audience_.Tell(&Observer::OnActivity, loop_->now(), options_.number, Activity::kOff);
+  audience_.Tell(&Observer::OnDeviceDown, loop_->now(), options_.number);
+}
+
+void SimDevice::Start() {
+  audience_.Tell(&Observer::OnDeviceUp, loop_->now(), options_.number, options_.worker.incarnation);
+  audience_.Tell(&Observer::OnActivity, loop_->now(), options_.number, Activity::kIdle);
+  const TimePoint begin = options_.pace->Finish(loop_->now(), options_.box->start_seconds);
+  if (begin == loop_->now()) return Perform(worker_.Start(begin));
+  After(begin - loop_->now(), [this] {
+    if (!ended_) Perform(worker_.Start(loop_->now()));
+  });
+}
 
 void SimDevice::Leave(const std::string& reason) { Perform(worker_.Leave(loop_->now(), reason)); }
 
 void SimDevice::OnConnected(cluster::ConnectionId connection) {
-  if (connection_ == connection) Perform(worker_.OnConnected(loop_->now()));
+  if (connection_ == connection && !crashed()) Perform(worker_.OnConnected(loop_->now()));
 }
 
 void SimDevice::OnMessage(cluster::ConnectionId connection, const cluster::Envelope& envelope) {
-  if (connection_ != connection) return;
+  if (connection_ != connection || crashed()) return;
+  audience_.Tell(&Observer::OnDelivered, loop_->now(), envelope);
   Perform(worker_.Handle(loop_->now(), envelope.from, envelope.message));
 }
 
 void SimDevice::OnDisconnected(cluster::ConnectionId connection, const std::string& reason) {
-  if (connection_ != connection) return;
+  if (connection_ != connection || crashed()) return;
   connection_.reset();
   Perform(worker_.OnDisconnected(loop_->now(), reason));
 }
 
 void SimDevice::Perform(const cluster::Actions& actions) {
-  for (const cluster::Action& action : actions) {
-    std::visit([&](const auto& a) { Do(a); }, action);
+  const size_t done = Survives(actions.size());
+  for (size_t i = 0; i < done; ++i) {
+    std::visit([&](const auto& a) { Do(a); }, actions[i]);
   }
+  if (crashed()) return;
+  audience_.Tell(&Observer::OnDeviceRest, loop_->now(), options_.number, worker_);
   WakeAt(worker_.NextWake(), [this] { Perform(worker_.Tick(loop_->now())); });
 }
 
@@ -54,12 +77,15 @@ void SimDevice::Do(const Other&) {
 }
 
 void SimDevice::Do(const cluster::Send& send) {
-  if (connection_) network_->Send(this, *connection_, {worker_.address(), send.to, send.message});
+  const cluster::Envelope envelope{worker_.address(), send.to, send.message};
+  audience_.Tell(&Observer::OnSent, loop_->now(), envelope);
+  if (connection_) network_->Send(this, *connection_, envelope);
 }
 
 void SimDevice::Do(const cluster::Connect&) {
   Do(cluster::Disconnect{});
-  connection_ = network_->Dial(this);
+  audience_.Tell(&Observer::OnDial, loop_->now(), options_.number);
+  connection_ = network_->Dial(this, options_.host);
 }
 
 void SimDevice::Do(const cluster::Disconnect&) {
@@ -67,37 +93,75 @@ void SimDevice::Do(const cluster::Disconnect&) {
   connection_.reset();
 }
 
+void SimDevice::Do(const cluster::OpenRun& open) {
+  audience_.Tell(&Observer::OnJoined, loop_->now(), options_.number, open.welcome.device);
+  ready_ = options_.pace->Finish(std::max(ready_, loop_->now()), options_.box->open_seconds);
+}
+
 void SimDevice::Do(const cluster::Settled& settled) {
   encoder_.Settle(settled.term, settled.lease, settled.applied);
+  audience_.Tell(&Observer::OnSettled, loop_->now(), options_.number, settled, encoder_);
 }
 
 void SimDevice::Do(const cluster::Emit& emit) {
-  if (options_.on_event) options_.on_event(emit.event);
+  if (loop_->verbose()) {
+    loop_->Trace(fmt::format("{}: {}", options_.worker.name, cluster::Describe(emit.event)));
+  }
+}
+
+void SimDevice::Do(const cluster::Stop& stop) {
+  stopped_ = stop.status;
+  End();
+  if (options_.on_stopped) After(Duration(0), options_.on_stopped);
+}
+
+Status SimDevice::Obstacle(const cluster::Lease& lease) const {
+  if (options_.troubles.unreadable_data) return base::NotFound("no data here");
+  const auto has = static_cast<double>(options_.box->memory_bytes);
+  const double takes = options_.box->step_bytes.At(lease.count);
+  if (has == 0 || takes <= has) return OkStatus();
+  return base::ResourceExhausted(
+      fmt::format("{} samples take {:.0f} MiB, the device has {:.0f} MiB", lease.count,
+                  takes / 0x1p20, has / 0x1p20));
 }
 
 void SimDevice::Do(const cluster::Compute& compute) {
-  const double jitter = loop_->rng().NextUniform(0.8, 1.2);
-  const double ns = jitter * static_cast<double>(options_.per_sample.count() * compute.lease.count);
-  After(Duration(static_cast<int64_t>(ns)), [this, compute] { Finish(compute); });
+  if (const Status obstacle = Obstacle(compute.lease); !obstacle.ok()) {
+    return After(Duration(0),
+                 [this, obstacle] { Perform(worker_.OnCannotCompute(loop_->now(), obstacle)); });
+  }
+  audience_.Tell(&Observer::OnActivity, loop_->now(), options_.number, Activity::kCompute);
+  const DeviceOptions& box = *options_.box;
+  const double luck =
+      box.spread > 0 ? loop_->rng().NextUniform(1 - box.spread, 1 + box.spread) : 1.0;
+  const double seconds = luck * (box.lease_seconds + box.step_seconds.At(compute.lease.count));
+  const TimePoint done = options_.pace->Finish(std::max(ready_, loop_->now()), seconds);
+  After(done - loop_->now(), [this, compute] { Finish(compute); });
 }
 
 void SimDevice::Finish(const cluster::Compute& compute) {
-  if (options_.unreadable_data) {
-    return Perform(worker_.OnCannotCompute(loop_->now(), base::NotFound("no data here")));
-  }
-  if (compute.lease.step == options_.nan_at_step) {
+  const TimePoint now = loop_->now();
+  if (!ended_) audience_.Tell(&Observer::OnActivity, now, options_.number, Activity::kIdle);
+  if (compute.lease.step == options_.troubles.nan_at_step) {
     return Perform(
-        worker_.OnFault(loop_->now(), {Code::kFailedPrecondition, "the loss is not finite (NaN)"}));
+        worker_.OnFault(now, {Code::kFailedPrecondition, "the loss is not finite (NaN)"}));
   }
-  std::vector<float> parameters(static_cast<size_t>(spec_.parameter_count()));
+  std::vector<float> parameters(static_cast<size_t>(parameter_count_));
   CHECK(down_->Decode(*compute.parameters, parameters).ok());
-  const ToyResult result = ComputeToy(parameters, spec_.samples, compute.lease);
+  const auto computed = options_.workload->Compute(parameters, compute.lease);
+  if (!computed.ok()) return Perform(worker_.OnFault(now, computed.status()));
   cluster::Worker::Update update;
-  update.loss_sum = result.loss_sum;
-  update.correct = result.correct;
-  update.gradient = encoder_.Encode(compute.term, compute.lease, result.gradient).value();
-  update.samples_per_second = 1e9 / static_cast<double>(options_.per_sample.count());
-  Perform(worker_.OnComputed(loop_->now(), update));
+  update.loss_sum = computed->loss_sum;
+  update.correct = computed->correct;
+  update.gradient = encoder_.Encode(compute.term, compute.lease, computed->gradient).value();
+  const double seconds =
+      options_.box->step_seconds.At(compute.lease.count) / options_.pace->SpeedAt(now);
+  if (seconds > 0) {
+    update.samples_per_second = static_cast<double>(compute.lease.count) / seconds;
+  }
+  audience_.Tell(&Observer::OnComputed, now, options_.number, compute,
+                 std::span<const float>(computed->gradient), update.gradient, encoder_);
+  Perform(worker_.OnComputed(now, update));
 }
 
 }  // namespace weft::sim

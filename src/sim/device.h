@@ -1,5 +1,5 @@
 #pragma once
-// SimDevice: the simulated process of a worker; it computes the toy at a speed of its own.
+// SimDevice: the simulated process of a worker, in a box with a speed, a memory and a link.
 
 #include <cstdint>
 #include <functional>
@@ -9,23 +9,34 @@
 
 #include "cluster/update_encoder.h"
 #include "cluster/worker.h"
+#include "sim/options.h"
+#include "sim/pace.h"
 #include "sim/process.h"
-#include "sim/toy.h"
+#include "sim/workload.h"
 
 namespace weft::sim {
+
+// Test doubles of bad luck in one device.
+struct DeviceTroubles {
+  int64_t nan_at_step = -1;      // its loss is not finite there
+  bool unreadable_data = false;  // it cannot compute anything
+};
 
 class SimDevice : public Process {
  public:
   struct Options {
-    Loop* loop = nullptr;
-    Network* network = nullptr;
-    cluster::WorkerOptions worker{};
-    Duration per_sample = std::chrono::microseconds(200);
-    int64_t nan_at_step = -1;      // its loss is not finite there
-    bool unreadable_data = false;  // it cannot compute anything
-    std::function<void(const cluster::Event&)> on_event = {};
+    ProcessOptions process;
+    int number = 0;
+    HostId host = 0;
+    cluster::WorkerOptions worker;
+    DeviceTroubles troubles;
+    const DeviceOptions* box = nullptr;  // must outlive the process, as all pointers here
+    Pace* pace = nullptr;
+    Workload* workload = nullptr;
+    std::function<void()> on_stopped;  // it has ended by itself
   };
   SimDevice(const Options& options, const cluster::JobSpec& spec);
+  ~SimDevice() override;
 
   void Start();
   void Leave(const std::string& reason);
@@ -41,27 +52,32 @@ class SimDevice : public Process {
 
  private:
   void Perform(const cluster::Actions& actions);
+  // Why it cannot compute a lease; ok if it can.
+  Status Obstacle(const cluster::Lease& lease) const;
   void Finish(const cluster::Compute& compute);
+  void End();
 
   void Do(const cluster::Send& send);
   void Do(const cluster::Connect& connect);
   void Do(const cluster::Disconnect& disconnect);
-  void Do(const cluster::OpenRun&) {}
+  void Do(const cluster::OpenRun& open);
   void Do(const cluster::ReadAhead&) {}
   void Do(const cluster::Compute& compute);
   void Do(const cluster::Settled& settled);
   void Do(const cluster::Emit& emit);
-  void Do(const cluster::Stop& stop) { stopped_ = stop.status; }
+  void Do(const cluster::Stop& stop);
   template <class Other>
   void Do(const Other&);
 
   const Options options_;
-  const cluster::JobSpec spec_;
+  const int64_t parameter_count_;
   std::unique_ptr<codec::Codec> down_;
   cluster::UpdateEncoder encoder_;
   cluster::Worker worker_;
   std::optional<cluster::ConnectionId> connection_;
   std::optional<Status> stopped_;
+  TimePoint ready_;  // data and model are open
+  bool ended_ = false;
 };
 
 }  // namespace weft::sim

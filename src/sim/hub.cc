@@ -8,64 +8,146 @@
 #include "cluster/describe.h"
 
 namespace weft::sim {
+namespace {
 
 using cluster::Address;
 using cluster::Role;
 
+Duration FromSeconds(double seconds) { return Duration(static_cast<int64_t>(seconds * 1e9)); }
+
+}  // namespace
+
 Hub::Hub(const Options& options, const cluster::JobSpec& spec)
-    : Process(options.loop, options.network),
+    : Process(options.process),
+      costs_(*options.costs),
+      disk_write_time_(options.disk_write_time),
       disk_(options.disk),
       on_event_(options.on_event),
-      coordinator_(spec, disk_->store.get(), disk_->checkpoint.step),
-      leader_(cluster::Leader::Make(spec, disk_->checkpoint).value()) {}
+      first_step_(disk_->Latest(options.start).step),
+      coordinator_(spec, disk_->store(), first_step_),
+      leader_(cluster::Leader::Make(spec, disk_->Latest(options.start)).value()) {}
 
-void Hub::Start() {
+Hub::~Hub() {
+  audience_.Tell(&Observer::OnHubKilled, loop_->now());
+  if (writing_ != nullptr) disk_->CrashWhileWriting(*writing_);
+}
+
+bool Hub::Start() {
+  const cluster::Actions actions = coordinator_.Start(loop_->now());
+  const auto fails = [](const cluster::Action& action) {
+    const auto* stop = std::get_if<cluster::Stop>(&action);
+    return stop != nullptr && !stop->status.ok();
+  };
+  if (std::ranges::any_of(actions, fails)) return false;
+  audience_.Tell(&Observer::OnHubStarted, loop_->now(), coordinator_.term(), first_step_);
   network_->set_hub(this);
-  Perform(cluster::Coordinator::kAddress, coordinator_.Start(loop_->now()));
+  Perform(cluster::Coordinator::kAddress, actions);
+  return true;
+}
+
+// ---- the processor
+
+void Hub::Enqueue(Work work) {
+  inbox_.push_back(std::move(work));
+  if (!busy_) Serve();
+}
+
+void Hub::Serve() {
+  busy_ = true;
+  while (!inbox_.empty() && !crashed()) {
+    Work work = std::move(inbox_.front());
+    inbox_.pop_front();
+    spent_ = 0;
+    if (work.seconds == 0) {
+      work.handle();
+      if (spent_ == 0) continue;
+      return After(FromSeconds(spent_), [this] { Serve(); });
+    }
+    return After(FromSeconds(work.seconds), [this, handle = std::move(work.handle)] {
+      handle();
+      if (spent_ == 0) return Serve();
+      After(FromSeconds(spent_), [this] { Serve(); });
+    });
+  }
+  busy_ = false;
 }
 
 // ---- in
 
 void Hub::OnMessage(cluster::ConnectionId connection, const cluster::Envelope& envelope) {
-  const cluster::DeviceId device = devices_[connection];
-  if (device != 0) {
-    Deliver({{device, Role::kWorker}, envelope.to, envelope.message});
+  const bool push = std::holds_alternative<cluster::Push>(envelope.message);
+  Enqueue({costs_.message_seconds + (push ? costs_.push_seconds : 0),
+           [this, connection, envelope] { Receive(connection, envelope); }});
+}
+
+void Hub::OnDisconnected(cluster::ConnectionId connection, const std::string& reason) {
+  Enqueue({costs_.message_seconds, [this, connection, reason] { Lost(connection, reason); }});
+}
+
+void Hub::Receive(cluster::ConnectionId connection, const cluster::Envelope& envelope) {
+  const auto it = devices_.find(connection);
+  if (it != devices_.end()) {
+    Deliver({{it->second, Role::kWorker}, envelope.to, envelope.message});
+    DeliverLocal();
   } else if (const auto* hello = std::get_if<cluster::Hello>(&envelope.message)) {
-    loop_->Trace(fmt::format("connection {}: {}", connection, Describe(envelope.message)));
+    audience_.Tell(&Observer::OnDelivered, loop_->now(), envelope);
     Perform(cluster::Coordinator::kAddress, coordinator_.OnHello(loop_->now(), connection, *hello));
   }
 }
 
-void Hub::OnDisconnected(cluster::ConnectionId connection, const std::string& reason) {
+void Hub::Lost(cluster::ConnectionId connection, const std::string& reason) {
   const auto it = devices_.find(connection);
   if (it == devices_.end()) return;
   const cluster::DeviceId device = it->second;
   devices_.erase(it);
-  if (device == 0) return;
-  lines_.erase(device);
-  loop_->Trace(fmt::format("worker {} lost: {}", device, reason));
+  const auto line = lines_.find(device);
+  if (line == lines_.end() || line->second != connection) return;  // it came back by another one
+  lines_.erase(line);
   Perform(cluster::Coordinator::kAddress,
           coordinator_.OnDisconnected(loop_->now(), device, reason));
 }
 
 void Hub::Deliver(const cluster::Envelope& envelope) {
-  loop_->Trace(fmt::format("{} -> {}: {}", cluster::Describe(envelope.from),
-                           cluster::Describe(envelope.to), cluster::Describe(envelope.message)));
+  audience_.Tell(&Observer::OnDelivered, loop_->now(), envelope);
   if (envelope.to == cluster::Coordinator::kAddress) {
     Perform(envelope.to, coordinator_.Handle(loop_->now(), envelope.from, envelope.message));
   } else if (envelope.to == leader_->address()) {
-    Perform(envelope.to, leader_->Handle(loop_->now(), envelope.from, envelope.message));
+    const int64_t before = leader_->version();
+    const cluster::Actions actions = leader_->Handle(loop_->now(), envelope.from, envelope.message);
+    if (leader_->version() != before) spent_ += costs_.apply_seconds;
+    Perform(envelope.to, actions);
   }
+}
+
+// Between the two machines of this process, as app/run_host.h has it: after what is being handled.
+void Hub::DeliverLocal() {
+  if (std::exchange(delivering_, true)) return;
+  while (!local_.empty() && !crashed()) {
+    const cluster::Envelope next = std::move(local_.front());
+    local_.pop_front();
+    Deliver(next);
+  }
+  delivering_ = false;
 }
 
 // ---- out
 
 void Hub::Perform(Address from, const cluster::Actions& actions) {
-  for (const cluster::Action& action : actions) {
-    std::visit([&](const auto& a) { Do(from, a); }, action);
+  const size_t done = Survives(actions.size());
+  for (size_t i = 0; i < done; ++i) {
+    std::visit([&](const auto& a) { Do(from, a); }, actions[i]);
   }
-  WakeAt(coordinator_.NextWake(),
-         [this] { Perform(cluster::Coordinator::kAddress, coordinator_.Tick(loop_->now())); });
+  if (crashed()) return;
+  DeliverLocal();
+  Rest();
+}
+
+void Hub::Rest() {
+  audience_.Tell(&Observer::OnHubRest, loop_->now(), coordinator_, *leader_);
+  WakeAt(coordinator_.NextWake(), [this] {
+    Enqueue({costs_.message_seconds,
+             [this] { Perform(cluster::Coordinator::kAddress, coordinator_.Tick(loop_->now())); }});
+  });
 }
 
 template <class Other>
@@ -73,22 +155,38 @@ void Hub::Do(Address, const Other&) {
   CHECK(false) << "an action that only a worker asks for";
 }
 
-void Hub::Do(Address from, const cluster::Send& send) { Route({from, send.to, send.message}); }
-
-void Hub::Route(const cluster::Envelope& envelope) {
-  if (envelope.to.device != cluster::kCoordinatorDevice) {
-    const auto it = lines_.find(envelope.to.device);
-    if (it != lines_.end()) network_->Send(this, it->second, envelope);
-    return;
+void Hub::Transmit(cluster::ConnectionId connection, const cluster::Envelope& envelope) {
+  if (std::holds_alternative<cluster::Parameters>(envelope.message)) {
+    spent_ += costs_.send_seconds;
   }
-  // Between the two machines of this process: in order from each, late at will.
-  TimePoint& lane = local_[envelope.from];
-  lane = std::max(lane + Duration(1), loop_->now() + network_->Latency());
-  After(lane - loop_->now(), [this, envelope] { Deliver(envelope); });
+  if (spent_ == 0) return network_->Send(this, connection, envelope);
+  After(FromSeconds(spent_),
+        [this, connection, envelope] { network_->Send(this, connection, envelope); });
+}
+
+void Hub::Do(Address from, const cluster::Send& send) {
+  const cluster::Envelope envelope{from, send.to, send.message};
+  audience_.Tell(&Observer::OnSent, loop_->now(), envelope);
+  if (send.to.device != cluster::kCoordinatorDevice) {
+    const auto it = lines_.find(send.to.device);
+    if (it != lines_.end()) Transmit(it->second, envelope);
+  } else if (costs_.local_delay.count() == 0) {
+    local_.push_back(envelope);
+  } else {
+    // In order from each, late at will.
+    TimePoint& lane = local_lanes_[from];
+    const Duration late = RandomDuration(loop_->rng(), Duration(0), costs_.local_delay);
+    lane = std::max(lane + Duration(1), loop_->now() + late);
+    After(lane - loop_->now(), [this, envelope] {
+      Enqueue({0, [this, envelope] { Deliver(envelope); }});
+    });
+  }
 }
 
 void Hub::Do(Address from, const cluster::Reply& reply) {
-  network_->Send(this, reply.connection, {from, {0, Role::kWorker}, reply.message});
+  const cluster::Envelope envelope{from, {0, Role::kWorker}, reply.message};
+  audience_.Tell(&Observer::OnSent, loop_->now(), envelope);
+  Transmit(reply.connection, envelope);
 }
 
 void Hub::Do(Address, const cluster::Admit& admit) {
@@ -103,23 +201,32 @@ void Hub::Do(Address, const cluster::CloseConnection& close) {
     if (line != lines_.end() && line->second == close.connection) lines_.erase(line);
     devices_.erase(it);
   }
-  network_->Close(this, close.connection);
+  if (spent_ == 0) return network_->Close(this, close.connection);
+  After(FromSeconds(spent_),
+        [this, connection = close.connection] { network_->Close(this, connection); });
 }
 
 void Hub::Do(Address, const cluster::Emit& emit) {
+  audience_.Tell(&Observer::OnEvent, loop_->now(), emit.event);
   if (on_event_) on_event_(emit.event);
 }
 
 void Hub::Do(Address, const cluster::SaveCheckpoint& save) {
-  After(disk_->write_time, [this, snapshot = save.snapshot] { Write(snapshot); });
+  writing_ = save.snapshot;
+  StartWrite();
 }
 
-void Hub::Write(const std::shared_ptr<const cluster::Snapshot>& snapshot) {
-  const bool failed = loop_->rng().NextUniform() < disk_->failure;
-  if (!failed) disk_->checkpoint = *snapshot;
-  const Status status = failed ? base::ResourceExhausted("disk full") : OkStatus();
-  Perform(leader_->address(),
-          leader_->OnCheckpointDone(loop_->now(), snapshot->step, "disk", status));
+// On a thread of its own in the real process: nothing waits for it.
+void Hub::StartWrite() {
+  After(disk_write_time_, [this] {
+    const auto snapshot = std::exchange(writing_, nullptr);
+    const Result<std::string> path = disk_->Write(*snapshot);
+    Enqueue({0, [this, step = snapshot->step, path] {
+               Perform(leader_->address(),
+                       leader_->OnCheckpointDone(loop_->now(), step,
+                                                 path.ok() ? *path : std::string(), path.status()));
+             }});
+  });
 }
 
 }  // namespace weft::sim

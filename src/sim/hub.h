@@ -1,37 +1,38 @@
 #pragma once
-// Hub: the simulated process of a coordinator and its leader.
+// Hub: the simulated process of a coordinator and its leader. One processor handles what comes in,
+// one thing after another, each for as long as HubOptions say.
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <unordered_map>
 
-#include "cluster/coord_store.h"
 #include "cluster/coordinator.h"
 #include "cluster/leader.h"
+#include "sim/disk.h"
+#include "sim/options.h"
 #include "sim/process.h"
 
 namespace weft::sim {
 
-// What outlives the process: its disk.
-struct Disk {
-  std::unique_ptr<cluster::CoordStore> store = cluster::MakeMemoryStore();
-  cluster::Snapshot checkpoint;
-  double failure = 0;  // how probable it is that writing a checkpoint fails
-  Duration write_time = std::chrono::milliseconds(20);
-};
-
 class Hub : public Process {
  public:
   struct Options {
-    Loop* loop = nullptr;
-    Network* network = nullptr;
-    Disk* disk = nullptr;                                      // must outlive the hub
-    std::function<void(const cluster::Event&)> on_event = {};  // told of every event
+    ProcessOptions process;
+    const HubOptions* costs = nullptr;  // must outlive the hub, as the disk
+    Duration disk_write_time{};
+    Disk* disk = nullptr;
+    cluster::Snapshot start;  // of a run whose disk holds no checkpoint
+    std::function<void(const cluster::Event&)> on_event = {};
   };
   Hub(const Options& options, const cluster::JobSpec& spec);
+  ~Hub() override;
 
-  void Start();
+  // False if it cannot start, such as for a failing disk: try again later, with another one.
+  bool Start();
   cluster::Coordinator& coordinator() { return coordinator_; }
+  const cluster::Coordinator& coordinator() const { return coordinator_; }
   const cluster::Leader& leader() const { return *leader_; }
 
   // Does what the machines ask for; `from` is the one that asks.
@@ -42,9 +43,20 @@ class Hub : public Process {
   void OnDisconnected(cluster::ConnectionId connection, const std::string& reason) override;
 
  private:
+  // Something to handle, and what it takes beside what it leads to.
+  struct Work {
+    double seconds = 0;
+    std::function<void()> handle;
+  };
+  void Enqueue(Work work);
+  void Serve();
+  void Receive(cluster::ConnectionId connection, const cluster::Envelope& envelope);
+  void Lost(cluster::ConnectionId connection, const std::string& reason);
   void Deliver(const cluster::Envelope& envelope);
-  void Route(const cluster::Envelope& envelope);
-  void Write(const std::shared_ptr<const cluster::Snapshot>& snapshot);
+  void DeliverLocal();
+  void Rest();
+  void Transmit(cluster::ConnectionId connection, const cluster::Envelope& envelope);
+  void StartWrite();
 
   void Do(cluster::Address from, const cluster::Send& send);
   void Do(cluster::Address from, const cluster::Reply& reply);
@@ -56,13 +68,23 @@ class Hub : public Process {
   template <class Other>
   void Do(cluster::Address from, const Other&);
 
+  const HubOptions& costs_;
+  const Duration disk_write_time_;
   Disk* const disk_;
   const std::function<void(const cluster::Event&)> on_event_;
+  const int64_t first_step_;
   cluster::Coordinator coordinator_;
   std::unique_ptr<cluster::Leader> leader_;
-  std::map<cluster::ConnectionId, cluster::DeviceId> devices_;  // 0: not admitted yet
-  std::map<cluster::DeviceId, cluster::ConnectionId> lines_;
-  std::map<cluster::Address, TimePoint> local_;  // the last arrival, by sender
+  std::unordered_map<cluster::ConnectionId, cluster::DeviceId> devices_;
+  std::unordered_map<cluster::DeviceId, cluster::ConnectionId> lines_;
+
+  std::deque<Work> inbox_;
+  bool busy_ = false;
+  double spent_ = 0;  // beside Work::seconds, by what is being handled
+  std::deque<cluster::Envelope> local_;
+  bool delivering_ = false;
+  std::map<cluster::Address, TimePoint> local_lanes_;  // the last arrival, by sender
+  std::shared_ptr<const cluster::Snapshot> writing_;   // on its way to the disk
 };
 
 }  // namespace weft::sim

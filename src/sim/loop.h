@@ -34,6 +34,7 @@ class Loop {
   uint64_t trace_hash() const { return trace_hash_; }
   // Also prints every line on stderr.
   void set_verbose(bool verbose) { verbose_ = verbose; }
+  bool verbose() const { return verbose_; }
 
  private:
   struct Event {

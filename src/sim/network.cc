@@ -15,7 +15,7 @@ bool HasPayload(const cluster::Message& message) {
 
 }  // namespace
 
-cluster::ConnectionId Network::Dial(Endpoint* device) {
+cluster::ConnectionId Network::Dial(Endpoint* device, HostId) {
   const cluster::ConnectionId connection = ++last_;
   lines_[connection].device = device;
   loop_->After(Latency(), [this, connection] {

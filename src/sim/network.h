@@ -10,6 +10,7 @@
 #include "cluster/action.h"
 #include "cluster/message.h"
 #include "sim/loop.h"
+#include "sim/options.h"
 
 namespace weft::sim {
 
@@ -19,6 +20,8 @@ struct NetworkOptions {
   // How probable it is that the hub is never told that a connection broke, as when power fails.
   double silent_break = 0.3;
 };
+
+using HostId = int;
 
 // One end: a process.
 class Endpoint {
@@ -38,7 +41,12 @@ class Network {
   void set_hub(Endpoint* hub) { hub_ = hub; }
 
   // OnConnected or OnDisconnected follows.
-  cluster::ConnectionId Dial(Endpoint* device);
+  cluster::ConnectionId Dial(Endpoint* device, HostId host);
+  HostId AddHost(const LinkOptions&) { return 1; }
+  void Cut(HostId, bool, bool) {}
+  void Heal(HostId) {}
+  void Clog(HostId, double) {}
+
   // Messages over a connection that is not open are lost.
   void Send(Endpoint* from, cluster::ConnectionId connection, const cluster::Envelope& envelope);
   // What `by` has sent still arrives.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "cluster/action.h"
@@ -44,6 +45,8 @@ class Observer {
   // A device's process starts, or has ended (killed, crashed, switched off, or stopped by itself).
   virtual void OnDeviceUp(TimePoint, int /*device*/, uint64_t /*incarnation*/) {}
   virtual void OnDeviceDown(TimePoint, int /*device*/) {}
+  // The coordinator has admitted it under this id.
+  virtual void OnJoined(TimePoint, int /*device*/, cluster::DeviceId) {}
   // It dials the hub.
   virtual void OnDial(TimePoint, int /*device*/) {}
   virtual void OnActivity(TimePoint, int /*device*/, Activity) {}
@@ -56,6 +59,20 @@ class Observer {
   // The encoder was told the fate of an update.
   virtual void OnSettled(TimePoint, int /*device*/, const cluster::Settled&,
                          const cluster::UpdateEncoder&) {}
+};
+
+// Those who look on, in order.
+class Audience {
+ public:
+  void Add(Observer* observer) { observers_.push_back(observer); }
+
+  template <class... Parameters, class... Arguments>
+  void Tell(void (Observer::*what)(Parameters...), const Arguments&... arguments) const {
+    for (Observer* observer : observers_) (observer->*what)(arguments...);
+  }
+
+ private:
+  std::vector<Observer*> observers_;  // must outlive the audience
 };
 
 }  // namespace weft::sim

@@ -44,15 +44,15 @@ struct Curve {
 struct AvailabilityOptions {
   enum class Kind {
     kAlways,
-    kExponential,  // up and down times without memory
-    kDiurnal,      // the same, with the mean up time following the hour of a 24 h day
+    kExponential,  // up and down times without memory; up at the start
+    kDiurnal,      // the same, with the mean down time following the hour of a 24 h day
     kTrace,        // the stretches below
   };
   Kind kind = Kind::kAlways;
   Duration mean_up{};
   Duration mean_down{};
-  // Diurnal: the share of devices that are on moves as a cosine between these, highest at
-  // `peak` of virtual day time; mean_up is that at the peak.
+  // Diurnal: the share of devices that are on moves as a cosine between these, highest at `peak`
+  // of virtual day time; how long they are off each time follows from it and mean_up.
   double least_share = 0.2;
   double most_share = 0.9;
   Duration peak = std::chrono::hours(2);
@@ -77,6 +77,8 @@ struct DeviceOptions {
   Curve step_seconds;        // to compute a lease, by its samples
   Curve step_bytes;          // memory for it; more than memory_bytes: it cannot
   double lease_seconds = 0;  // more for each lease: unpacking parameters, packing the gradient
+  double start_seconds = 0;  // from power to the first dial, at speed 1, as all of these
+  double open_seconds = 0;   // from being admitted to the first lease: data, model, plan
   double spread = 0;         // a lease takes 1 +- so much of that, uniform
   SlowdownOptions slowdown;
   AvailabilityOptions availability;
@@ -91,6 +93,7 @@ struct HubOptions {
   double push_seconds = 0;     // more to decode an update and add it up
   double apply_seconds = 0;    // more for the one that completes a step: optimizer and encoding
   double send_seconds = 0;     // more for each set of parameters sent
+  Duration local_delay{};      // most that a message between its two machines takes
   Duration restart = std::chrono::seconds(1);  // from a crash to the next start, at least
   bool operator==(const HubOptions&) const = default;
 };

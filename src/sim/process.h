@@ -9,12 +9,28 @@
 
 #include "sim/loop.h"
 #include "sim/network.h"
+#include "sim/observer.h"
 
 namespace weft::sim {
 
+struct ProcessOptions {
+  Loop* loop = nullptr;
+  Network* network = nullptr;
+  const Audience* audience = nullptr;
+  // How probable it is, whenever it has something to do, that it dies in the middle of that.
+  double crash = 0;
+  // It has died so. The process itself may be destroyed in the call.
+  std::function<void()> on_crash;
+};
+
 class Process : public Endpoint {
  public:
-  Process(Loop* loop, Network* network) : loop_(loop), network_(network) {}
+  explicit Process(const ProcessOptions& options)
+      : loop_(options.loop),
+        network_(options.network),
+        audience_(*options.audience),
+        crash_(options.crash),
+        on_crash_(options.on_crash) {}
   ~Process() override { network_->Vanish(this); }
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
@@ -22,8 +38,8 @@ class Process : public Endpoint {
  protected:
   // Runs `run` after `wait`, unless the process is dead by then.
   void After(Duration wait, std::function<void()> run) {
-    loop_->After(wait, [alive = std::weak_ptr(alive_), run = std::move(run)] {
-      if (!alive.expired()) run();
+    loop_->After(wait, [life = std::weak_ptr(crashed_), run = std::move(run)] {
+      if (const auto held = life.lock(); held && !*held) run();
     });
   }
   // Sees to it that `ring` runs at `wake`, or earlier for an earlier wake.
@@ -36,11 +52,26 @@ class Process : public Endpoint {
     });
   }
 
+  // How many of the `count` things it is about to do it lives to do. If not all, it is dead after
+  // them.
+  size_t Survives(size_t count) {
+    if (crash_ <= 0 || loop_->rng().NextUniform() >= crash_) return count;
+    *crashed_ = true;
+    loop_->After(Duration(0), [life = std::weak_ptr(crashed_), die = on_crash_] {
+      if (!life.expired()) die();
+    });
+    return loop_->rng().NextBelow(count + 1);
+  }
+  bool crashed() const { return *crashed_; }
+
   Loop* const loop_;
   Network* const network_;
+  const Audience& audience_;
 
  private:
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  const double crash_;
+  const std::function<void()> on_crash_;
+  std::shared_ptr<bool> crashed_ = std::make_shared<bool>(false);  // gone: destroyed
   std::optional<TimePoint> alarm_;
 };
 

@@ -43,11 +43,11 @@ cluster::JobSpec ToyJob(int64_t samples, int64_t epochs, int64_t batch) {
   return spec;
 }
 
-ToyResult ComputeToy(std::span<const float> parameters, int64_t samples,
-                     const cluster::Lease& lease) {
+Workload::Computed ComputeToy(std::span<const float> parameters, int64_t samples,
+                              const cluster::Lease& lease) {
   CHECK_EQ(parameters.size(), 2 * kFeatures);
   std::array<double, 2 * kFeatures> sums{};
-  ToyResult result;
+  Workload::Computed result;
   for (int64_t at = lease.begin; at < lease.begin + lease.count; ++at) {
     const Sample sample = SampleAt(lease.epoch, at, samples);
     double error = -sample.target;
@@ -65,6 +65,27 @@ ToyResult ComputeToy(std::span<const float> parameters, int64_t samples,
   return result;
 }
 
+namespace {
+
+class ToyWorkload : public Workload {
+ public:
+  explicit ToyWorkload(const cluster::JobSpec& spec) : spec_(spec) {}
+  Result<Computed> Compute(std::span<const float> parameters,
+                           const cluster::Lease& lease) override {
+    return ComputeToy(parameters, spec_.samples, lease);
+  }
+  cluster::Snapshot Start() override { return ToyStart(spec_); }
+
+ private:
+  const cluster::JobSpec spec_;
+};
+
+}  // namespace
+
+std::shared_ptr<Workload> MakeToyWorkload(const cluster::JobSpec& spec) {
+  return std::make_shared<ToyWorkload>(spec);
+}
+
 cluster::Snapshot ToyStart(const cluster::JobSpec& spec) {
   return {0, 0, std::vector<float>(static_cast<size_t>(spec.parameter_count()), 0.25f), {}};
 }
@@ -78,7 +99,7 @@ ToyRun RunToy(const cluster::JobSpec& spec) {
     std::vector<float> combined(run.parameters.size());
     double loss = 0;
     for (const cluster::Lease& lease : plan.Leases(step, 1)) {
-      const ToyResult part = ComputeToy(run.parameters, spec.samples, lease);
+      const Workload::Computed part = ComputeToy(run.parameters, spec.samples, lease);
       const auto weight = static_cast<float>(static_cast<double>(lease.count) / total);
       for (size_t i = 0; i < combined.size(); ++i) combined[i] += weight * part.gradient[i];
       loss += part.loss_sum;

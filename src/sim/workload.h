@@ -33,4 +33,8 @@ class Workload {
   virtual cluster::Snapshot Start() = 0;
 };
 
+// Computes nothing: one parameter, gradients of zero. For cost mode, whose JobSpec has one
+// parameter to match.
+std::shared_ptr<Workload> MakeCostWorkload();
+
 }  // namespace weft::sim

@@ -16,13 +16,13 @@
 #include "base/status.h"
 #include "cluster/snapshot.h"
 
-namespace weft::app {
+namespace weft::cluster {
 
 struct Checkpoint {
   std::string run;            // id of the run
   std::string config_digest;  // RunConfig::Digest() of its job
   int64_t epoch = 0;          // the epoch that snapshot.step belongs to
-  cluster::Snapshot snapshot;
+  Snapshot snapshot;
   bool operator==(const Checkpoint&) const = default;
 };
 
@@ -62,4 +62,4 @@ class CheckpointFolder {
   std::string path_;
 };
 
-}  // namespace weft::app
+}  // namespace weft::cluster

@@ -1,4 +1,4 @@
-#include "app/checkpoint.h"
+#include "cluster/checkpoint.h"
 
 #include <fmt/format.h>
 
@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "model/safetensors.h"
 
-namespace weft::app {
+namespace weft::cluster {
 namespace {
 
 using base::DataLoss;
@@ -93,7 +93,7 @@ void AddTensor(const std::string& name, const std::vector<float>& values, model:
 }  // namespace
 
 Bytes EncodeCheckpoint(const Checkpoint& checkpoint) {
-  const cluster::Snapshot& snapshot = checkpoint.snapshot;
+  const Snapshot& snapshot = checkpoint.snapshot;
   model::TensorFile file;
   file.metadata = {{"format", kFormat},
                    {"run", checkpoint.run},
@@ -120,7 +120,7 @@ Result<Checkpoint> DecodeCheckpoint(ByteView bytes) {
   checkpoint.run = metadata.Text("run");
   checkpoint.config_digest = metadata.Text("config");
   checkpoint.epoch = metadata.Count("epoch");
-  cluster::Snapshot& snapshot = checkpoint.snapshot;
+  Snapshot& snapshot = checkpoint.snapshot;
   snapshot.step = metadata.Count("step");
   snapshot.version = metadata.Count("version");
   snapshot.optimizer.steps = metadata.Count("optimizer_steps");
@@ -222,4 +222,4 @@ Result<CheckpointFolder::Found> CheckpointFolder::ReadLatest() const {
   return DataLoss(path_ + ": no checkpoint is whole:" + all);
 }
 
-}  // namespace weft::app
+}  // namespace weft::cluster

@@ -1,11 +1,11 @@
-#include "app/checkpoint.h"
+#include "cluster/checkpoint.h"
 
 #include <gtest/gtest.h>
 
 #include "base/test_folder.h"
 #include "model/safetensors.h"
 
-namespace weft::app {
+namespace weft::cluster {
 namespace {
 
 Checkpoint At(int64_t step) {
@@ -167,4 +167,4 @@ TEST_F(CheckpointFolderTest, NothingWhole) {
 }
 
 }  // namespace
-}  // namespace weft::app
+}  // namespace weft::cluster
