@@ -146,7 +146,7 @@ class Cluster:
         run = self.folder / "run"
         goes_on = (run / "checkpoints").exists()
         return [self.weft, "up", self.folder / "job.json", "--insecure-listen", hub, "--token", self.token,
-                "--start-workers", len(self.scenario.starters()), "--resume" if goes_on else "--out", run, "--json"]
+                "--start-workers", self.scenario.start_workers, "--resume" if goes_on else "--out", run, "--json"]
 
     def _start(self, station):
         if station.running():
@@ -218,8 +218,6 @@ class Cluster:
         else:
             ways = {"cut": {"up", "down"}, "cut-up": {"up"}, "cut-down": {"down"}, "heal": set()}[event.kind]
             self._cut(station, port, ways)
-            if event.kind == "heal":
-                self._clog(station, port, False)
 
     def _cut(self, station, port, ways):
         for command in (network.heal_commands(self.prefix, port, sorted(station.cut - ways))
@@ -283,6 +281,7 @@ class Cluster:
         hub = self.stations[""]
         result["hub"] = results.link_use(hub.device.link, counters["p0"], over_s)
         result["hub"]["compute_s"] = round(hub.compute_s, 3)
+        result["utilisation"] = results.utilisation(station for station in self.stations.values() if station.number)
         result["segments"] = [
             {"name": name, "link": results.link_use(link, counters[f"m{number}"], over_s)}
             for number, (name, link) in enumerate(self.scenario.segments.items())]

@@ -52,16 +52,14 @@ class Scenario(NamedTuple):
     name: str
     seed: int
     limit_s: float
+    start_workers: int  # the first step waits for so many
+    random_faults: bool  # of [faults], which only virtual time has
     job: dict
     hub: Device
     devices: tuple
     segments: dict  # name: Link
     schedule: tuple  # of Event, in order of time, stretches included
     expect: dict
-
-    def starters(self):
-        """Names of the devices that are there at the start."""
-        return [device.name for device in self.devices if any(start == 0 for start, _ in device.up)]
 
 
 def read_link(json, what):
@@ -96,9 +94,11 @@ def read(json):
         scheduled = [Event(event["at_s"], event["kind"], event["device"]) for event in json.get("schedule", [])]
         # At one time, what switches a device on comes before what happens to it.
         events = sorted([*stretch_events(devices), *scheduled], key=lambda event: event.at_s)
+        there = sum(any(start == 0 for start, _ in device.up) for device in devices)
         scenario = Scenario(
-            name=json["name"], seed=json.get("seed", 1), limit_s=json["limit_s"], job=json["job"],
-            hub=read_device(json.get("hub", {}), "the coordinator"), devices=devices,
+            name=json["name"], seed=json.get("seed", 1), limit_s=json["limit_s"],
+            start_workers=json.get("start_workers", there), random_faults=json.get("random_faults", False),
+            job=json["job"], hub=read_device(json.get("hub", {}), "the coordinator"), devices=devices,
             segments={segment["name"]: read_link(segment.get("link", {}), segment["name"])
                       for segment in json.get("segments", [])},
             schedule=tuple(event for event in events if event.at_s <= json["limit_s"]),
@@ -126,7 +126,7 @@ def check(scenario):
             raise ScenarioError(f"{device.name}: half duplex: got down_bps {link.down_bps}, want up_bps or 0")
         if device.speed <= 0 or not 0 <= device.load < 1 or device.cores < 1:
             raise ScenarioError(f"{device.name}: want speed above 0, load in 0..1 and at least one core")
-    if not scenario.starters():
+    if scenario.start_workers < 1:
         raise ScenarioError("no device is there at the start, and a run waits for its first workers")
 
 
@@ -145,6 +145,8 @@ def beyond(scenario, processors, overload=False):
     if wanted > processors and not overload:
         reasons.append(f"the devices want {wanted:.2f} processors at once and this machine has {processors}, so none "
                        "would be as fast as asked; lower their speeds, or say --overload")
+    if scenario.random_faults:
+        reasons.append("[faults] happen in virtual time only; the lab does what [[event]] and availability say")
     segment = scenario.hub.link.segment
     if segment and any(device.link.segment == segment for device in scenario.devices):
         reasons.append(f"segment {segment}: the coordinator and a device are both in it, and what they say to each "

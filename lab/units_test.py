@@ -30,7 +30,7 @@ class ScenarioTest(unittest.TestCase):
         self.assertEqual([(event.at_s, event.kind, event.device) for event in scenario.schedule],
                          [(0, "start", "a"), (5, "start", "b"), (10, "kill", "a"), (12, "kill", ""),
                           (20, "start", "a"), (30, "kill", "a")])  # the one at 500 is beyond the limit
-        self.assertEqual(scenario.starters(), ["a"])
+        self.assertEqual(scenario.start_workers, 1)
         self.assertEqual(scenario.hub.processors(), 1.0)
 
     def refused(self, text, **changes):
@@ -62,6 +62,7 @@ class ScenarioTest(unittest.TestCase):
         many = [device(name=str(i)) for i in range(10)]
         self.assertIn("want 5.00 processors", self.beyond(devices=many))
         self.assertEqual(self.beyond(devices=many, overload=True), "")
+        self.assertIn("[faults] happen in virtual time only", self.beyond(random_faults=True))
         self.assertIn("251 devices", self.beyond(devices=[device(name=str(i)) for i in range(251)]))
         self.assertIn("both in it", self.beyond(hub={"link": {"segment": "air"}},
                                                 devices=[device(link={"segment": "air"})]))
@@ -193,10 +194,23 @@ class ResultTest(unittest.TestCase):
 
     def test_expectations(self):
         result = results.summary(self.record(), 9.0, 10.0)
-        expect = {"completed": True, "duplicated": 0, "min_accuracy": 0.8, "max_loss": 0.5, "min_utilisation": 0.5}
+        expect = {"completed": True, "lost": 0, "duplicated": 0, "min_accuracy": 0.8, "max_loss": 0.5,
+                  "max_epoch_seconds": 5, "max_recomputed_share": 0.4, "least_luck": 1}
         failed, unknown = results.unmet(result, expect)
-        self.assertEqual(failed, ["duplicated: got 2, want 0", "min_accuracy: got 0.75, want at least 0.8"])
-        self.assertEqual(unknown, ["min_utilisation"])
+        self.assertEqual(failed, ["duplicated: got 2, want at most 0", "min_accuracy: got 0.75, want at least 0.8",
+                                  "max_recomputed_share: got 0.5, want at most 0.4"])
+        self.assertEqual(unknown, ["least_luck"])
+        never = results.summary(results.Record(), 9.0, 10.0)
+        self.assertEqual(results.unmet(never, {"completed": False}), ([], []))
+        self.assertEqual(len(results.unmet(never, {"completed": True, "max_loss": 9, "max_epoch_seconds": 9})[0]), 3)
+
+    def test_says_when_leases_are_too_short_for_the_quota(self):
+        def device(compute_s):
+            return {"name": "a", "leases": 10, "compute_s": compute_s, "processors": 0.5}
+        self.assertEqual(list(results.too_short([device(1.0)], 0.01)), [])  # 200 ms a lease, 5 of them uncertain
+        (text,) = results.too_short([device(0.1)], 0.01)
+        self.assertIn("leases of 20 ms", text)
+        self.assertIn("25 %", text)
 
 
 if __name__ == "__main__":
