@@ -22,6 +22,7 @@ POLL_S = 0.05
 LISTEN_S = 60  # for the coordinator to listen the first time
 LEAVE_S = 5  # for the devices to go once the run is over
 RELAY_READY_S = 10
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def note(text):
@@ -66,6 +67,7 @@ class Cluster:
         self.retired = []  # ended, with words still to be read
         self.zero = None  # when the coordinator first listened
         self.over = math.inf  # when the run was over
+        self.others_s = 0.0  # processor time that other programs took meanwhile
         self.closed = False
 
     def __enter__(self):
@@ -120,9 +122,14 @@ class Cluster:
     def close(self):
         if self.closed:
             return
-        for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(signal_number, signal.SIG_IGN)  # nothing stops the tidying up
+        # Nothing stops the tidying up.
+        handlers = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS}
         self.closed = True
+        self._tidy_up()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+    def _tidy_up(self):
         for station in self.stations.values():
             if station.running():
                 station.process.close()
@@ -243,8 +250,10 @@ class Cluster:
             self._read(POLL_S)
             if not self.stations[""].running() or time.monotonic() > min(last, began + LISTEN_S):
                 raise RuntimeError("the coordinator does not listen")
+        busy_s = busy_seconds() - self._own_seconds()
         self._go_through_schedule(min(last, self.zero + self.scenario.limit_s))
         self.over = time.monotonic()
+        self.others_s = busy_seconds() - self._own_seconds() - busy_s
         self._let_leave()
         return self._result(self.over - self.zero, time.monotonic() - began)
 
@@ -261,6 +270,11 @@ class Cluster:
             over = result is not None and (result["outcome"] != "stopped" or not hub_returns)
             if over or (not self.stations[""].running() and not hub_returns):
                 break
+
+    def _own_seconds(self):
+        """Of processor time that the lab took for its devices, its coordinator, its relays and itself."""
+        own = sum(sum(process_seconds(number)) for number in [os.getpid(), *(relay.number for relay in self.relays)])
+        return own + sum(station.group.processor_seconds() for station in self.stations.values())
 
     def _let_leave(self):
         end = time.monotonic() + (LEAVE_S if self.record.result is not None else 0)
@@ -285,8 +299,21 @@ class Cluster:
         result["segments"] = [
             {"name": name, "link": results.link_use(link, counters[f"m{number}"], over_s)}
             for number, (name, link) in enumerate(self.scenario.segments.items())]
+        result["others_processors"] = round(max(0.0, self.others_s) / over_s, 3)
         result["seed"] = self.scenario.seed
         return result
+
+
+def busy_seconds():
+    """Processor time that everyone together took since the machine started."""
+    _, user, nice, system, _, _, irq, softirq, steal, *_ = Path("/proc/stat").read_text().splitlines()[0].split()
+    return sum(map(int, (user, nice, system, irq, softirq, steal))) / os.sysconf("SC_CLK_TCK")
+
+
+def process_seconds(number):
+    """(user, system) time of one process."""
+    words = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+    return [int(word) / os.sysconf("SC_CLK_TCK") for word in words[11:13]]
 
 
 def remove_leftovers(prefix, places):

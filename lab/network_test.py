@@ -104,6 +104,11 @@ class NetworkTest(testing.LabTest):
         self.assertAlmostEqual(self.rate_of(UP, 800_000), 5e6, delta=0.03 * 5e6)
         self.assertAlmostEqual(self.rate_of(DOWN, 1_200_000), 8e6, delta=0.03 * 8e6)
 
+    def test_segment_can_be_slow_and_shared(self):
+        self.build({"segment": "air"}, {"name": "air", "link": {"up_bps": 5e6, "half_duplex": True, "latency_s": 0.01}})
+        self.assertAlmostEqual(self.measure(PING), 0.020, delta=0.004)
+        self.assertAlmostEqual(self.rate_of(UP, 800_000), 4.8e6, delta=0.07 * 5e6)
+
     def test_round_trip_is_twice_the_latency(self):
         self.build({"latency_s": 0.02})
         self.assertAlmostEqual(self.measure(PING), 0.040, delta=0.004)

@@ -28,6 +28,10 @@ class Process:
         self._rest = b""
 
     @property
+    def number(self):
+        return self._child.pid
+
+    @property
     def stdout(self):
         return self._child.stdout
 

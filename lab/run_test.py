@@ -30,6 +30,7 @@ class RunTest(testing.LabTest):
         for device in (a, b):
             self.assertGreater(device["samples"], 0)
             self.assertGreater(device["compute_s"], 0.05)
+            self.assertLess(device["compute_s"], 1.1 * device["processors"] * device["up_s"])
             # Each lease's gradient goes up, and the parameters come down at most once for each.
             self.assertGreater(device["link"]["up_bytes"], 100_000 * device["leases"])
         self.assertAlmostEqual(b["up_s"], a["up_s"] - 1, delta=0.5)
@@ -55,6 +56,16 @@ class RunTest(testing.LabTest):
         self.assertEqual(b["starts"], 1)
         self.assertGreater(a["samples"], 2 * b["samples"])
         self.assertGreater(b["samples"], 0)
+
+    def test_device_without_the_memory_it_needs_is_killed(self):
+        scenario = self.write_scenario(
+            start_workers=1,
+            devices=[{"name": "a", "speed": 0.5}, {"name": "b", "speed": 0.5, "memory_bytes": 12 << 20}])
+        code, result, err = self.run_lab("--resolved", scenario)
+        self.assertEqual(code, 0, err)
+        self.assertIn("b ended with -9", err)
+        a, b = result["devices"]
+        self.assertEqual((a["samples"], b["samples"]), (1920, 0))
 
     def test_signal_ends_a_lab_and_leaves_nothing(self):
         process = self.start("--resolved", self.write_scenario(limit_s=50))
