@@ -15,7 +15,12 @@ std::string NumberedName(int number) { return fmt::format("device-{}", number); 
 
 NetworkOptions NetworkFor(const ClusterOptions& options) {
   NetworkOptions network;
+  network.hub = options.hub.link;
+  network.segments = options.segments;
+  network.wire = options.wire;
   network.silent_break = options.faults.silent_break;
+  network.repeat_message = options.faults.repeat_message;
+  network.reorder_message = options.faults.reorder_message;
   return network;
 }
 
@@ -79,7 +84,7 @@ int Cluster::AddDevice(DeviceOptions options, const DeviceTroubles& troubles,
           .token = token.empty() ? options_.job.token : token,
           .host = network_.AddHost(options.link),
           .availability = Availability(options.availability, options_.seed, number),
-          .pace = Pace(options, options_.seed, number)});
+          .tempo = Tempo(options, options_.seed, number)});
   if (options_.faults.unreadable_data > 0) {
     box->troubles.unreadable_data |= loop_.rng().NextUniform() < options_.faults.unreadable_data;
   }
@@ -144,7 +149,7 @@ void Cluster::StartDevice(int number) {
   options.worker.jitter_seed = loop_.rng().Next();
   options.troubles = box.troubles;
   options.box = &box.options;
-  options.pace = &box.pace;
+  options.tempo = &box.tempo;
   options.workload = workload_.get();
   box.process = std::make_unique<SimDevice>(options, options_.job);
   box.process->Start();
@@ -191,7 +196,7 @@ void Cluster::StartHubSoon() {
 }
 
 void Cluster::Record(const cluster::Event& event) {
-  if (loop_.verbose()) loop_.Trace(cluster::Describe(event));
+  if (loop_.verbose()) loop_.Print(cluster::Describe(event));
   if (const auto* done = std::get_if<cluster::RunDone>(&event)) {
     done_ = *done;
     const auto values = hub_->leader().parameters();
@@ -342,6 +347,19 @@ void Cluster::CarryDevice(const ScheduledEvent& event, int number) {
 
 // ---- the result
 
+namespace {
+
+// Shares are of the time for which the link's owner was up.
+LinkUse UseOf(const LinkCounters& counters, double up_s) {
+  const auto share = [&](Duration busy) { return up_s > 0 ? base::Seconds(busy) / up_s : 0; };
+  return {.up_bytes = counters.up_bytes,
+          .down_bytes = counters.down_bytes,
+          .up_share = share(counters.up_busy),
+          .down_share = share(counters.down_busy)};
+}
+
+}  // namespace
+
 Result Cluster::result() const {
   Result result;
   result.seed = options_.seed;
@@ -355,6 +373,17 @@ Result Cluster::result() const {
     result.lost = hub_->coordinator().ledger().lost_samples();
     result.duplicated = hub_->coordinator().ledger().duplicated_samples();
   }
+  for (size_t i = 0; i < boxes_.size(); ++i) {
+    DeviceResult& device = result.devices[i];
+    device.link = UseOf(network_.Counters(boxes_[i]->host), device.up_s);
+  }
+  result.hub = UseOf(network_.Counters(kHub), result.virtual_s);
+  for (size_t i = 0; i < options_.segments.size(); ++i) {
+    const LinkCounters counters = network_.SegmentCounters(static_cast<int>(i));
+    result.segments.emplace_back(options_.segments[i].name, UseOf(counters, result.virtual_s));
+  }
+  result.messages = network_.messages();
+  result.events = loop_.events();
   result.trace_hash = loop_.trace_hash();
   return result;
 }

@@ -97,7 +97,7 @@ class Cluster {
     std::string token;
     HostId host = 0;
     Availability availability;
-    Pace pace;
+    Tempo tempo;
     bool on = false;  // the power is
     std::unique_ptr<SimDevice> process;
   };

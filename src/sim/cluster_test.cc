@@ -115,6 +115,7 @@ TEST(Cluster, AdamwAndCodecsSurviveARestartBitForBit) {
 
 TEST(Cluster, ARestartedHubGoesOnFromItsCheckpoint) {
   ClusterOptions options = Calm(4);
+  options.faults.disk_write_time = std::chrono::milliseconds(1);
   options.job.checkpoint_every = 5;
   Cluster run(options);
   ASSERT_TRUE(run.RunUntil<cluster::StepDone>(18));

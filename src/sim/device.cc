@@ -36,7 +36,7 @@ void SimDevice::End() {
 void SimDevice::Start() {
   audience_.Tell(&Observer::OnDeviceUp, loop_->now(), options_.number, options_.worker.incarnation);
   audience_.Tell(&Observer::OnActivity, loop_->now(), options_.number, Activity::kIdle);
-  const TimePoint begin = options_.pace->Finish(loop_->now(), options_.box->start_seconds);
+  const TimePoint begin = options_.tempo->Finish(loop_->now(), options_.box->start_seconds);
   if (begin == loop_->now()) return Perform(worker_.Start(begin));
   After(begin - loop_->now(), [this] {
     if (!ended_) Perform(worker_.Start(loop_->now()));
@@ -95,7 +95,7 @@ void SimDevice::Do(const cluster::Disconnect&) {
 
 void SimDevice::Do(const cluster::OpenRun& open) {
   audience_.Tell(&Observer::OnJoined, loop_->now(), options_.number, open.welcome.device);
-  ready_ = options_.pace->Finish(std::max(ready_, loop_->now()), options_.box->open_seconds);
+  ready_ = options_.tempo->Finish(std::max(ready_, loop_->now()), options_.box->open_seconds);
 }
 
 void SimDevice::Do(const cluster::Settled& settled) {
@@ -105,7 +105,7 @@ void SimDevice::Do(const cluster::Settled& settled) {
 
 void SimDevice::Do(const cluster::Emit& emit) {
   if (loop_->verbose()) {
-    loop_->Trace(fmt::format("{}: {}", options_.worker.name, cluster::Describe(emit.event)));
+    loop_->Print(fmt::format("{}: {}", options_.worker.name, cluster::Describe(emit.event)));
   }
 }
 
@@ -135,7 +135,7 @@ void SimDevice::Do(const cluster::Compute& compute) {
   const double luck =
       box.spread > 0 ? loop_->rng().NextUniform(1 - box.spread, 1 + box.spread) : 1.0;
   const double seconds = luck * (box.lease_seconds + box.step_seconds.At(compute.lease.count));
-  const TimePoint done = options_.pace->Finish(std::max(ready_, loop_->now()), seconds);
+  const TimePoint done = options_.tempo->Finish(std::max(ready_, loop_->now()), seconds);
   After(done - loop_->now(), [this, compute] { Finish(compute); });
 }
 
@@ -155,7 +155,7 @@ void SimDevice::Finish(const cluster::Compute& compute) {
   update.correct = computed->correct;
   update.gradient = encoder_.Encode(compute.term, compute.lease, computed->gradient).value();
   const double seconds =
-      options_.box->step_seconds.At(compute.lease.count) / options_.pace->SpeedAt(now);
+      options_.box->step_seconds.At(compute.lease.count) / options_.tempo->SpeedAt(now);
   if (seconds > 0) {
     update.samples_per_second = static_cast<double>(compute.lease.count) / seconds;
   }

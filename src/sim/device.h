@@ -10,8 +10,8 @@
 #include "cluster/update_encoder.h"
 #include "cluster/worker.h"
 #include "sim/options.h"
-#include "sim/pace.h"
 #include "sim/process.h"
+#include "sim/tempo.h"
 #include "sim/workload.h"
 
 namespace weft::sim {
@@ -31,7 +31,7 @@ class SimDevice : public Process {
     cluster::WorkerOptions worker;
     DeviceTroubles troubles;
     const DeviceOptions* box = nullptr;  // must outlive the process, as all pointers here
-    Pace* pace = nullptr;
+    Tempo* tempo = nullptr;
     Workload* workload = nullptr;
     std::function<void()> on_stopped;  // it has ended by itself
   };

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "cluster/describe.h"
+#include "sim/trace.h"
 
 namespace weft::sim {
 namespace {
@@ -108,6 +108,8 @@ void Hub::Lost(cluster::ConnectionId connection, const std::string& reason) {
 }
 
 void Hub::Deliver(const cluster::Envelope& envelope) {
+  // What came over the network is in the trace already.
+  if (envelope.from.device == cluster::kCoordinatorDevice) TraceMessage(loop_, 0, envelope);
   audience_.Tell(&Observer::OnDelivered, loop_->now(), envelope);
   if (envelope.to == cluster::Coordinator::kAddress) {
     Perform(envelope.to, coordinator_.Handle(loop_->now(), envelope.from, envelope.message));

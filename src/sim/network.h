@@ -1,27 +1,78 @@
 #pragma once
-// Network: devices dial one hub. A connection is reliable until it breaks; then all that was under
-// way is lost. As on the real wire, messages with a payload may be overtaken by those without;
-// order is kept within each of the two.
+// Network: devices dial one hub, over modelled links. A connection is reliable until it breaks;
+// then all that was under way is lost. It stands for one gRPC stream over TCP:
+//
+//   device -> hub:  device's link (up), its segment (up), hub's link (down);  hub -> device:
+//   reversed
+//
+// Links. Each passes one piece after another at its rate, first come first served (link.h); a
+// payload travels in pieces, of which one connection has at most one at each link in each
+// direction, so that those who share a link share it equally. Shares are by pieces: they are equal
+// in bytes where payloads are. A piece that begins at one link at t, and ends there at e, may begin
+// at the next, where it takes d, at max(t, e - d): packets do not wait for the whole. A next link
+// that is slow or busy holds up the ones before, as a full window does. Small messages (without
+// payload). They slip between the chunks of their own connection, as in net/, and pass the pieces
+// of others, as queues that are fair to flows let them: each waits for those before it and for at
+// most `most_ahead` bytes of the piece in service. Order is kept among them, and among messages
+// with a payload, not between the two. Bytes. Framing and headers are counted (wire_size.h);
+// acknowledgements go back on each link, where they delay the next piece of the other direction.
+// TCP. Slow start, window and random loss set a pace (tcp.h). In a message of up to three packets
+// each lost one costs a retry time, which doubles, and holds up all behind it; reordered packets
+// cost one more jitter, duplicated ones bandwidth. Latency comes once, after the last link. A cut
+// direction holds what comes to it; when it is healed, all goes on when TCP would next try the
+// oldest. What waits for transport_timeout breaks the connection for its sender; the other end is
+// told if it can be reached, else it finds out when it sends in vain. Unlike TCP, which is short of
+// acknowledgements then, the direction that is not cut goes on.
+//
+// Neglected: that acknowledgements limit a sender whose other direction is far slower; queues that
+// overflow; TLS and HTTP/2 settings and window updates; the bytes of dialing and closing; a retry
+// time for the end of a large message; that a sender's buffers hold more than one chunk.
 
+#include <array>
 #include <cstdint>
-#include <map>
+#include <deque>
+#include <optional>
+#include <set>
 #include <string>
+#include <unordered_map>
+#include <vector>
 
 #include "cluster/action.h"
 #include "cluster/message.h"
+#include "sim/link.h"
 #include "sim/loop.h"
 #include "sim/options.h"
+#include "sim/tcp.h"
 
 namespace weft::sim {
 
+// A box with a link, in which processes run.
+using HostId = int;
+inline constexpr HostId kHub = 0;
+
 struct NetworkOptions {
-  Duration least_latency = std::chrono::microseconds(100);
-  Duration most_latency = std::chrono::milliseconds(5);
-  // How probable it is that the hub is never told that a connection broke, as when power fails.
-  double silent_break = 0.3;
+  LinkOptions hub;  // up: out of the hub
+  std::vector<SegmentOptions> segments;
+  WireOptions wire;
+  // As in FaultOptions.
+  double silent_break = 0;
+  double repeat_message = 0;
+  double reorder_message = 0;
+  // What cannot be delivered for so long breaks its connection (TCP_USER_TIMEOUT, which gRPC sets).
+  Duration transport_timeout = std::chrono::seconds(20);
+  // A payload of n bytes travels in pieces of max(least_chunk, n / most_chunks).
+  int64_t least_chunk = 16 << 10;
+  int64_t most_chunks = 16;
+  // Bytes of a payload that a small message cannot overtake: those of a chunk (net/options.h).
+  int64_t most_ahead = 256 << 10;
 };
 
-using HostId = int;
+struct LinkCounters {
+  int64_t up_bytes = 0;  // on the wire, headers and acknowledgements included
+  int64_t down_bytes = 0;
+  Duration up_busy{};  // time in which they passed
+  Duration down_busy{};
+};
 
 // One end: a process.
 class Endpoint {
@@ -33,50 +84,177 @@ class Endpoint {
   virtual void OnDisconnected(cluster::ConnectionId connection, const std::string& reason) = 0;
 };
 
+// Threads: one. Calls no Endpoint but from events of the loop.
 class Network {
  public:
-  Network(Loop* loop, const NetworkOptions& options) : loop_(loop), options_(options) {}
+  Network(Loop* loop, const NetworkOptions& options);
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
+
+  // A segment that it names must be one of the options.
+  HostId AddHost(const LinkOptions& link);
 
   // Who answers; null: nobody does.
   void set_hub(Endpoint* hub) { hub_ = hub; }
 
   // OnConnected or OnDisconnected follows.
   cluster::ConnectionId Dial(Endpoint* device, HostId host);
-  HostId AddHost(const LinkOptions&) { return 1; }
-  void Cut(HostId, bool, bool) {}
-  void Heal(HostId) {}
-  void Clog(HostId, double) {}
-
   // Messages over a connection that is not open are lost.
-  void Send(Endpoint* from, cluster::ConnectionId connection, const cluster::Envelope& envelope);
+  void Send(Endpoint* from, cluster::ConnectionId connection, cluster::Envelope envelope);
   // What `by` has sent still arrives.
   void Close(Endpoint* by, cluster::ConnectionId connection);
-  // Both ends are told after a while; the hub perhaps not.
+  // Both ends are told after a while, if they can be reached; the hub perhaps not.
   void Break(cluster::ConnectionId connection, const std::string& reason);
   // The process is gone: its connections break and it hears nothing more.
   void Vanish(Endpoint* endpoint);
 
-  Duration Latency() {
-    return RandomDuration(loop_->rng(), options_.least_latency, options_.most_latency);
-  }
+  // Cuts the directions that are true; of the hub, for all connections.
+  void Cut(HostId host, bool up, bool down);
+  void Heal(HostId host);
+  // The link's rates are multiplied; 1 heals it. A link without limit counts as one of 1 Gbit/s.
+  void Clog(HostId host, double factor);
+
+  LinkCounters Counters(HostId host) const;
+  LinkCounters SegmentCounters(int segment) const;  // by its place in the options
+  // That have arrived.
+  int64_t messages() const { return messages_; }
 
  private:
-  struct Line {
-    Endpoint* device = nullptr;  // null: this end is gone or has closed
-    Endpoint* hub = nullptr;
-    bool broken = false;    // nothing arrives any more
-    TimePoint lanes[2][2];  // [from hub][with payload]: the last arrival
+  using ConnectionId = cluster::ConnectionId;
+  static constexpr uint32_t kNone = ~uint32_t{0};
+  static constexpr int kMostHops = 3;
+
+  // A message under way; by its place in parcels_.
+  struct Parcel {
+    ConnectionId connection = 0;
+    cluster::Envelope envelope;
+    int64_t stream_bytes = 0;
+    int64_t left = 0;  // of those of a payload, not yet in a piece
+    bool from_hub = false;
+    bool payload = false;
+    bool end = false;   // no message: its sender has closed
+    bool copy = false;  // a repetition
+    uint8_t hop = 0;
+    uint32_t next = kNone;
   };
-  void BreakLine(cluster::ConnectionId connection, Line& line, const std::string& reason);
-  void Forget(cluster::ConnectionId connection);
-  void Tell(cluster::ConnectionId connection, Endpoint* Line::*end, TimePoint when,
-            const std::string& reason);
+
+  // A piece of a payload at one link of its way.
+  struct Stage {
+    bool taken = false;
+    bool last = false;    // piece of its parcel
+    bool served = false;  // has passed this link
+    bool ready = false;   // may begin at the next
+    bool moved = false;   // stands there
+    uint32_t parcel = kNone;
+    int64_t stream_bytes = 0;
+    TimePoint alarm;  // at which it becomes ready; another one is void
+  };
+
+  // One direction of a connection.
+  struct Way {
+    explicit Way(const PathOptions& path) : pace(path) {}
+    Pace pace;
+    uint32_t first = kNone;  // of the parcels with a payload that have bytes left
+    uint32_t last = kNone;
+    bool pumping = false;
+    std::array<Stage, kMostHops> stages;
+    std::array<TimePoint, 2> arrival{};  // the last one, [with payload]
+    TimePoint held;                      // nothing arrives before: a lost packet is awaited
+    int64_t under_way = 0;               // parcels
+    bool closing = false;
+    std::optional<TimePoint> stalled;  // since when something waits for a cut link
+  };
+
+  struct Line {
+    ConnectionId id = 0;
+    HostId host = 0;
+    Endpoint* device = nullptr;  // null: this end is gone or has closed
+    Endpoint* hub = nullptr;     // likewise, or not connected yet
+    bool broken = false;         // nothing arrives any more
+    std::array<Way, 2> ways;     // [from hub]
+  };
+
+  struct Host {
+    Link link;
+    Link* segment = nullptr;
+    // Of the way to the hub and back.
+    PathOptions path{};
+    Duration latency{};
+    std::array<Duration, kMostHops> jitter{};
+    double reordering = 0;
+    double overhead = 1;  // bytes on the wire for each byte to send
+  };
+
+  struct Hop {
+    Link* link;
+    bool up;
+    Server& server() const { return link->server(up); }
+    Gate& gate() const { return link->gate(up); }
+  };
+
+  // network.cc: connections, ends and faults.
+  Line* Find(ConnectionId connection);
+  Line* Open(Endpoint* device, HostId host);
+  void TryDial(ConnectionId connection, TimePoint began, Duration wait);
+  void Connect(ConnectionId connection);
+  Endpoint* End(Line& line, bool hub_end);
+  bool Reaches(const Line& line, bool from_hub) const;
+  void BreakLine(Line& line, const std::string& reason);
+  void Drop(Line& line);
+  void Forget(Line& line);
+  void Tell(ConnectionId connection, bool hub_end, Duration wait, const std::string& reason);
+  void AwaitTimeout(Line& line, bool from_hub);
+  void TimeOut(Line& line, bool from_hub);
+  void Resume(Link& link, bool up);
+  TimePoint NextRetry(const Gate& gate, const PathOptions& path) const;
+  Link& LinkOf(HostId host) { return host == kHub ? hub_link_ : hosts_[AsIndex(host)].link; }
+  static size_t AsIndex(HostId host) { return static_cast<size_t>(host - 1); }
+
+  // network_path.cc: the way of a message.
+  int Hops(const Line& line) const { return hosts_[AsIndex(line.host)].segment ? 3 : 2; }
+  Hop HopAt(const Line& line, bool from_hub, int hop);
+  Ticket TicketOf(const Line& line, bool from_hub, int hop) const;
+  struct Piece;
+  Piece PieceOf(Ticket ticket);
+  bool AllOpen(const Line& line, bool from_hub);
+  Duration TimeAtNext(const Line& line, bool from_hub, int hop, int64_t bytes);
+  int64_t OnLink(const Line& line, int64_t bytes) const;
+  uint32_t NewParcel(ConnectionId connection, bool from_hub);
+  void Release(uint32_t parcel);
+  void SendSmall(Line& line, uint32_t number);
+  void SendEnd(Line& line, bool from_hub);
+  void Travel(uint32_t number);
+  void Pump(Line& line, bool from_hub);
+  void CutPiece(Line& line, bool from_hub);
+  void Start(Line& line, bool from_hub);
+  void Enter(Line& line, bool from_hub, int hop);
+  void Wait(Line& line, bool from_hub, Gate& gate);
+  void Serve(Server& server);
+  void BeginService(const Piece& piece, Ticket ticket);
+  void SetAlarm(Server& server);
+  void OnAlarm(Server& server);
+  void BecomeReady(Ticket ticket);
+  void Advance(Line& line, bool from_hub, int hop);
+  void Leave(Line& line, bool from_hub, int hop);
+  void Arrive(Line& line, uint32_t number, TimePoint when);
+  Duration Latency(const Host& host);
+  Duration LossDelay(const Host& host, int64_t packets);
+  void Deliver(uint32_t number);
+  void Repeat(const Line& line, uint32_t number);
 
   Loop* loop_;
   const NetworkOptions options_;
   Endpoint* hub_ = nullptr;
-  cluster::ConnectionId last_ = 0;
-  std::map<cluster::ConnectionId, Line> lines_;  // that are open for someone
+  Link hub_link_;
+  std::deque<Link> segments_;
+  std::deque<Host> hosts_;  // host 1 first
+  std::deque<Line> lines_;  // by the low bits of the connection
+  std::vector<uint32_t> free_lines_;
+  uint64_t last_serial_ = 0;
+  std::unordered_map<const Endpoint*, std::set<ConnectionId>> ends_;  // open, or being dialled
+  std::deque<Parcel> parcels_;
+  std::vector<uint32_t> free_parcels_;
+  int64_t messages_ = 0;
 };
 
 }  // namespace weft::sim

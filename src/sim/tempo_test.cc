@@ -1,4 +1,4 @@
-#include "sim/pace.h"
+#include "sim/tempo.h"
 
 #include <gtest/gtest.h>
 
@@ -7,26 +7,26 @@ namespace {
 
 using std::chrono::seconds;
 
-TEST(Pace, SpeedAndLoadStretchTheWork) {
-  Pace pace({.speed = 0.5, .load = 0.2}, 1, 0);
-  EXPECT_EQ(pace.Finish(TimePoint{} + seconds(3), 2.0), TimePoint{} + seconds(8));
-  EXPECT_DOUBLE_EQ(pace.SpeedAt(TimePoint{}), 0.4);
+TEST(Tempo, SpeedAndLoadStretchTheWork) {
+  Tempo tempo({.speed = 0.5, .load = 0.2}, 1, 0);
+  EXPECT_EQ(tempo.Finish(TimePoint{} + seconds(3), 2.0), TimePoint{} + seconds(8));
+  EXPECT_DOUBLE_EQ(tempo.SpeedAt(TimePoint{}), 0.4);
 }
 
-TEST(Pace, EpisodesSlowItDownByTheirShareOfTheTime) {
+TEST(Tempo, EpisodesSlowItDownByTheirShareOfTheTime) {
   const DeviceOptions options{
       .slowdown = {.mean_wait = seconds(30), .mean_length = seconds(10), .factor = 0.2}};
-  Pace pace(options, 3, 1);
+  Tempo tempo(options, 3, 1);
   const double work = 20000;
-  const double took = base::Seconds(pace.Finish(TimePoint{}, work) - TimePoint{});
+  const double took = base::Seconds(tempo.Finish(TimePoint{}, work) - TimePoint{});
   // A quarter of the time at a fifth of the speed: 0.75 + 0.25 * 0.2 of full speed.
   EXPECT_NEAR(work / took, 0.8, 0.03);
 }
 
-TEST(Pace, WorkInPiecesTakesAsLongAsWorkAtOnce) {
+TEST(Tempo, WorkInPiecesTakesAsLongAsWorkAtOnce) {
   const DeviceOptions options{
       .slowdown = {.mean_wait = seconds(2), .mean_length = seconds(1), .factor = 0.1}};
-  Pace whole(options, 5, 2), pieces(options, 5, 2);
+  Tempo whole(options, 5, 2), pieces(options, 5, 2);
   TimePoint at;
   for (int i = 0; i < 50; ++i) at = pieces.Finish(at, 1.0);
   EXPECT_NEAR(base::Seconds(whole.Finish(TimePoint{}, 50.0) - at), 0, 1e-6);

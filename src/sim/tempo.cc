@@ -1,4 +1,4 @@
-#include "sim/pace.h"
+#include "sim/tempo.h"
 
 #include <algorithm>
 
@@ -7,7 +7,7 @@
 namespace weft::sim {
 namespace {
 
-constexpr uint64_t kStream = 0x9ACE;
+constexpr uint64_t kStream = 0x7E3B;
 
 TimePoint After(TimePoint start, double seconds) {
   return start + Duration(static_cast<int64_t>(seconds * 1e9));
@@ -15,7 +15,7 @@ TimePoint After(TimePoint start, double seconds) {
 
 }  // namespace
 
-Pace::Pace(const DeviceOptions& options, uint64_t seed, int device)
+Tempo::Tempo(const DeviceOptions& options, uint64_t seed, int device)
     : speed_(options.speed * (1 - options.load)),
       slowdown_(options.slowdown),
       rng_(base::DeriveSeed(base::DeriveSeed(seed, kStream), static_cast<uint64_t>(device))) {
@@ -26,20 +26,20 @@ Pace::Pace(const DeviceOptions& options, uint64_t seed, int device)
 }
 
 // Leaves behind the episodes that have ended.
-void Pace::MoveTo(TimePoint now) {
+void Tempo::MoveTo(TimePoint now) {
   while (until_ <= now) {
     from_ = until_ + RandomWait(rng_, slowdown_.mean_wait) + Duration(1);
     until_ = from_ + RandomWait(rng_, slowdown_.mean_length);
   }
 }
 
-double Pace::SpeedAt(TimePoint now) {
+double Tempo::SpeedAt(TimePoint now) {
   if (slowdown_.mean_wait.count() == 0) return speed_;
   MoveTo(now);
   return now < from_ ? speed_ : speed_ * slowdown_.factor;
 }
 
-TimePoint Pace::Finish(TimePoint start, double seconds) {
+TimePoint Tempo::Finish(TimePoint start, double seconds) {
   if (slowdown_.mean_wait.count() == 0) return After(start, seconds / speed_);
   TimePoint now = start;
   while (true) {

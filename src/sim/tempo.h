@@ -1,6 +1,6 @@
 #pragma once
-// Pace: how fast a device computes as time goes by: its speed, what other programs leave of it, and
-// episodes of slowness.
+// Tempo: how fast a device computes as time goes by: its speed, what other programs leave of it,
+// and episodes of slowness.
 
 #include "base/clock.h"
 #include "base/rng.h"
@@ -8,10 +8,10 @@
 
 namespace weft::sim {
 
-class Pace {
+class Tempo {
  public:
   // A function of the options, the seed and the device's number alone.
-  Pace(const DeviceOptions& options, uint64_t seed, int device);
+  Tempo(const DeviceOptions& options, uint64_t seed, int device);
 
   // When work that takes `seconds` at speed 1 is done if it begins at `start`. Calls go forward in
   // time: of work that was given up, the episodes it would have met are not met again.

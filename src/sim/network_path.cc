@@ -1,0 +1,420 @@
+// The way of a message through the links of a Network.
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "sim/network.h"
+#include "sim/trace.h"
+#include "sim/wire_size.h"
+
+namespace weft::sim {
+namespace {
+
+// A lone lost packet is found by the clock; in more than these, by the packets behind it.
+constexpr int64_t kFewPackets = 3;
+// By which a payload message that is to be overtaken is held back, on average.
+constexpr Duration kMeanHold = std::chrono::milliseconds(100);
+
+// How probable it is that something befalls one of so many packets.
+double OfAny(double probability, int64_t packets) {
+  return 1 - std::pow(1 - probability, static_cast<double>(packets));
+}
+
+}  // namespace
+
+// A stage that a ticket names; no line if its connection has broken meanwhile.
+struct Network::Piece {
+  Line* line = nullptr;
+  bool from_hub = false;
+  int hop = 0;
+  Stage& stage() const { return line->ways[from_hub].stages[static_cast<size_t>(hop)]; }
+};
+
+Network::Hop Network::HopAt(const Line& line, bool from_hub, int hop) {
+  Host& host = hosts_[AsIndex(line.host)];
+  const int last = Hops(line) - 1;
+  const int from_device = from_hub ? last - hop : hop;
+  if (from_device == 0) return {&host.link, !from_hub};
+  if (from_device == last) return {&hub_link_, from_hub};
+  return {host.segment, !from_hub};
+}
+
+Ticket Network::TicketOf(const Line& line, bool from_hub, int hop) const {
+  return line.id << 3 | uint64_t{from_hub} << 2 | static_cast<uint64_t>(hop);
+}
+
+Network::Piece Network::PieceOf(Ticket ticket) {
+  Piece piece{Find(ticket >> 3), (ticket & 4) != 0, static_cast<int>(ticket & 3)};
+  if (piece.line != nullptr && (piece.line->broken || !piece.stage().taken)) piece.line = nullptr;
+  return piece;
+}
+
+// Nothing on the whole way takes time.
+bool Network::AllOpen(const Line& line, bool from_hub) {
+  for (int hop = 0; hop < Hops(line); ++hop) {
+    const Hop at = HopAt(line, from_hub, hop);
+    if (!at.link->open(at.up)) return false;
+  }
+  return true;
+}
+
+// What these bytes take at the next server after `hop` that has a limit; 0 if there is none.
+Duration Network::TimeAtNext(const Line& line, bool from_hub, int hop, int64_t bytes) {
+  for (int next = hop + 1; next < Hops(line); ++next) {
+    const Server& server = HopAt(line, from_hub, next).server();
+    if (server.limited()) return server.TimeFor(bytes);
+  }
+  return {};
+}
+
+int64_t Network::OnLink(const Line& line, int64_t bytes) const {
+  const double overhead = hosts_[AsIndex(line.host)].overhead;
+  return static_cast<int64_t>(static_cast<double>(LinkBytes(bytes)) * overhead);
+}
+
+// ---- messages
+
+uint32_t Network::NewParcel(ConnectionId connection, bool from_hub) {
+  if (free_parcels_.empty()) {
+    free_parcels_.push_back(static_cast<uint32_t>(parcels_.size()));
+    parcels_.emplace_back();
+  }
+  const uint32_t number = free_parcels_.back();
+  free_parcels_.pop_back();
+  Parcel& parcel = parcels_[number];
+  parcel.connection = connection;
+  parcel.from_hub = from_hub;
+  parcel.payload = parcel.end = parcel.copy = false;
+  parcel.hop = 0;
+  parcel.next = kNone;
+  return number;
+}
+
+void Network::Release(uint32_t parcel) {
+  parcels_[parcel].envelope.message = cluster::Heartbeat{};  // lets go of the payload
+  free_parcels_.push_back(parcel);
+}
+
+void Network::Send(Endpoint* from, ConnectionId connection, cluster::Envelope envelope) {
+  Line* line = Find(connection);
+  if (line == nullptr || (from != line->hub && from != line->device)) return;
+  const bool from_hub = from == line->hub;
+  if (line->broken) return AwaitTimeout(*line, from_hub);
+  const uint32_t number = NewParcel(connection, from_hub);
+  Parcel& parcel = parcels_[number];
+  parcel.payload = HasPayload(envelope.message);
+  parcel.stream_bytes = parcel.left = StreamBytes(envelope.message, options_.wire);
+  parcel.envelope = std::move(envelope);
+  Way& way = line->ways[from_hub];
+  ++way.under_way;
+  if (!parcel.payload) return Travel(number);
+  (way.first == kNone ? way.first : parcels_[way.last].next) = number;
+  way.last = number;
+  Pump(*line, from_hub);
+}
+
+// Tells the other end, after all that was sent, that this one has closed.
+void Network::SendEnd(Line& line, bool from_hub) {
+  const uint32_t number = NewParcel(line.id, from_hub);
+  parcels_[number].end = true;
+  parcels_[number].stream_bytes = 0;
+  Travel(number);
+}
+
+// A small message goes on from link to link.
+void Network::Travel(uint32_t number) {
+  Parcel& parcel = parcels_[number];
+  Line* line = Find(parcel.connection);
+  if (line == nullptr || line->broken) return Release(number);
+  const int64_t bytes = OnLink(*line, parcel.stream_bytes);
+  const int64_t acks = AckBytes(parcel.stream_bytes);
+  TimePoint left = loop_->now();
+  while (parcel.hop < Hops(*line)) {
+    const Hop hop = HopAt(*line, parcel.from_hub, parcel.hop);
+    if (hop.gate().cut) {
+      hop.gate().messages.push_back(number);
+      return Wait(*line, parcel.from_hub, hop.gate());
+    }
+    if (left > loop_->now() && hop.server().limited()) {
+      const TimePoint begin = left - hop.server().TimeFor(bytes);
+      if (begin > loop_->now()) return loop_->At(begin, [this, number] { Travel(number); });
+    }
+    hop.link->Count(hop.up, bytes);
+    hop.link->Count(!hop.up, acks);
+    ++parcel.hop;
+    if (!hop.server().limited()) continue;
+    left = hop.server().Pass(loop_->now(), bytes, options_.most_ahead);
+    hop.link->server(!hop.up).Owe(acks);
+  }
+  Arrive(*line, number, left);
+}
+
+// ---- pieces
+
+// Lets the pieces of payloads go, one after another, at TCP's pace.
+void Network::Pump(Line& line, bool from_hub) {
+  Way& way = line.ways[from_hub];
+  if (std::exchange(way.pumping, true)) return;
+  while (!way.stages[0].taken && way.first != kNone) {
+    CutPiece(line, from_hub);
+    if (way.pace.next() <= loop_->now()) {
+      Start(line, from_hub);
+    } else {
+      loop_->At(way.pace.next(), [this, ticket = TicketOf(line, from_hub, 0)] {
+        const Piece piece = PieceOf(ticket);
+        if (piece.line != nullptr) Start(*piece.line, piece.from_hub);
+      });
+    }
+  }
+  way.pumping = false;
+}
+
+void Network::CutPiece(Line& line, bool from_hub) {
+  Way& way = line.ways[from_hub];
+  const uint32_t number = way.first;
+  Parcel& parcel = parcels_[number];
+  int64_t bytes = parcel.left;
+  if (!AllOpen(line, from_hub)) {
+    const int64_t chunk =
+        std::max(options_.least_chunk,
+                 (parcel.stream_bytes + options_.most_chunks - 1) / options_.most_chunks);
+    bytes = std::min(bytes, chunk);
+  }
+  parcel.left -= bytes;
+  if (parcel.left == 0) way.first = parcel.next;
+  way.stages[0] = {
+      .taken = true, .last = parcel.left == 0, .parcel = number, .stream_bytes = bytes};
+}
+
+void Network::Start(Line& line, bool from_hub) {
+  Way& way = line.ways[from_hub];
+  way.pace.Sent(loop_->now(), way.stages[0].stream_bytes);
+  Enter(line, from_hub, 0);
+}
+
+// A piece comes to the link at `hop`.
+void Network::Enter(Line& line, bool from_hub, int hop) {
+  const Hop at = HopAt(line, from_hub, hop);
+  Stage& stage = line.ways[from_hub].stages[static_cast<size_t>(hop)];
+  const Ticket ticket = TicketOf(line, from_hub, hop);
+  if (at.gate().cut) {
+    at.gate().pieces.push_back(ticket);
+    Wait(line, from_hub, at.gate());
+  } else if (at.server().limited()) {
+    at.server().Join(ticket);
+    Serve(at.server());
+  } else {
+    at.link->Count(at.up, OnLink(line, stage.stream_bytes));
+    at.link->Count(!at.up, AckBytes(stage.stream_bytes));
+    stage.served = true;
+    Advance(line, from_hub, hop);
+  }
+}
+
+// Something of this direction has come to a gate that is shut.
+void Network::Wait(Line& line, bool from_hub, Gate& gate) {
+  if (!gate.waiting) gate.waiting = loop_->now();
+  AwaitTimeout(line, from_hub);
+}
+
+// A gate is open again: what waits there goes on.
+void Network::Resume(Link& link, bool up) {
+  Gate& gate = link.gate(up);
+  gate.cut = false;
+  gate.waiting.reset();
+  for (uint32_t number : std::exchange(gate.messages, {})) {
+    if (Line* line = Find(parcels_[number].connection)) {
+      line->ways[parcels_[number].from_hub].stalled.reset();
+    }
+    Travel(number);
+  }
+  for (Ticket ticket : std::exchange(gate.pieces, {})) {
+    const Piece piece = PieceOf(ticket);
+    if (piece.line == nullptr) continue;
+    piece.line->ways[piece.from_hub].stalled.reset();
+    Enter(*piece.line, piece.from_hub, piece.hop);
+  }
+}
+
+// Begins with the next piece, if the server is free.
+void Network::Serve(Server& server) {
+  while (const std::optional<Ticket> ticket = server.Next()) {
+    const Piece piece = PieceOf(*ticket);
+    if (piece.line == nullptr) continue;
+    Gate& gate = HopAt(*piece.line, piece.from_hub, piece.hop).gate();
+    if (!gate.cut) return BeginService(piece, *ticket);
+    gate.pieces.push_back(*ticket);
+    Wait(*piece.line, piece.from_hub, gate);
+  }
+}
+
+void Network::BeginService(const Piece& piece, Ticket ticket) {
+  const Hop hop = HopAt(*piece.line, piece.from_hub, piece.hop);
+  Stage& stage = piece.stage();
+  const int64_t bytes = OnLink(*piece.line, stage.stream_bytes);
+  const int64_t acks = AckBytes(stage.stream_bytes);
+  hop.link->Count(hop.up, bytes);
+  hop.link->Count(!hop.up, acks);
+  Server& server = hop.server();
+  const Duration takes =
+      server.Begin(loop_->now(), ticket, bytes + (hop.link->half_duplex() ? acks : 0));
+  SetAlarm(server);
+  if (piece.hop + 1 == Hops(*piece.line) || stage.moved) return;
+  const Duration next = TimeAtNext(*piece.line, piece.from_hub, piece.hop, bytes);
+  if (next.count() == 0) return;  // it goes on when it has passed
+  if (next >= takes) return Advance(*piece.line, piece.from_hub, piece.hop);
+  stage.alarm = loop_->now() + (takes - next);
+  loop_->At(stage.alarm, [this, ticket] { BecomeReady(ticket); });
+}
+
+// A piece may begin at the next link, before it has passed this one.
+void Network::BecomeReady(Ticket ticket) {
+  const Piece piece = PieceOf(ticket);
+  if (piece.line == nullptr || piece.stage().alarm != loop_->now()) return;
+  if (!piece.stage().moved) Advance(*piece.line, piece.from_hub, piece.hop);
+}
+
+void Network::SetAlarm(Server& server) {
+  server.alarm = server.end();
+  loop_->At(server.alarm, [this, &server] { OnAlarm(server); });
+}
+
+// The piece in service has passed, unless small messages have interrupted it.
+void Network::OnAlarm(Server& server) {
+  if (!server.busy() || server.alarm != loop_->now()) return;
+  if (server.end() > loop_->now()) return SetAlarm(server);
+  const Ticket ticket = server.End();
+  const Piece piece = PieceOf(ticket);
+  if (piece.line != nullptr) {
+    const Hop hop = HopAt(*piece.line, piece.from_hub, piece.hop);
+    if (hop.gate().cut) {
+      hop.gate().pieces.push_back(ticket);
+      Wait(*piece.line, piece.from_hub, hop.gate());
+    } else {
+      if (!hop.link->half_duplex()) {
+        hop.link->server(!hop.up).Owe(AckBytes(piece.stage().stream_bytes));
+      }
+      piece.stage().served = true;
+      Advance(*piece.line, piece.from_hub, piece.hop);
+    }
+  }
+  Serve(server);
+}
+
+// A piece has passed the link at `hop`, or may begin at the next: does what can be done now.
+void Network::Advance(Line& line, bool from_hub, int hop) {
+  Way& way = line.ways[from_hub];
+  const auto index = static_cast<size_t>(hop);
+  Stage& stage = way.stages[index];
+  if (!stage.moved && hop + 1 < Hops(line)) {
+    stage.ready = true;
+    if (way.stages[index + 1].taken) return;  // its predecessor's Leave comes back to it
+    stage.moved = true;
+    way.stages[index + 1] = {.taken = true,
+                             .last = stage.last,
+                             .parcel = stage.parcel,
+                             .stream_bytes = stage.stream_bytes};
+    Enter(line, from_hub, hop + 1);
+  }
+  if (stage.served) Leave(line, from_hub, hop);
+}
+
+// A piece has passed the link and makes room for the next.
+void Network::Leave(Line& line, bool from_hub, int hop) {
+  Way& way = line.ways[from_hub];
+  Stage& stage = way.stages[static_cast<size_t>(hop)];
+  if (hop + 1 == Hops(line) && stage.last) {
+    // The pace says when the last byte would be acknowledged, a round trip after it was sent.
+    const Duration trip = hosts_[AsIndex(line.host)].path.round_trip;
+    Arrive(line, stage.parcel, std::max(loop_->now(), way.pace.next() - trip));
+  }
+  stage = {};
+  if (hop == 0) return Pump(line, from_hub);
+  const Stage& before = way.stages[static_cast<size_t>(hop - 1)];
+  if (before.taken && before.ready && !before.moved) Advance(line, from_hub, hop - 1);
+}
+
+// ---- arrival
+
+Duration Network::Latency(const Host& host) {
+  Duration sum = host.latency;
+  for (Duration jitter : host.jitter) {
+    if (jitter.count() > 0) sum += RandomDuration(loop_->rng(), {}, jitter);
+  }
+  return sum;
+}
+
+// What a small message waits for packets that are lost.
+Duration Network::LossDelay(const Host& host, int64_t packets) {
+  if (host.path.loss <= 0 || packets > kFewPackets) return {};
+  const double probability = OfAny(host.path.loss, packets);
+  Duration sum{};
+  Duration retry = RetryTime(host.path);
+  while (sum < options_.transport_timeout && loop_->rng().NextUniform() < probability) {
+    sum += retry;
+    retry *= 2;
+  }
+  return sum;
+}
+
+// The last byte leaves the last link at `when`.
+void Network::Arrive(Line& line, uint32_t number, TimePoint when) {
+  const Parcel& parcel = parcels_[number];
+  const Host& host = hosts_[AsIndex(line.host)];
+  Way& way = line.ways[parcel.from_hub];
+  const int64_t packets = Packets(parcel.stream_bytes);
+  const Duration lost = LossDelay(host, packets);
+  when = when + Latency(host) + lost;
+  if (host.reordering > 0 &&
+      loop_->rng().NextUniform() < OfAny(std::min(host.reordering, 1.0), packets)) {
+    when = when + std::max(host.latency, host.jitter[0] + host.jitter[1] + host.jitter[2]);
+  }
+  TimePoint& last = way.arrival[parcel.payload];
+  last = when = std::max({when, last + Duration(1), way.held});
+  if (lost.count() > 0) way.held = when;
+  if (parcel.payload && options_.reorder_message > 0 &&
+      loop_->rng().NextUniform() < options_.reorder_message) {
+    when = when + RandomWait(loop_->rng(), kMeanHold);
+  }
+  loop_->At(when, [this, number] { Deliver(number); });
+}
+
+void Network::Deliver(uint32_t number) {
+  const Parcel& parcel = parcels_[number];
+  const ConnectionId connection = parcel.connection;
+  const bool from_hub = parcel.from_hub;
+  Line* line = Find(connection);
+  if (line == nullptr || line->broken) return Release(number);
+  if (parcel.end) {
+    Release(number);
+    return Tell(connection, !from_hub, {}, "closed by the peer");
+  }
+  Way& way = line->ways[from_hub];
+  if (!parcel.copy) {
+    Repeat(*line, number);
+    --way.under_way;
+    if (way.closing && way.under_way == 0) SendEnd(*line, from_hub);
+  }
+  Endpoint* to = from_hub ? line->device : line->hub;
+  if (to != nullptr) {
+    ++messages_;
+    TraceMessage(loop_, connection << 1 | uint64_t{from_hub}, parcel.envelope);
+    to->OnMessage(connection, parcel.envelope);
+  }
+  Release(number);
+}
+
+// Perhaps it arrives once more.
+void Network::Repeat(const Line& line, uint32_t number) {
+  if (options_.repeat_message <= 0) return;
+  if (loop_->rng().NextUniform() >= options_.repeat_message) return;
+  const uint32_t again = NewParcel(line.id, parcels_[number].from_hub);
+  parcels_[again].envelope = parcels_[number].envelope;
+  parcels_[again].copy = true;
+  const Duration latency = std::max(hosts_[AsIndex(line.host)].latency, Duration(1));
+  loop_->After(RandomDuration(loop_->rng(), latency, 3 * latency),
+               [this, again] { Deliver(again); });
+}
+
+}  // namespace weft::sim

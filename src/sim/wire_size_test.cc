@@ -1,0 +1,54 @@
+#include "sim/wire_size.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+namespace weft::sim {
+namespace {
+
+TEST(WireSize, SmallMessagesAreOnePacketOfHundredsOfBytes) {
+  for (const cluster::Message& message :
+       {cluster::Message(cluster::Hello{.name = "device-1"}),
+        cluster::Message(cluster::Heartbeat{}), cluster::Message(cluster::Grant{}),
+        cluster::Message(cluster::PushAck{}), cluster::Message(cluster::Pull{})}) {
+    const int64_t bytes = LinkBytes(StreamBytes(message, {}));
+    EXPECT_GT(bytes, 100) << MessageName(message);
+    EXPECT_LT(bytes, 300) << MessageName(message);
+    EXPECT_FALSE(HasPayload(message));
+  }
+}
+
+TEST(WireSize, WelcomeCarriesItsTexts) {
+  cluster::Welcome welcome;
+  const int64_t empty = StreamBytes(welcome, {});
+  welcome.job = std::string(1000, 'j');
+  welcome.model = std::string(500, 'm');
+  EXPECT_EQ(StreamBytes(welcome, {}), empty + 1500);
+}
+
+TEST(WireSize, PayloadsCountByTheirSizeOrAsTold) {
+  cluster::Push push;
+  push.gradient = std::make_shared<const Bytes>(1000);
+  const int64_t real = StreamBytes(push, {});
+  EXPECT_GT(real, 1000);
+  EXPECT_LT(real, 1250);
+  EXPECT_EQ(StreamBytes(push, {.push_bytes = 2000}), real + 1000);
+  EXPECT_EQ(StreamBytes(cluster::Parameters{}, {.parameters_bytes = 3000}),
+            StreamBytes(cluster::Parameters{}, {.parameters_bytes = 2000}) + 1000);
+}
+
+// 66 of 1514 bytes are headers, and 9 of 16,393 of the rest, 25 of each 256 KiB.
+TEST(WireSize, HeadersOfLargePayloadsAreFivePerCent) {
+  const int64_t payload = 10'000'000;
+  const int64_t stream = StreamBytes(cluster::Push{}, {.push_bytes = payload});
+  EXPECT_NEAR(static_cast<double>(stream) / payload, 1.00065, 0.00005);
+  EXPECT_NEAR(static_cast<double>(LinkBytes(stream)) / static_cast<double>(stream), 1.04558,
+              0.00005);
+  EXPECT_NEAR(static_cast<double>(AckBytes(stream)) / static_cast<double>(stream), 0.02279,
+              0.00005);
+}
+
+}  // namespace
+}  // namespace weft::sim
