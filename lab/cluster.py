@@ -224,7 +224,7 @@ class Cluster:
             self._clog(station, port, event.kind == "clog")
         else:
             ways = {"cut": {"up", "down"}, "cut-up": {"up"}, "cut-down": {"down"}, "heal": set()}[event.kind]
-            self._cut(station, port, ways)
+            self._cut(station, port, ways | station.cut if ways else ways)
 
     def _cut(self, station, port, ways):
         for command in (network.heal_commands(self.prefix, port, sorted(station.cut - ways))
@@ -289,13 +289,14 @@ class Cluster:
             station.compute_s = station.group.processor_seconds()
         result = results.summary(self.record, over_s, wall_s)
         parts = self.record.parts()
+        devices = [station for station in self.stations.values() if station.number]
         result["devices"] = [
             results.device_result(station.device, station, parts, counters[self._port(station).name])
-            for station in self.stations.values() if station.number]
+            for station in devices]
         hub = self.stations[""]
         result["hub"] = results.link_use(hub.device.link, counters["p0"], over_s)
         result["hub"]["compute_s"] = round(hub.compute_s, 3)
-        result["utilisation"] = results.utilisation(station for station in self.stations.values() if station.number)
+        result["utilisation"] = results.utilisation(devices)
         result["segments"] = [
             {"name": name, "link": results.link_use(link, counters[f"m{number}"], over_s)}
             for number, (name, link) in enumerate(self.scenario.segments.items())]

@@ -33,6 +33,8 @@ class RunTest(testing.LabTest):
             self.assertLess(device["compute_s"], 1.1 * device["processors"] * device["up_s"])
             # Each lease's gradient goes up, and the parameters come down at most once for each.
             self.assertGreater(device["link"]["up_bytes"], 100_000 * device["leases"])
+        self.assertAlmostEqual(result["utilisation"], (a["compute_s"] + b["compute_s"])
+                               / (0.3 * a["up_s"] + 0.2 * b["up_s"]), delta=0.001)
         self.assertAlmostEqual(b["up_s"], a["up_s"] - 1, delta=0.5)
         self.assertLessEqual(abs(result["segments"][0]["link"]["up_bytes"] - b["link"]["up_bytes"]),
                              0.05 * b["link"]["up_bytes"])
@@ -92,6 +94,14 @@ class RunTest(testing.LabTest):
         code, _, err = self.run_lab("--resolved", scenario)
         self.assertEqual(code, 78)
         self.assertIn("fast: speed 3: a core of this machine is 1", err)
+
+    def test_scenario_that_cannot_be_read_is_named(self):
+        code, _, err = self.run_lab("--resolved", self.folder / "none.json")
+        self.assertEqual((code, "none.json" in err), (66, True))
+        path = self.folder / "broken.json"
+        path.write_text("{")
+        code, _, err = self.run_lab("--resolved", path)
+        self.assertEqual((code, "broken.json: not JSON" in err), (65, True))
 
     def wait_for_namespaces(self, process):
         prefix = f"weft-lab-{process.pid}"
