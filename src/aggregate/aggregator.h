@@ -37,8 +37,9 @@ class Aggregator {
 
 // Synchronous, weighted by samples.
 //   ordered: sum in slot order whatever the order of arrival (bit-equal from run to run); early
-//   arrivals are kept until their turn. Otherwise each arrival is added at once and only one vector
-//   is held.
+//   arrivals are kept until their turn, each as a vector of n values, so at worst slots - 1 of them
+//   when slot 0 comes last; that memory is kept for the next step. Otherwise each arrival is added
+//   at once and only one vector is held.
 std::unique_ptr<Aggregator> MakeSyncAggregator(int64_t n, bool ordered);
 
 }  // namespace weft::aggregate

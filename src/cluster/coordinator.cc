@@ -30,6 +30,7 @@ Coordinator::Coordinator(JobSpec spec, CoordStore* store, int64_t first_step)
       devices_(store),
       records_(store),
       ledger_(spec_.samples),
+      patience_(std::chrono::milliseconds(spec_.device_timeout_ms)),
       step_(first_step),
       saved_step_(first_step),
       asked_step_(first_step) {
@@ -39,7 +40,8 @@ Coordinator::Coordinator(JobSpec spec, CoordStore* store, int64_t first_step)
 
 // ---- start and the store
 
-Actions Coordinator::Start(TimePoint) {
+Actions Coordinator::Start(TimePoint now) {
+  NoteCall(now);
   if (const Status status = Restore(); !status.ok()) {
     Fail(status.Annotate("coordinator's store"));
   } else {
@@ -63,9 +65,19 @@ void Coordinator::SaveLedger() {
   if (!status.ok()) Emit(Warning{"the ledger was not saved: " + status.message()});
 }
 
+// After a halt of its own, signs of life may wait behind this call: it looks again a heartbeat
+// later.
+void Coordinator::NoteCall(TimePoint now) {
+  if (now - now_ >= Timeout() / 2) {
+    spare_until_ = now + std::chrono::milliseconds(spec_.heartbeat_ms);
+  }
+  now_ = now;
+}
+
 // ---- devices
 
 Actions Coordinator::OnHello(TimePoint now, ConnectionId connection, const Hello& hello) {
+  NoteCall(now);
   const auto refuse = [&](Code code, std::string reason, bool retry) {
     actions_.push_back(Reply{connection, Refuse{CodeNumber(code), std::move(reason), retry}});
     actions_.push_back(CloseConnection{connection});
@@ -88,6 +100,7 @@ void Coordinator::Admitted(const DeviceTable::Admission& admission, ConnectionId
   const DeviceId device = admission.device;
   // What went over the old connection may be lost: everything it held is dealt anew.
   dealer_.Release(device);
+  dealer_.Add(device);
   if (admission.replaced) actions_.push_back(CloseConnection{*admission.replaced});
   actions_.push_back(Admit{connection, device});
   ToWorker(device, Welcome{.device = device,
@@ -96,13 +109,15 @@ void Coordinator::Admitted(const DeviceTable::Admission& admission, ConnectionId
                            .job = spec_.job,
                            .model = spec_.model,
                            .leader = spec_.leader,
-                           .heartbeat_ms = spec_.heartbeat_ms});
+                           .heartbeat_ms = spec_.heartbeat_ms,
+                           .device_timeout_ms = spec_.device_timeout_ms});
   Emit(DeviceJoined{device, devices_.Find(device)->name, admission.again});
   if (phase_ == Phase::kWaiting) return Advance();
   if (phase_ == Phase::kStepping) Deal();
 }
 
-Actions Coordinator::OnDisconnected(TimePoint, DeviceId device, const std::string& reason) {
+Actions Coordinator::OnDisconnected(TimePoint now, DeviceId device, const std::string& reason) {
+  NoteCall(now);
   Lose(device, reason);
   return Take();
 }
@@ -112,8 +127,9 @@ void Coordinator::Lose(DeviceId device, const std::string& reason) {
   if (lost == nullptr) return;
   Emit(DeviceLeft{device, lost->name, reason});
   devices_.Remove(device);
-  dealer_.Release(device);
+  dealer_.Remove(device);
   if (phase_ != Phase::kStepping) return;
+  disturbed_ = true;
   if (ending_ && devices_.living().empty()) {
     dealer_.End();
     return FinishWhenSaved();
@@ -124,19 +140,30 @@ void Coordinator::Lose(DeviceId device, const std::string& reason) {
 std::optional<TimePoint> Coordinator::NextWake() const {
   const auto oldest = devices_.OldestSign();
   if (done() || !oldest) return std::nullopt;
-  return *oldest + std::chrono::milliseconds(spec_.device_timeout_ms);
+  const TimePoint silent_at = std::max(*oldest + Timeout(), spare_until_);
+  return phase_ == Phase::kStepping ? std::min(silent_at, ask_at_) : silent_at;
 }
 
 Actions Coordinator::Tick(TimePoint now) {
+  NoteCall(now);
   if (done()) return Take();
-  const Duration timeout = std::chrono::milliseconds(spec_.device_timeout_ms);
-  for (DeviceId device : devices_.SilentSince(now - timeout)) {
-    const std::string reason = fmt::format("silent for {:.1f} s", base::Seconds(timeout));
+  if (now >= spare_until_) TakeOutSilent();
+  if (phase_ == Phase::kStepping && now >= ask_at_) AskWhatIsMissing();
+  return Take();
+}
+
+void Coordinator::TakeOutSilent() {
+  for (DeviceId device : devices_.SilentSince(now_ - Timeout())) {
+    const std::string reason = fmt::format("silent for {:.1f} s", base::Seconds(Timeout()));
     ToWorker(device, Refuse{CodeNumber(Code::kDeadlineExceeded), reason, true});
     actions_.push_back(CloseConnection{devices_.Find(device)->connection});
     Lose(device, reason);
   }
-  return Take();
+}
+
+void Coordinator::AskWhatIsMissing() {
+  ask_at_ = now_ + Timeout();
+  actions_.push_back(Send{spec_.leader, AskMissing{term_, step_}});
 }
 
 // ---- messages
@@ -144,6 +171,7 @@ Actions Coordinator::Tick(TimePoint now) {
 Actions Coordinator::Handle(TimePoint now, Address from, const Message& message) {
   const bool is_leader = from == spec_.leader;
   if (done() || (!is_leader && devices_.Find(from.device) == nullptr)) return {};
+  NoteCall(now);
   devices_.Saw(from.device, now);
   std::visit([&](const auto& m) { On(now, from, m); }, message);
   return Take();
@@ -156,14 +184,41 @@ void Coordinator::On(TimePoint, Address from, const Other& other) {
                            Describe(from), MessageName(other))});
 }
 
-void Coordinator::On(TimePoint, Address from, const Heartbeat& heartbeat) {
+void Coordinator::On(TimePoint now, Address from, const Hello& hello) {
+  const Device* device = devices_.Find(from.device);
+  const bool twice = device != nullptr && device->incarnation == hello.incarnation;
+  if (!twice) On<Message>(now, from, hello);
+}
+
+void Coordinator::On(TimePoint now, Address from, const Heartbeat& heartbeat) {
   if (heartbeat.term != term_) return;
   Emit(DeviceProgress{from.device, heartbeat.samples_per_second, heartbeat.loss});
+  ToWorker(from.device, HeartbeatAck{term_});
+  if (phase_ != Phase::kStepping || heartbeat.leases < 0) return;
+  const int64_t known = heartbeat.step == step_ ? heartbeat.leases : 0;
+  if (heartbeat.step > step_ || known >= dealer_.Load(from.device)) return;
+  // Grants under way are younger than this.
+  if (dealer_.ExpireAll(from.device, now, Timeout())) {
+    disturbed_ = true;
+    Deal();
+  }
+}
+
+void Coordinator::On(TimePoint now, Address from, const Missing& missing) {
+  if (from != spec_.leader) return On<Message>(now, from, missing);
+  if (missing.term != term_ || missing.step != step_ || phase_ != Phase::kStepping) return;
+  bool expired = false;
+  for (int64_t slot : missing.slots) {
+    expired = dealer_.Expire(slot, now, patience_.allowed()) || expired;
+  }
+  if (!expired) return;
+  disturbed_ = true;
+  Deal();
 }
 
 void Coordinator::On(TimePoint, Address from, const ReturnLease& returned) {
   if (returned.term != term_ || !dealer_.Return(returned.lease, from.device)) return;
-  const auto hopeless = dealer_.Hopeless(Living());
+  const auto hopeless = dealer_.Hopeless();
   if (hopeless) {
     return Fail(
         {Code::kUnavailable, fmt::format("no device can compute lease {}; the last one said: {}",
@@ -196,6 +251,7 @@ void Coordinator::On(TimePoint now, Address from, const Committed& committed) {
         {Code::kFailedPrecondition, fmt::format("step {}: {}", committed.step, committed.problem)});
   }
   RecordStep(committed);
+  if (!disturbed_) patience_.Took(now - step_began_);
   if (phase_ == Phase::kStepping) phase_ = Phase::kWaiting;
   dealer_.End();
   ++step_;
@@ -244,7 +300,11 @@ void Coordinator::BeginStep() {
   phase_ = Phase::kStepping;
   started_ = true;
   told_waiting_ = false;
-  dealer_.Begin(plan_.Leases(step_, static_cast<int64_t>(devices_.living().size())));
+  disturbed_ = false;
+  step_began_ = now_;
+  ask_at_ = now_ + patience_.allowed();
+  dealer_.Begin(plan_.Leases(step_, dealer_.Available(step_)));
+  next_ = ProbablyNext();
   SendBeginStep(CheckpointAfter(step_));
   Deal();
 }
@@ -263,10 +323,10 @@ void Coordinator::SendBeginStep(bool checkpoint) {
 }
 
 void Coordinator::Deal() {
-  const std::vector<DeviceId> living = Living();
-  if (living.empty() && !std::exchange(told_waiting_, true)) Emit(WaitingForWorkers{0, 1});
-  const std::vector<Lease> next = ProbablyNext();
-  for (const Dealer::Dealt& dealt : dealer_.Deal(living)) {
+  if (devices_.living().empty() && !std::exchange(told_waiting_, true)) {
+    Emit(WaitingForWorkers{0, 1});
+  }
+  for (const Dealer::Dealt& dealt : dealer_.Deal(now_)) {
     told_waiting_ = false;
     if (dealt.before != 0 && dealt.before != dealt.device) {
       Emit(LeaseRedealt{dealt.lease, dealt.before, dealt.device});
@@ -275,7 +335,8 @@ void Coordinator::Deal() {
     ToWorker(dealt.device, Grant{.term = term_,
                                  .lease = dealt.lease,
                                  .version = step_,
-                                 .next = slot < next.size() ? next[slot] : Lease{}});
+                                 .next = slot < next_.size() ? next_[slot] : Lease{},
+                                 .again = dealt.again});
   }
 }
 
@@ -297,6 +358,7 @@ void Coordinator::RecordStep(const Committed& committed) {
                 .parts = {}};
   for (size_t i = 0; i < committed.leases.size() && i < committed.devices.size(); ++i) {
     done.parts.push_back({committed.devices[i], committed.leases[i].count});
+    dealer_.Committed(committed.leases[i], committed.devices[i]);
   }
   epoch_.loss += committed.loss_sum;
   epoch_.correct += committed.correct;
@@ -318,17 +380,20 @@ void Coordinator::CloseEpoch(int64_t epoch) {
 
 // ---- the end
 
-Actions Coordinator::Continue(TimePoint) {
+Actions Coordinator::Continue(TimePoint now) {
+  NoteCall(now);
   if (phase_ == Phase::kPaused) Advance();
   return Take();
 }
 
-Actions Coordinator::StopEarly(TimePoint, const std::string& reason) {
+Actions Coordinator::StopEarly(TimePoint now, const std::string& reason) {
+  NoteCall(now);
   End(RunDone::How::kStoppedEarly, reason);
   return Take();
 }
 
-Actions Coordinator::Drain(TimePoint, const std::string& reason) {
+Actions Coordinator::Drain(TimePoint now, const std::string& reason) {
+  NoteCall(now);
   End(RunDone::How::kDrained, reason);
   return Take();
 }
@@ -373,7 +438,7 @@ void Coordinator::Finish() {
   ending_->lost_samples = ledger_.lost_samples();
   ending_->duplicated_samples = ledger_.duplicated_samples();
   const Status status = ending_->status;
-  for (DeviceId device : Living()) {
+  for (const auto& [device, known] : devices_.living()) {
     ToWorker(device, Finished{term_, CodeNumber(status.code()), ending_->reason});
   }
   Emit(*ending_);
@@ -381,12 +446,6 @@ void Coordinator::Finish() {
 }
 
 // ---- small things
-
-std::vector<DeviceId> Coordinator::Living() const {
-  std::vector<DeviceId> ids;
-  for (const auto& [id, device] : devices_.living()) ids.push_back(id);
-  return ids;
-}
 
 void Coordinator::ToWorker(DeviceId device, Message message) {
   actions_.push_back(Send{{device, Role::kWorker}, std::move(message)});

@@ -6,6 +6,9 @@
 //
 // A step is done when the leader says Committed. Fencing: the term grows by one at each start and
 // is in every message; what comes with another term is not heard.
+// A lease expires: one that its holder does not know of, or has had for far longer than steps take
+// (patience.h), goes to another device as well, and whoever is first counts. Which ones are out it
+// asks the leader, and only once a step takes that long.
 // Source of the lease idea: Gray and Cheriton 1989, Leases; fencing as in Chubby's sequencers
 // (Burrows 2006).
 
@@ -23,6 +26,7 @@
 #include "cluster/job_spec.h"
 #include "cluster/ledger.h"
 #include "cluster/message.h"
+#include "cluster/patience.h"
 #include "cluster/run_records.h"
 #include "cluster/step_plan.h"
 
@@ -66,11 +70,13 @@ class Coordinator {
   // Waiting for workers; for a step to commit; for Continue; for the last checkpoint.
   enum class Phase { kWaiting, kStepping, kPaused, kFinishing, kDone };
 
+  void On(TimePoint now, Address from, const Hello& hello);
   void On(TimePoint now, Address from, const Heartbeat& heartbeat);
   void On(TimePoint now, Address from, const ReturnLease& returned);
   void On(TimePoint now, Address from, const Fault& fault);
   void On(TimePoint now, Address from, const Bye& bye);
   void On(TimePoint now, Address from, const Committed& committed);
+  void On(TimePoint now, Address from, const Missing& missing);
   void On(TimePoint now, Address from, const CheckpointDone& done);
   template <class Other>
   void On(TimePoint now, Address from, const Other& other);
@@ -82,6 +88,10 @@ class Coordinator {
   void SendBeginStep(bool checkpoint);
   void Deal();
   std::vector<Lease> ProbablyNext() const;
+  void NoteCall(TimePoint now);
+  void TakeOutSilent();
+  void AskWhatIsMissing();
+  Duration Timeout() const { return std::chrono::milliseconds(spec_.device_timeout_ms); }
   void Lose(DeviceId device, const std::string& reason);
   void RecordStep(const Committed& committed);
   void CloseEpoch(int64_t epoch);
@@ -93,7 +103,6 @@ class Coordinator {
   void Finish();
 
   bool CheckpointAfter(int64_t step) const;
-  std::vector<DeviceId> Living() const;
   void ToWorker(DeviceId device, Message message);
   void Emit(Event event) { actions_.push_back(cluster::Emit{std::move(event)}); }
   Actions Take() { return std::exchange(actions_, {}); }
@@ -104,6 +113,14 @@ class Coordinator {
   RunRecords records_;
   Dealer dealer_;
   Ledger ledger_;
+  Patience patience_;
+
+  TimePoint now_;          // of the call under way
+  TimePoint spare_until_;  // nobody counts as silent before
+  TimePoint step_began_;
+  TimePoint ask_at_;         // what the open step still misses
+  bool disturbed_ = false;   // the open step lasts longer than it would by itself
+  std::vector<Lease> next_;  // of the step after the open one, probably
 
   Phase phase_ = Phase::kWaiting;
   uint64_t term_ = 0;

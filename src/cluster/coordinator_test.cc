@@ -10,6 +10,8 @@
 namespace weft::cluster {
 namespace {
 
+using std::chrono::milliseconds;
+using std::chrono::seconds;
 using testing::Asked;
 using ::testing::ElementsAre;
 using testing::Emitted;
@@ -66,13 +68,14 @@ class CoordinatorTest : public ::testing::Test {
   Actions Say(Address from, const Message& message) {
     return coordinator_->Handle(now_, from, message);
   }
-  // The leader says that the step is applied, computed by device 1.
-  Actions Commit(const BeginStep& begin) {
+  void Pass(Duration time) { now_ = now_ + time; }
+  // The leader says that the step is applied, computed by this device.
+  Actions Commit(const BeginStep& begin, DeviceId device = 1) {
     return Say(kLeader, Committed{.term = begin.term,
                                   .step = begin.step,
                                   .version = begin.step + 1,
                                   .leases = begin.leases,
-                                  .devices = std::vector<DeviceId>(begin.leases.size(), 1),
+                                  .devices = std::vector<DeviceId>(begin.leases.size(), device),
                                   .loss_sum = 16,
                                   .correct = 4,
                                   .samples = begin.total_samples,
@@ -243,6 +246,159 @@ TEST_F(CoordinatorTest, ACheckpointThatFailedIsAskedForAgainAtTheEnd) {
   actions = Say(kLeader, CheckpointDone{1, 3, "", "disk full"});
   EXPECT_TRUE(coordinator_->done()) << "twice is enough";
   EXPECT_EQ(Emitted<RunDone>(actions).at(0).how, RunDone::How::kStoppedEarly);
+}
+
+// ---- gray failures
+
+TEST_F(CoordinatorTest, AnswersEachHeartbeat) {
+  Make(Spec());
+  EXPECT_EQ(Sent<Welcome>(Join(1)).at(0).device_timeout_ms, 5000);
+  const auto answers = Sent<HeartbeatAck>(Say(WorkerAt(1), Heartbeat{1, 10, 1}));
+  ASSERT_THAT(answers, SizeIs(1));
+  EXPECT_EQ(answers[0].term, 1u);
+}
+
+TEST_F(CoordinatorTest, AfterAHaltOfItsOwnItLooksASecondTime) {
+  Make(Spec());
+  Join(1);
+  Pass(seconds(20));  // the process was stopped; heartbeats wait behind this call
+  EXPECT_THAT(Emitted<DeviceLeft>(coordinator_->Tick(now_)), IsEmpty());
+  EXPECT_EQ(*coordinator_->NextWake(), now_ + milliseconds(500));
+  Say(WorkerAt(1), Heartbeat{1, 10, 1, 0, 1});
+  Pass(milliseconds(500));
+  EXPECT_THAT(Emitted<DeviceLeft>(coordinator_->Tick(now_)), IsEmpty());
+  Pass(seconds(20));
+  coordinator_->Tick(now_);
+  Pass(milliseconds(500));
+  EXPECT_THAT(Emitted<DeviceLeft>(coordinator_->Tick(now_)), SizeIs(1)) << "it is really silent";
+}
+
+TEST_F(CoordinatorTest, AGrantThatDidNotComeGoesToAnother) {
+  Make(Spec());
+  const Lease lease = Sent<Grant>(Join(1)).at(0).lease;
+  Join(2);
+  const Heartbeat knows_nothing{1, 0, 0, -1, 0};
+  Pass(milliseconds(4900));
+  EXPECT_THAT(Sent<Grant>(Say(WorkerAt(1), knows_nothing)), IsEmpty()) << "it may be under way";
+  Say(WorkerAt(2), knows_nothing);
+  Pass(milliseconds(100));
+  const Actions actions = Say(WorkerAt(1), knows_nothing);
+  ASSERT_THAT(Sent<Grant>(actions), SizeIs(1));
+  EXPECT_EQ(Sent<Grant>(actions)[0].lease, lease);
+  EXPECT_FALSE(Sent<Grant>(actions)[0].again);
+  EXPECT_EQ(Emitted<LeaseRedealt>(actions).at(0).to, 2u);
+  EXPECT_THAT(Sent<Grant>(Say(WorkerAt(1), knows_nothing)), IsEmpty()) << "it holds nothing now";
+}
+
+TEST_F(CoordinatorTest, AGrantThatDidNotComeIsSaidAgainIfThereIsNobodyElse) {
+  Make(Spec());
+  Join(1);
+  const Heartbeat knows_nothing{1, 0, 0, -1, 0};
+  size_t grants = 0;
+  for (int beat = 1; beat <= 100; ++beat) {
+    Pass(milliseconds(500));
+    const auto again = Sent<Grant>(Say(WorkerAt(1), knows_nothing));
+    for (const Grant& grant : again) EXPECT_TRUE(grant.again);
+    grants += again.size();
+  }
+  EXPECT_EQ(grants, 3u) << "after 5, 10 and 20 seconds more";
+}
+
+TEST_F(CoordinatorTest, WhatAWorkerKnowsOfStaysWithIt) {
+  Make(Spec());
+  Join(1);
+  Join(2);
+  Pass(seconds(30));
+  for (const Heartbeat& beat : {Heartbeat{1, 0, 0, 0, 1}, Heartbeat{1, 0, 0, 1, 0},
+                                Heartbeat{.term = 1}, Heartbeat{2, 0, 0, -1, 0}}) {
+    EXPECT_THAT(Sent<Grant>(Say(WorkerAt(1), beat)), IsEmpty());
+  }
+}
+
+// A step of two leases with three steps of one second each behind it.
+class LateLeaseTest : public CoordinatorTest {
+ protected:
+  void SetUp() override {
+    JobSpec spec = Spec();
+    spec.start_workers = 2;
+    spec.device_timeout_ms = 2000;
+    spec.epochs = 100;
+    Make(spec);
+    Join(1);
+    Actions actions = Join(2);
+    for (int step = 0; step < 4; ++step) {
+      begin_ = Sent<BeginStep>(actions).at(0);
+      if (step == 3) break;
+      Beat(seconds(1));
+      actions = Commit(begin_);
+    }
+    ASSERT_THAT(begin_.leases, SizeIs(2));
+  }
+  // Lets time pass, in which both devices and their leases are well.
+  Actions Beat(Duration time) {
+    const TimePoint end = now_ + time;
+    Actions all;
+    const auto add = [&](const Actions& more) { all.insert(all.end(), more.begin(), more.end()); };
+    while (now_ < end) {
+      Pass(milliseconds(500));
+      for (DeviceId device : {1, 2}) add(Say(WorkerAt(device), Heartbeat{1, 0, 0, begin_.step, 9}));
+      add(coordinator_->Tick(now_));
+    }
+    return all;
+  }
+  BeginStep begin_;  // of the step under way
+};
+
+TEST_F(LateLeaseTest, ALeaseThatTakesFarLongerThanStepsDoGoesToAnotherAsWell) {
+  EXPECT_THAT(Sent<AskMissing>(Beat(milliseconds(3500))), IsEmpty());
+  EXPECT_EQ(Sent<AskMissing>(Beat(milliseconds(500))).at(0).step, begin_.step) << "4 steps' time";
+  const Actions actions = Say(kLeader, Missing{1, begin_.step, {1}});
+  const Grant grant = Sent<Grant>(actions).at(0);
+  EXPECT_EQ(grant.lease, begin_.leases[1]);
+  EXPECT_EQ(Emitted<LeaseRedealt>(actions).at(0).from, 2u);
+  EXPECT_EQ(Emitted<LeaseRedealt>(actions).at(0).to, 1u);
+  EXPECT_THAT(Sent<Grant>(Say(kLeader, Missing{1, begin_.step, {1}})), IsEmpty()) << "once";
+  // The second device was overtaken and sits out a step.
+  EXPECT_THAT(Sent<BeginStep>(Commit(begin_, 1)).at(0).leases, SizeIs(1));
+}
+
+TEST_F(LateLeaseTest, AStepThatNobodyFinishesIsAskedAfterForEverButSeldomDealt) {
+  size_t grants = 0;
+  size_t asked = 0;
+  for (int i = 0; i < 400; ++i) {
+    asked += Sent<AskMissing>(Beat(milliseconds(500))).size();
+    grants += Sent<Grant>(Say(kLeader, Missing{1, begin_.step, {0, 1}})).size();
+  }
+  EXPECT_GE(asked, 99u);
+  EXPECT_EQ(grants, 2 * 5u) << "after 4, 8, 16, 32 and 64 seconds more";
+}
+
+TEST_F(LateLeaseTest, OnlyTheLeaderSaysWhatIsMissingAndOnlyOfThisStep) {
+  Beat(seconds(10));
+  EXPECT_THAT(Emitted<Warning>(Say(WorkerAt(1), Missing{1, begin_.step, {0}})), SizeIs(1));
+  EXPECT_THAT(Say(kLeader, Missing{2, begin_.step, {0}}), IsEmpty());
+  EXPECT_THAT(Say(kLeader, Missing{1, begin_.step - 1, {0}}), IsEmpty());
+  EXPECT_THAT(Say(kLeader, Missing{1, begin_.step, {-1, 2, int64_t{1} << 40}}), IsEmpty());
+}
+
+// ---- what a transport may do
+
+TEST_F(CoordinatorTest, AHelloThatComesTwiceIsHeardOnce) {
+  Make(Spec());
+  Join(1);
+  EXPECT_THAT(Say(WorkerAt(1), From(1)), IsEmpty());
+  EXPECT_THAT(Emitted<Warning>(Say(WorkerAt(1), From(2))), SizeIs(1)) << "another's";
+}
+
+TEST_F(CoordinatorTest, AReturnOrAByeThatComesTwiceCountsOnce) {
+  Make(Spec());
+  const Lease lease = Sent<Grant>(Join(1)).at(0).lease;
+  Join(2);
+  const ReturnLease returned{1, lease, "no data"};
+  EXPECT_EQ(Emitted<LeaseRedealt>(Say(WorkerAt(1), returned)).at(0).to, 2u);
+  EXPECT_THAT(Say(WorkerAt(1), returned), IsEmpty());
+  EXPECT_THAT(Emitted<DeviceLeft>(Say(WorkerAt(1), Bye{"done"})), SizeIs(1));
+  EXPECT_THAT(Say(WorkerAt(1), Bye{"done"}), IsEmpty());
 }
 
 TEST_F(CoordinatorTest, AResumedRunTakesItsLedgerAlong) {

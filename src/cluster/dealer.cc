@@ -1,98 +1,206 @@
 #include "cluster/dealer.h"
 
 #include <algorithm>
-
-#include "base/check.h"
+#include <iterator>
+#include <limits>
 
 namespace weft::cluster {
 
+// ---- devices
+
+void Dealer::Add(DeviceId device) {
+  if (seats_.try_emplace(device).second) by_load_.insert({0, device});
+}
+
+void Dealer::Remove(DeviceId device) {
+  Release(device);
+  const auto it = seats_.find(device);
+  if (it == seats_.end()) return;
+  by_load_.erase({0, device});
+  out_.erase({it->second.out_until, device});
+  seats_.erase(it);
+}
+
+int64_t Dealer::Available(int64_t step) const {
+  const auto still_out = std::distance(out_.lower_bound({step + 1, 0}), out_.end());
+  const auto there = static_cast<int64_t>(seats_.size()) - still_out;
+  return there > 0 ? there : static_cast<int64_t>(seats_.size());
+}
+
+int64_t Dealer::Load(DeviceId device) const {
+  const auto it = seats_.find(device);
+  return it == seats_.end() ? 0 : static_cast<int64_t>(it->second.slots.size());
+}
+
+bool Dealer::Sits(DeviceId device) const {
+  const auto it = seats_.find(device);
+  return it != seats_.end() && by_load_.contains({it->second.slots.size(), device});
+}
+
+void Dealer::SeatUntil(int64_t step) {
+  while (!out_.empty() && out_.begin()->first <= step) {
+    const DeviceId device = out_.begin()->second;
+    out_.erase(out_.begin());
+    by_load_.insert({seats_.at(device).slots.size(), device});
+  }
+}
+
+// ---- steps
+
 void Dealer::Begin(std::vector<Lease> leases) {
+  End();
   leases_ = std::move(leases);
   slots_.assign(leases_.size(), {});
-  load_.clear();
+  for (size_t slot = 0; slot < slots_.size(); ++slot) free_.insert(free_.end(), slot);
   if (last_holder_.size() < leases_.size()) last_holder_.resize(leases_.size());
 }
 
 void Dealer::End() {
+  for (size_t slot = 0; slot < slots_.size(); ++slot) {
+    if (slots_[slot].holder != 0) Free(slot);
+  }
   leases_.clear();
   slots_.clear();
-  load_.clear();
+  free_.clear();
 }
 
-int64_t Dealer::Load(DeviceId device) const {
-  const auto it = load_.find(device);
-  return it == load_.end() ? 0 : it->second;
+void Dealer::SetLoad(DeviceId device, Seat& seat, size_t slot, bool held) {
+  const bool takes_part = by_load_.erase({seat.slots.size(), device}) > 0;
+  held ? (void)seat.slots.insert(slot) : (void)seat.slots.erase(slot);
+  if (takes_part) by_load_.insert({seat.slots.size(), device});
 }
 
-void Dealer::Free(Slot& slot) {
-  --load_[slot.holder];
-  slot.before = slot.holder;
-  slot.holder = 0;
+void Dealer::Give(size_t slot, DeviceId device, TimePoint now) {
+  slots_[slot].holder = device;
+  slots_[slot].dealt_at = now;
+  SetLoad(device, seats_.at(device), slot, true);
+  free_.erase(slot);
 }
 
-DeviceId Dealer::Choose(size_t slot, std::span<const DeviceId> living) const {
-  const auto share = static_cast<int64_t>((slots_.size() + living.size() - 1) / living.size());
-  const std::set<DeviceId>& refused = slots_[slot].returned_by;
+void Dealer::Free(size_t slot) {
+  const DeviceId holder = slots_[slot].holder;
+  SetLoad(holder, seats_.at(holder), slot, false);
+  slots_[slot].before = holder;
+  slots_[slot].holder = 0;
+  free_.insert(slot);
+}
+
+DeviceId Dealer::LeastLoaded(const Slot& slot, bool late_too) const {
+  for (const auto& [load, device] : by_load_) {
+    if (slot.returned_by.contains(device)) continue;
+    if (late_too || !slot.late.contains(device)) return device;
+  }
+  return 0;
+}
+
+DeviceId Dealer::Choose(size_t slot) const {
+  const Slot& wanted = slots_[slot];
+  const size_t share = (slots_.size() + by_load_.size() - 1) / by_load_.size();
   const DeviceId last = last_holder_[slot];
-  if (std::ranges::find(living, last) != living.end() && Load(last) < share &&
-      !refused.contains(last)) {
+  if (Sits(last) && static_cast<size_t>(Load(last)) < share && !wanted.returned_by.contains(last) &&
+      !wanted.late.contains(last)) {
     return last;
   }
-  DeviceId best = 0;
-  int64_t best_load = 0;
-  for (DeviceId device : living) {
-    if (refused.contains(device)) continue;
-    const int64_t load = Load(device);
-    if (best == 0 || load < best_load) {
-      best = device;
-      best_load = load;
-    }
-  }
-  return best;
+  const DeviceId fresh = LeastLoaded(wanted, /*late_too=*/false);
+  return fresh != 0 ? fresh : LeastLoaded(wanted, /*late_too=*/true);
 }
 
-std::vector<Dealer::Dealt> Dealer::Deal(std::span<const DeviceId> living) {
+std::vector<Dealer::Dealt> Dealer::Deal(TimePoint now) {
   std::vector<Dealt> dealt;
-  if (living.empty()) return dealt;
-  // First the slots that stay where their samples are, so that the others see the full load.
-  for (const bool keep : {true, false}) {
-    for (size_t slot = 0; slot < slots_.size(); ++slot) {
-      if (slots_[slot].holder != 0) continue;
-      const DeviceId device = Choose(slot, living);
-      if (device == 0 || (keep && device != last_holder_[slot])) continue;
-      slots_[slot].holder = device;
-      ++load_[device];
-      dealt.push_back({leases_[slot], device, slots_[slot].before});
-    }
+  if (leases_.empty()) return dealt;
+  SeatUntil(leases_.front().step);
+  DealFree(now, &dealt);
+  if (!free_.empty() && !out_.empty()) {  // better to one that was slow than to nobody
+    SeatUntil(std::numeric_limits<int64_t>::max());
+    DealFree(now, &dealt);
   }
-  for (const Dealt& d : dealt) last_holder_[static_cast<size_t>(d.lease.slot)] = d.device;
   return dealt;
 }
 
-void Dealer::Release(DeviceId device) {
-  for (Slot& slot : slots_) {
-    if (slot.holder == device) Free(slot);
+void Dealer::DealFree(TimePoint now, std::vector<Dealt>* dealt) {
+  if (by_load_.empty()) return;
+  // First the slots that stay where their samples are, so that the others see the full load.
+  for (const bool keep : {true, false}) {
+    const std::vector<size_t> free(free_.begin(), free_.end());
+    for (const size_t slot : free) {
+      const DeviceId device = Choose(slot);
+      if (device == 0 || (keep && device != last_holder_[slot])) continue;
+      Give(slot, device, now);
+      const Slot& given = slots_[slot];
+      dealt->push_back({leases_[slot], device, given.before, given.late.contains(device)});
+    }
   }
+  for (const Dealt& d : *dealt) last_holder_[static_cast<size_t>(d.lease.slot)] = d.device;
+}
+
+// ---- one lease, one device
+
+void Dealer::Release(DeviceId device) {
+  const auto it = seats_.find(device);
+  if (it == seats_.end()) return;
+  while (!it->second.slots.empty()) Free(*it->second.slots.begin());
 }
 
 bool Dealer::Return(const Lease& lease, DeviceId device) {
   if (lease.slot < 0 || lease.slot >= static_cast<int64_t>(leases_.size())) return false;
   const auto at = static_cast<size_t>(lease.slot);
-  if (leases_[at] != lease || slots_[at].holder != device) return false;
-  Free(slots_[at]);
-  slots_[at].returned_by.insert(device);
+  Slot& slot = slots_[at];
+  const bool holds = slot.holder == device;
+  if (leases_[at] != lease || (!holds && !slot.late.contains(device))) return false;
+  if (holds) Free(at);
+  slot.returned_by.insert(device);
+  return holds;
+}
+
+bool Dealer::Expire(int64_t slot, TimePoint now, Duration allowed) {
+  if (slot < 0 || slot >= static_cast<int64_t>(slots_.size())) return false;
+  const auto at = static_cast<size_t>(slot);
+  Slot& held = slots_[at];
+  constexpr int64_t kMostDoublings = 20;
+  const Duration wait = allowed * (int64_t{1} << std::min(held.expired, kMostDoublings));
+  if (held.holder == 0 || now - held.dealt_at < wait) return false;
+  held.late.insert(held.holder);
+  ++held.expired;
+  Free(at);
   return true;
 }
 
-std::optional<Lease> Dealer::Hopeless(std::span<const DeviceId> living) const {
-  if (living.empty()) return std::nullopt;
-  for (size_t slot = 0; slot < slots_.size(); ++slot) {
-    const auto returned = [&](DeviceId device) {
-      return slots_[slot].returned_by.contains(device);
-    };
-    if (slots_[slot].holder == 0 && std::ranges::all_of(living, returned)) return leases_[slot];
+bool Dealer::ExpireAll(DeviceId device, TimePoint now, Duration allowed) {
+  const auto it = seats_.find(device);
+  if (it == seats_.end()) return false;
+  const std::vector<size_t> held(it->second.slots.begin(), it->second.slots.end());
+  bool expired = false;
+  for (const size_t slot : held) {
+    expired = Expire(static_cast<int64_t>(slot), now, allowed) || expired;
+  }
+  return expired;
+}
+
+// A slot is cleared of this by one device that has not returned it, so few need a closer look.
+std::optional<Lease> Dealer::Hopeless() const {
+  if (seats_.empty()) return std::nullopt;
+  for (const size_t slot : free_) {
+    const std::set<DeviceId>& returned_by = slots_[slot].returned_by;
+    if (returned_by.size() < seats_.size()) continue;
+    const auto returned = [&](const auto& seat) { return returned_by.contains(seat.first); };
+    if (std::ranges::all_of(seats_, returned)) return leases_[slot];
   }
   return std::nullopt;
+}
+
+void Dealer::Committed(const Lease& lease, DeviceId device) {
+  const auto slots = static_cast<int64_t>(leases_.size());
+  if (lease.slot < 0 || lease.slot >= slots) return;
+  if (const auto it = seats_.find(device); it != seats_.end()) it->second.steps_out = 0;
+  for (const DeviceId late : slots_[static_cast<size_t>(lease.slot)].late) {
+    const auto it = seats_.find(late);
+    if (late == device || it == seats_.end()) continue;
+    Seat& seat = it->second;
+    if (by_load_.erase({seat.slots.size(), late}) == 0) continue;  // it sits out already
+    seat.steps_out = std::min(2 * seat.steps_out + 1, kMostStepsOut);
+    seat.out_until = lease.step + 1 + seat.steps_out;
+    out_.insert({seat.out_until, late});
+  }
 }
 
 }  // namespace weft::cluster

@@ -1,57 +1,102 @@
 #pragma once
 // Dealer: who holds which lease of the open step. Pure bookkeeping: it deals, the coordinator
-// sends.
+// sends. With n devices, whatever concerns one lease or device takes O(log n); Begin and the Deal
+// after it walk the step once.
 
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
-#include <span>
+#include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "cluster/message.h"
 
 namespace weft::cluster {
 
 class Dealer {
  public:
+  // A device that another one overtook sits out at most so many steps at a time.
+  static constexpr int64_t kMostStepsOut = 63;
+
+  // The device can be dealt to. One that was added before: nothing changes.
+  void Add(DeviceId device);
+  // The device is gone: what it held is free.
+  void Remove(DeviceId device);
   // Opens a step; nobody holds anything yet.
   void Begin(std::vector<Lease> leases);
   // No step is open.
   void End();
 
   const std::vector<Lease>& leases() const { return leases_; }
+  // Devices that the next step can count on: those that do not sit it out.
+  int64_t Available(int64_t step) const;
+  // How many leases the device is the newest holder of.
+  int64_t Load(DeviceId device) const;
 
   struct Dealt {
     Lease lease;
     DeviceId device = 0;
     DeviceId before = 0;  // who held it last in this step; 0: nobody
+    bool again = false;   // the device held it before and still may
   };
-  // Gives every free lease to a living device: to the one that had the slot last, unless it has
-  // more than its share, else to the one with the fewest. Never to one that returned it.
-  std::vector<Dealt> Deal(std::span<const DeviceId> living);
+  // Gives every free lease to a device: to the one that had the slot last, unless it has more than
+  // its share, else to the one with the fewest. Never to one that returned it; to one that let it
+  // expire only if there is no other.
+  std::vector<Dealt> Deal(TimePoint now);
 
-  // The device is gone: what it held is free.
+  // What the device holds is free: its connection is another one now.
   void Release(DeviceId device);
   // The device gives one lease back. False if it did not hold it.
   bool Return(const Lease& lease, DeviceId device);
-  // A lease that every living device has returned: nobody can compute it.
-  std::optional<Lease> Hopeless(std::span<const DeviceId> living) const;
+  // The holder has had the lease for so long that another device shall try as well: it is free if
+  // it was dealt `allowed` ago, twice as long after each time it expired. So a step that lasts k
+  // times `allowed` deals a lease anew at most log2(k) + 1 times.
+  bool Expire(int64_t slot, TimePoint now, Duration allowed);
+  // Likewise for all leases of a device, which does not know of some of them. False if none is.
+  bool ExpireAll(DeviceId device, TimePoint now, Duration allowed);
+  // A free lease that every device has returned: nobody can compute it.
+  std::optional<Lease> Hopeless() const;
+
+  // The step is applied; `device` computed the lease. Who let it expire before sits out steps: 1,
+  // then 3, 7, ... as long as nothing of its own counts in between. So a device that hangs costs
+  // little, and one that was slow once has its place back soon.
+  void Committed(const Lease& lease, DeviceId device);
 
  private:
   struct Slot {
     DeviceId holder = 0;  // 0: free
     DeviceId before = 0;
+    TimePoint dealt_at;
+    int64_t expired = 0;  // times
     std::set<DeviceId> returned_by;
+    std::set<DeviceId> late;  // held it until it expired
   };
-  DeviceId Choose(size_t slot, std::span<const DeviceId> living) const;
-  int64_t Load(DeviceId device) const;
-  void Free(Slot& slot);
+  struct Seat {
+    std::set<size_t> slots;  // held
+    int64_t steps_out = 0;   // the last time; 0: something of its own has counted since
+    int64_t out_until = 0;   // the first step that it takes part in again
+  };
+  using ByLoad = std::set<std::pair<size_t, DeviceId>>;
+
+  DeviceId Choose(size_t slot) const;
+  DeviceId LeastLoaded(const Slot& slot, bool late_too) const;
+  bool Sits(DeviceId device) const;
+  // Those that sit out steps up to this one no longer do.
+  void SeatUntil(int64_t step);
+  void DealFree(TimePoint now, std::vector<Dealt>* dealt);
+  void Give(size_t slot, DeviceId device, TimePoint now);
+  void Free(size_t slot);
+  void SetLoad(DeviceId device, Seat& seat, size_t slot, bool held);
 
   std::vector<Lease> leases_;
   std::vector<Slot> slots_;
-  std::map<DeviceId, int64_t> load_;   // leases held
-  std::vector<DeviceId> last_holder_;  // by slot, over the steps: data affinity
+  std::set<size_t> free_;
+  std::map<DeviceId, Seat> seats_;
+  ByLoad by_load_;                              // those that do not sit out
+  std::set<std::pair<int64_t, DeviceId>> out_;  // those that do, by their out_until
+  std::vector<DeviceId> last_holder_;           // by slot, over the steps: data affinity
 };
 
 }  // namespace weft::cluster

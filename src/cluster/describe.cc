@@ -24,11 +24,13 @@ std::string Fields(const Refuse& m) {
   return fmt::format("code {} retry {} reason {}", m.code, m.retry, m.reason);
 }
 std::string Fields(const Heartbeat& m) {
-  return fmt::format("term {} rate {} loss {}", m.term, m.samples_per_second, m.loss);
+  return fmt::format("term {} rate {} loss {} step {} leases {}", m.term, m.samples_per_second,
+                     m.loss, m.step, m.leases);
 }
+std::string Fields(const HeartbeatAck& m) { return fmt::format("term {}", m.term); }
 std::string Fields(const Grant& m) {
-  return fmt::format("term {} lease {} version {} next {}", m.term, Describe(m.lease), m.version,
-                     Describe(m.next));
+  return fmt::format("term {} lease {} version {} next {} again {}", m.term, Describe(m.lease),
+                     m.version, Describe(m.next), m.again);
 }
 std::string Fields(const ReturnLease& m) {
   return fmt::format("term {} lease {} reason {}", m.term, Describe(m.lease), m.reason);
@@ -66,6 +68,12 @@ std::string Fields(const Committed& m) {
                      m.term, m.step, m.version, devices, m.loss_sum, m.correct, m.gradient_norm,
                      m.problem);
 }
+std::string Fields(const AskMissing& m) { return fmt::format("term {} step {}", m.term, m.step); }
+std::string Fields(const Missing& m) {
+  std::string slots;
+  for (int64_t slot : m.slots) slots += fmt::format(" {}", slot);
+  return fmt::format("term {} step {} slots{}", m.term, m.step, slots);
+}
 std::string Fields(const CheckpointDone& m) {
   return fmt::format("term {} step {} path {} problem {}", m.term, m.step, m.path, m.problem);
 }
@@ -87,6 +95,9 @@ struct NameOf {
   std::string_view operator()(const BeginStep&) const { return "BeginStep"; }
   std::string_view operator()(const Committed&) const { return "Committed"; }
   std::string_view operator()(const CheckpointDone&) const { return "CheckpointDone"; }
+  std::string_view operator()(const HeartbeatAck&) const { return "HeartbeatAck"; }
+  std::string_view operator()(const AskMissing&) const { return "AskMissing"; }
+  std::string_view operator()(const Missing&) const { return "Missing"; }
 };
 
 }  // namespace

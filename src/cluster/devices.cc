@@ -48,22 +48,38 @@ Result<DeviceTable::Admission> DeviceTable::Admit(TimePoint now, ConnectionId co
     ++next_id_;
   }
   if (const Device* device = Find(admission.device)) admission.replaced = device->connection;
+  Remove(admission.device);
+  by_sign_.insert({now, admission.device});
   living_[admission.device] = {.id = admission.device,
-                               .name = UniqueName(hello.name, admission.device),
+                               .name = TakeName(admission.device, hello.name),
                                .incarnation = hello.incarnation,
                                .connection = connection,
                                .last_seen = now};
   return admission;
 }
 
-std::string DeviceTable::UniqueName(const std::string& wanted, DeviceId id) const {
-  const std::string stem = wanted.empty() ? "device" : wanted;
-  std::string name = stem;
-  const auto taken = [&](const auto& entry) {
-    return entry.first != id && entry.second.name == name;
+std::string DeviceTable::TakeName(DeviceId id, const std::string& wanted) {
+  Name name{.stem = wanted.empty() ? "device" : wanted};
+  Stem& stem = stems_[name.stem];
+  const auto text = [&] {
+    return name.number == 1 ? name.stem : fmt::format("{}-{}", name.stem, name.number);
   };
-  for (int k = 2; std::ranges::any_of(living_, taken); ++k) name = fmt::format("{}-{}", stem, k);
-  return name;
+  name.number = stem.first_free;
+  while (!taken_.insert(text()).second) ++name.number;  // somebody may be called "pi-2" by himself
+  stem.first_free = name.number + 1;
+  ++stem.users;
+  std::string taken = text();
+  names_[id] = std::move(name);
+  return taken;
+}
+
+void DeviceTable::FreeName(DeviceId id) {
+  const auto it = names_.find(id);
+  taken_.erase(living_.at(id).name);
+  const auto stem = stems_.find(it->second.stem);
+  stem->second.first_free = std::min(stem->second.first_free, it->second.number);
+  if (--stem->second.users == 0) stems_.erase(stem);
+  names_.erase(it);
 }
 
 const Device* DeviceTable::Find(DeviceId id) const {
@@ -73,25 +89,33 @@ const Device* DeviceTable::Find(DeviceId id) const {
 
 void DeviceTable::Saw(DeviceId id, TimePoint now) {
   const auto it = living_.find(id);
-  if (it != living_.end()) it->second.last_seen = std::max(it->second.last_seen, now);
+  if (it == living_.end() || now <= it->second.last_seen) return;
+  by_sign_.erase({it->second.last_seen, id});
+  it->second.last_seen = now;
+  by_sign_.insert({now, id});
 }
 
-void DeviceTable::Remove(DeviceId id) { living_.erase(id); }
+void DeviceTable::Remove(DeviceId id) {
+  const auto it = living_.find(id);
+  if (it == living_.end()) return;
+  FreeName(id);
+  by_sign_.erase({it->second.last_seen, id});
+  living_.erase(it);
+}
 
 std::vector<DeviceId> DeviceTable::SilentSince(TimePoint then) const {
   std::vector<DeviceId> silent;
-  for (const auto& [id, device] : living_) {
-    if (device.last_seen <= then) silent.push_back(id);
+  for (const auto& [seen, id] : by_sign_) {
+    if (seen > then) break;
+    silent.push_back(id);
   }
+  std::ranges::sort(silent);
   return silent;
 }
 
 std::optional<TimePoint> DeviceTable::OldestSign() const {
-  std::optional<TimePoint> oldest;
-  for (const auto& [id, device] : living_) {
-    if (!oldest || device.last_seen < *oldest) oldest = device.last_seen;
-  }
-  return oldest;
+  if (by_sign_.empty()) return std::nullopt;
+  return by_sign_.begin()->first;
 }
 
 }  // namespace weft::cluster

@@ -3,7 +3,9 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -22,6 +24,7 @@ struct Device {
   TimePoint last_seen;
 };
 
+// Each call takes O(log n) of n devices, SilentSince that for each device it names.
 class DeviceTable {
  public:
   // `store` must outlive the table; ids given and names are kept in it, so that an id is never
@@ -47,18 +50,32 @@ class DeviceTable {
 
   // Those in the run now, by id.
   const std::map<DeviceId, Device>& living() const { return living_; }
-  // Those not seen since `then`.
+  // Those not seen since `then`, by id.
   std::vector<DeviceId> SilentSince(TimePoint then) const;
   // When the longest silent device was last seen.
   std::optional<TimePoint> OldestSign() const;
 
  private:
-  std::string UniqueName(const std::string& wanted, DeviceId id) const;
+  // A name as people gave it; those who share it are called "pi", "pi-2", "pi-3", ...
+  struct Stem {
+    int64_t first_free = 1;  // no number below it is
+    int64_t users = 0;
+  };
+  struct Name {
+    std::string stem;
+    int64_t number = 1;
+  };
+  std::string TakeName(DeviceId id, const std::string& wanted);
+  void FreeName(DeviceId id);
 
   CoordStore* store_;
   DeviceId next_id_ = 1;
   std::map<DeviceId, uint64_t> incarnations_;  // of every id ever given
   std::map<DeviceId, Device> living_;
+  std::set<std::pair<TimePoint, DeviceId>> by_sign_;  // of the living, by last_seen
+  std::map<std::string, Stem> stems_;
+  std::map<DeviceId, Name> names_;  // of the living
+  std::set<std::string> taken_;     // names
 };
 
 }  // namespace weft::cluster

@@ -29,6 +29,21 @@ TEST(DeviceTable, GivesIdsFromOneAndUniqueNames) {
   EXPECT_EQ(table.Find(4)->name, "device");
 }
 
+TEST(DeviceTable, ANameIsFreeAgainOnceItsDeviceIsGone) {
+  const auto store = MakeMemoryStore();
+  DeviceTable table(store.get());
+  ASSERT_TRUE(table.Admit({0}, 1, From("pi-2", 10)).ok());
+  for (uint64_t i = 2; i <= 4; ++i) ASSERT_TRUE(table.Admit({0}, i, From("pi", 9 + i)).ok());
+  EXPECT_EQ(table.Find(2)->name, "pi");
+  EXPECT_EQ(table.Find(3)->name, "pi-3") << "one calls itself pi-2";
+  EXPECT_EQ(table.Find(4)->name, "pi-4");
+  table.Remove(3);
+  ASSERT_TRUE(table.Admit({0}, 5, From("pi", 20)).ok());
+  EXPECT_EQ(table.Find(5)->name, "pi-3");
+  ASSERT_TRUE(table.Admit({1}, 6, From("pi", 13, 4)).ok());
+  EXPECT_EQ(table.Find(4)->name, "pi-4") << "its own name is not in its way";
+}
+
 TEST(DeviceTable, ADeviceComesBackByItsIncarnation) {
   const auto store = MakeMemoryStore();
   DeviceTable table(store.get());

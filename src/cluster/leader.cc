@@ -86,17 +86,22 @@ void Leader::AdoptTerm(uint64_t term) {
   term_ = term;
   open_.reset();
   in_step_.clear();
-  beaten_.clear();
-  std::erase_if(early_, [&](const Held& held) { return held.push.term < term; });
+  keys_in_step_.clear();
+  beaten_ = {};
+  for (Held& held : std::exchange(early_, {}).updates) {
+    if (held.push.term >= term) Keep(std::move(held), &early_);
+  }
   std::erase_if(pulls_, [&](const auto& entry) { return entry.second.term < term; });
 }
 
 void Leader::Open(const BeginStep& begin) {
   open_ = begin;
+  leases_in_step_ = begin.leases.size();
+  in_step_.assign(leases_in_step_, {});
   aggregator_->Begin(static_cast<int64_t>(begin.leases.size()), begin.total_samples);
   // A pull for the version that is there now may have come before its term did.
   AnswerPulls();
-  for (Held& held : std::exchange(early_, {})) AddOrRefuse(std::move(held));
+  for (Held& held : std::exchange(early_, {}).updates) AddOrRefuse(std::move(held));
 }
 
 void Leader::On(Address from, const Push& push) {
@@ -105,28 +110,31 @@ void Leader::On(Address from, const Push& push) {
                             push.device, push.sequence));
   }
   Held held{from, push};
+  if (push.term < term_) return Acknowledge(held, false);
+  if (WasApplied(from, push)) return Acknowledge(held, true);
   if (push.gradient == nullptr || push.gradient->size() > up_->MaxBytes(parameters_.size())) {
     return Acknowledge(held, false);
   }
-  if (push.term < term_) return Acknowledge(held, false);
-  if (WasApplied(from, push)) return Acknowledge(held, true);
   const bool to_come = push.term > term_ || (!open_ && push.version == version_);
   if (!to_come) return AddOrRefuse(std::move(held));
   Keep(std::move(held), &early_);
 }
 
-// The same update: it was sent twice.
-bool Leader::Contains(const std::vector<Held>& all, const Held& held) {
-  return std::ranges::any_of(all, [&](const Held& other) {
-    return other.from == held.from && other.push.incarnation == held.push.incarnation &&
-           other.push.sequence == held.push.sequence;
-  });
+Leader::Key Leader::KeyOf(const Held& held) {
+  return {held.from.device, held.push.incarnation, held.push.sequence};
 }
 
-void Leader::Keep(Held held, std::vector<Held>* kept) {
-  if (Contains(*kept, held)) return;
-  if (kept->size() >= kMaxKept) return Acknowledge(held, false);
-  kept->push_back(std::move(held));
+void Leader::Keep(Held held, Kept* kept) {
+  const Key key = KeyOf(held);
+  if (kept->keys.contains(key)) return;  // sent twice
+  const size_t bytes = held.push.gradient == nullptr ? 0 : held.push.gradient->size();
+  const size_t most_bytes = std::max(kMaxKeptBytes, 4 * up_->MaxBytes(parameters_.size()));
+  if (kept->updates.size() >= most_kept() || kept->bytes + bytes > most_bytes) {
+    return Acknowledge(held, false);
+  }
+  kept->keys.insert(key);
+  kept->bytes += bytes;
+  kept->updates.push_back(std::move(held));
 }
 
 bool Leader::Fits(const Push& push) const {
@@ -139,11 +147,10 @@ bool Leader::Fits(const Push& push) const {
 
 void Leader::AddOrRefuse(Held held) {
   if (held.push.term != term_ || !Fits(held.push)) return Acknowledge(held, false);
-  if (Contains(in_step_, held)) return;  // sent twice; acknowledged when the step is applied
-  const auto same_slot = [&](const Held& other) {
-    return other.push.lease.slot == held.push.lease.slot;
-  };
-  if (std::ranges::any_of(in_step_, same_slot)) {
+  const Key key = KeyOf(held);
+  if (keys_in_step_.contains(key)) return;  // sent twice; acknowledged when the step is applied
+  std::optional<Held>& slot = in_step_[static_cast<size_t>(held.push.lease.slot)];
+  if (slot) {
     held.push.gradient = nullptr;
     Keep(std::move(held), &beaten_);
     return;
@@ -157,14 +164,15 @@ void Leader::AddOrRefuse(Held held) {
     return Acknowledge(held, false);
   }
   held.push.gradient = nullptr;
-  in_step_.push_back(std::move(held));
+  keys_in_step_.insert(key);
+  slot = std::move(held);
   if (aggregator_->Ready()) Apply();
 }
 
 // ---- applying
 
 std::string Leader::ProblemWithStep(std::span<const float> combined) const {
-  const auto finite = [](const Held& held) { return std::isfinite(held.push.loss_sum); };
+  const auto finite = [](const auto& held) { return std::isfinite(held->push.loss_sum); };
   if (!std::ranges::all_of(in_step_, finite)) return "the loss is not finite";
   if (!kernel::AllFinite(combined)) return "the gradient is not finite";
   return "";
@@ -172,7 +180,6 @@ std::string Leader::ProblemWithStep(std::span<const float> combined) const {
 
 void Leader::Apply() {
   const std::span<const float> combined = aggregator_->Finish();
-  std::ranges::sort(in_step_, {}, [](const Held& held) { return held.push.lease.slot; });
   Committed record = Record();
   record.problem = ProblemWithStep(combined);
   const bool applied = record.problem.empty();
@@ -185,13 +192,14 @@ void Leader::Apply() {
   } else {
     record.problem += "; nothing of this step was applied. Try a lower learning rate, or a warm-up";
   }
-  for (const Held& held : in_step_) {
-    if (applied) RememberApplied(held);
-    Acknowledge(held, applied);
+  for (const std::optional<Held>& held : in_step_) {
+    if (applied) RememberApplied(*held);
+    Acknowledge(*held, applied);
   }
-  for (const Held& held : beaten_) Acknowledge(held, false);
+  for (const Held& held : beaten_.updates) Acknowledge(held, false);
   in_step_.clear();
-  beaten_.clear();
+  keys_in_step_.clear();
+  beaten_ = {};
   const bool checkpoint = applied && open_->checkpoint;
   open_.reset();
   ToCoordinator(std::move(record));
@@ -210,13 +218,23 @@ Committed Leader::Record() const {
                    .samples = open_->total_samples,
                    .gradient_norm = 0,
                    .problem = {}};
-  for (const Held& held : in_step_) {
-    record.leases.push_back(held.push.lease);
-    record.devices.push_back(held.push.device);
-    record.loss_sum += held.push.loss_sum;
-    record.correct += held.push.correct;
+  for (const std::optional<Held>& held : in_step_) {
+    record.leases.push_back(held->push.lease);
+    record.devices.push_back(held->push.device);
+    record.loss_sum += held->push.loss_sum;
+    record.correct += held->push.correct;
   }
   return record;
+}
+
+void Leader::On(Address from, const AskMissing& ask) {
+  if (from.role != Role::kCoordinator) return On<Message>(from, ask);
+  if (ask.term != term_ || !open_ || open_->step != ask.step) return;
+  Missing missing{.term = term_, .step = ask.step, .slots = {}};
+  for (size_t slot = 0; slot < in_step_.size(); ++slot) {
+    if (!in_step_[slot]) missing.slots.push_back(static_cast<int64_t>(slot));
+  }
+  ToCoordinator(std::move(missing));
 }
 
 void Leader::Acknowledge(const Held& held, bool applied) {

@@ -9,8 +9,10 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -21,6 +23,7 @@
 #include "cluster/job_spec.h"
 #include "cluster/message.h"
 #include "cluster/snapshot.h"
+#include "cluster/step_plan.h"
 #include "codec/codec.h"
 #include "engine/optimizer.h"
 
@@ -29,9 +32,11 @@ namespace weft::cluster {
 // Threads: one. Handle does the math of a step.
 class Leader {
  public:
-  // Updates that came before their step began, and updates beaten by another device, are kept up to
-  // so many; more are refused.
+  // Updates that came before their step began, and updates beaten by another device, are kept: of
+  // each kind so many, and two for each lease of the newest step; more are refused.
   static constexpr size_t kMaxKept = 1024;
+  // The gradients of the early ones: so many bytes, or four updates if they are larger.
+  static constexpr size_t kMaxKeptBytes = size_t{256} << 20;
 
   // Starts from a snapshot: of a checkpoint, or {0, 0, initial parameters, {}}.
   // Errors: kInvalidArgument for an unknown codec, kDataLoss for a snapshot of another model or
@@ -49,8 +54,9 @@ class Leader {
   // The flat vector of version(); valid until the next Handle.
   std::span<const float> parameters() const { return parameters_; }
   uint64_t term() const { return term_; }
-  // Updates that wait for their step, or for its end to be refused; at most 2 * kMaxKept.
-  size_t kept() const { return early_.size() + beaten_.size(); }
+  // Updates that wait for their step, or for its end to be refused; at most 2 * most_kept().
+  size_t kept() const { return early_.updates.size() + beaten_.updates.size(); }
+  size_t most_kept() const { return kMaxKept + 2 * leases_in_step_; }
   // Devices whose pull waits for a version to come.
   size_t waiting_pulls() const { return pulls_.size(); }
 
@@ -60,19 +66,26 @@ class Leader {
     Address from;
     Push push;
   };
+  using Key = std::tuple<DeviceId, uint64_t, uint64_t>;  // device, incarnation, sequence
+  struct Kept {
+    std::vector<Held> updates;  // in the order they came
+    std::set<Key> keys;         // of them
+    size_t bytes = 0;           // of their gradients
+  };
   Leader(const JobSpec& spec, Snapshot start);
 
   void On(Address from, const BeginStep& begin);
   void On(Address from, const Push& push);
   void On(Address from, const Pull& pull);
+  void On(Address from, const AskMissing& ask);
   template <class Other>
   void On(Address from, const Other& other);
 
   void AdoptTerm(uint64_t term);
   void Open(const BeginStep& begin);
   void AddOrRefuse(Held held);
-  static bool Contains(const std::vector<Held>& all, const Held& held);
-  void Keep(Held held, std::vector<Held>* kept);
+  static Key KeyOf(const Held& held);
+  void Keep(Held held, Kept* kept);
   bool Fits(const Push& push) const;
   std::string ProblemWithStep(std::span<const float> combined) const;
   void Apply();
@@ -100,9 +113,12 @@ class Leader {
   Payload encoded_;                // of version_; null until somebody asks
 
   std::optional<BeginStep> open_;
-  std::vector<Held> in_step_;  // without their gradients, which are in the aggregator
-  std::vector<Held> beaten_;  // another device filled the slot first: refused once the step is done
-  std::vector<Held> early_;   // their step has not begun here
+  size_t leases_in_step_ = static_cast<size_t>(kMaxSlots);  // of the newest one
+  // By slot; without their gradients, which are in the aggregator.
+  std::vector<std::optional<Held>> in_step_;
+  std::set<Key> keys_in_step_;
+  Kept beaten_;  // another device filled the slot first: refused once the step is done
+  Kept early_;   // their step has not begun here
   std::map<Address, Pull> pulls_;  // for versions to come
 
   struct Applied {

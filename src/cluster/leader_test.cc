@@ -159,11 +159,71 @@ TEST_F(LeaderTest, AnUpdateThatOutranItsStepIsKept) {
 TEST_F(LeaderTest, EarlyUpdatesAreBounded) {
   Say(Begin(0));
   RunStep(0);
+  ASSERT_EQ(leader_->most_kept(), Leader::kMaxKept + 4);
   size_t refused = 0;
-  for (uint64_t i = 0; i < Leader::kMaxKept + 10; ++i) {
+  for (uint64_t i = 0; i < leader_->most_kept() + 10; ++i) {
     refused += Sent<PushAck>(Push(Update(1, 10 + i, 1, 0, {2, 2}))).size();
   }
   EXPECT_EQ(refused, 10u);
+  EXPECT_EQ(leader_->kept(), leader_->most_kept());
+}
+
+TEST_F(LeaderTest, AStepOfThousandsMayBeEarlyWithoutOneRefused) {
+  for (DeviceId device = 1; device <= 10000; ++device) {
+    ASSERT_THAT(Push(Update(device, 1, 0, 0, {2, 2})), IsEmpty());
+  }
+}
+
+TEST_F(LeaderTest, TheBytesOfEarlyUpdatesAreBounded) {
+  JobSpec spec = Spec();
+  spec.trainable_count = 20 << 20;  // 80 MiB of them
+  std::vector<float> values(static_cast<size_t>(spec.trainable_count));
+  const Payload packet = Packet(values);
+  leader_ = Leader::Make(spec, {0, 0, std::move(values), {}}).value();
+  std::vector<size_t> answers;
+  for (uint64_t i = 1; i <= 5; ++i) {
+    cluster::Push push = Update(1, i, 0, 0, {});
+    push.gradient = packet;
+    answers.push_back(Sent<PushAck>(Push(push)).size());
+  }
+  EXPECT_THAT(answers, ElementsAre(0, 0, 0, 0, 1));
+}
+
+TEST_F(LeaderTest, BeatenUpdatesAreBounded) {
+  Say(Begin(0));
+  Push(Update(1, 1, 0, 0, {2, 2}));
+  size_t refused = 0;
+  for (uint64_t i = 0; i < leader_->most_kept() + 10; ++i) {
+    refused += Sent<PushAck>(Push(Update(3, 1 + i, 0, 0, {2, 2}))).size();
+  }
+  EXPECT_EQ(refused, 10u);
+}
+
+TEST_F(LeaderTest, SaysWhatBecameOfAnUpdate) {
+  Say(Begin(0));
+  RunStep(0);
+  Say(Begin(1));
+  cluster::Push question = Update(1, 1, 0, 0, {});
+  for (const Payload& nothing : {Payload(), Payload(std::make_shared<Bytes>())}) {
+    question.gradient = nothing;
+    question.sequence = 1;
+    EXPECT_TRUE(Sent<PushAck>(Push(question)).at(0).applied);
+    question.sequence = 2;
+    EXPECT_FALSE(Sent<PushAck>(Push(question)).at(0).applied);
+  }
+}
+
+TEST_F(LeaderTest, SaysWhichSlotsAreMissing) {
+  EXPECT_THAT(Say(AskMissing{1, 0}), IsEmpty()) << "no step is open";
+  Say(Begin(0));
+  EXPECT_THAT(Sent<Missing>(Say(AskMissing{1, 0})).at(0).slots, ElementsAre(0, 1));
+  Push(Update(1, 1, 0, 0, {2, 2}));
+  const Missing missing = Sent<Missing>(Say(AskMissing{1, 0})).at(0);
+  EXPECT_THAT(missing.slots, ElementsAre(1));
+  EXPECT_EQ(missing.term, 1u);
+  EXPECT_THAT(Say(AskMissing{1, 1}), IsEmpty());
+  EXPECT_THAT(Say(AskMissing{2, 0}), IsEmpty());
+  EXPECT_THAT(Emitted<Warning>(leader_->Handle({}, WorkerAt(1), AskMissing{1, 0})), SizeIs(1));
 }
 
 TEST_F(LeaderTest, MessagesOfAnOlderTermAreRefused) {
@@ -272,6 +332,26 @@ TEST_F(LeaderTest, APullWaitsForItsVersionAndOneEncodingServesAll) {
   std::vector<float> values(2);
   ASSERT_TRUE(codec::MakeCodec("dense").value()->Decode(*later[0].values, values).ok());
   EXPECT_THAT(values, ElementsAre(7, 17));
+}
+
+// A large message may be overtaken by small ones and any may come twice.
+TEST_F(LeaderTest, WhatComesTwiceOrLateIsAnsweredOnceAndChangesNothing) {
+  leader_->Handle({}, WorkerAt(3), Pull{1, 3, 1});
+  leader_->Handle({}, WorkerAt(3), Pull{1, 3, 1});
+  Say(Begin(0));
+  EXPECT_THAT(Say(Begin(0)), IsEmpty());
+  Push(Update(1, 1, 0, 0, {2, 2}));
+  Push(Update(3, 1, 0, 0, {2, 2}));
+  Push(Update(3, 1, 0, 0, {2, 2}));
+  const Actions actions = Push(Update(2, 1, 0, 1, {4, 4}));
+  EXPECT_THAT(Sent<PushAck>(actions), SizeIs(3));
+  EXPECT_THAT(Sent<cluster::Parameters>(actions), SizeIs(1));
+  EXPECT_THAT(Say(Begin(0)), IsEmpty()) << "it is applied";
+  Say(Begin(1));
+  EXPECT_FALSE(Sent<PushAck>(Push(Update(3, 1, 0, 0, {2, 2}))).at(0).applied);
+  EXPECT_TRUE(Sent<PushAck>(Push(Update(1, 1, 0, 0, {2, 2}))).at(0).applied);
+  EXPECT_THAT(Parameters(), ElementsAre(7, 17));
+  EXPECT_THAT(Sent<Missing>(Say(AskMissing{1, 1})).at(0).slots, ElementsAre(0, 1));
 }
 
 TEST_F(LeaderTest, ASnapshotIsConsistentAndResumesBitForBit) {

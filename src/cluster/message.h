@@ -63,6 +63,9 @@ struct Welcome {
       model;  // the model file's text (TOML or JSON), so that a worker needs no file of its own
   Address leader;  // who aggregates (one leader with the whole range, for now)
   int64_t heartbeat_ms = 500;
+  // A side that has heard nothing for so long takes the connection for lost; 0: the coordinator
+  // does not answer heartbeats, so its silence says nothing.
+  int64_t device_timeout_ms = 0;
 };
 
 // Coordinator -> worker: not admitted, or no longer; `retry` says if trying again can help.
@@ -76,6 +79,17 @@ struct Heartbeat {
   uint64_t term = 0;
   double samples_per_second = 0;
   double loss = 0;
+  // What the worker knows of, so that the coordinator notices a grant that did not come: the newest
+  // step that it was granted something of (-1: none), and how many leases of it wait, are being
+  // computed or are pushed. -1 leases: it does not say.
+  int64_t step = -1;
+  int64_t leases = -1;
+};
+
+// Coordinator -> worker: the answer to each Heartbeat, so that the worker notices a way that is cut
+// in one direction.
+struct HeartbeatAck {
+  uint64_t term = 0;
 };
 
 // Coordinator -> worker.
@@ -84,6 +98,7 @@ struct Grant {
   Lease lease;
   int64_t version = 0;  // parameters to compute with
   Lease next;  // a lease this device will probably get (count 0: none), to read its samples ahead
+  bool again = false;  // was granted to it before, and nothing came: what it pushed it pushes again
 };
 
 // Worker -> coordinator: will not finish this lease (it leaves, or cannot read its data).
@@ -115,7 +130,8 @@ struct Bye {
 
 // ---- a worker and a leader
 
-// Worker -> leader: the gradient of one lease. Kept by the worker until acknowledged.
+// Worker -> leader: the gradient of one lease. Kept by the worker until acknowledged. Without a
+// gradient, once its step is over: the question what became of it.
 struct Push {
   uint64_t term = 0;
   DeviceId device = 0;
@@ -178,6 +194,19 @@ struct Committed {
   std::string problem;  // not empty: the update was not finite and was not applied
 };
 
+// Coordinator -> leader: which slots of the open step are not filled? Answered with Missing.
+struct AskMissing {
+  uint64_t term = 0;
+  int64_t step = 0;
+};
+
+// Leader -> coordinator.
+struct Missing {
+  uint64_t term = 0;
+  int64_t step = 0;
+  std::vector<int64_t> slots;  // ascending
+};
+
 // Leader -> coordinator.
 struct CheckpointDone {
   uint64_t term = 0;
@@ -186,9 +215,9 @@ struct CheckpointDone {
   std::string problem;  // not empty: it failed; the last one still stands
 };
 
-using Message =
-    std::variant<Hello, Welcome, Refuse, Heartbeat, Grant, ReturnLease, Fault, Finished, Bye, Push,
-                 PushAck, Pull, Parameters, BeginStep, Committed, CheckpointDone>;
+using Message = std::variant<Hello, Welcome, Refuse, Heartbeat, Grant, ReturnLease, Fault, Finished,
+                             Bye, Push, PushAck, Pull, Parameters, BeginStep, Committed,
+                             CheckpointDone, HeartbeatAck, AskMissing, Missing>;
 
 std::string_view MessageName(const Message& message);
 

@@ -15,12 +15,13 @@ Worker::Worker(const WorkerOptions& options) : options_(options), back_off_(opti
 
 Actions Worker::Start(TimePoint now) {
   offline_since_ = now;
-  Dial();
+  Dial(now);
   return Take();
 }
 
-void Worker::Dial() {
+void Worker::Dial(TimePoint now) {
   phase_ = Phase::kDialing;
+  wake_ = now + options_.dial_timeout;
   actions_.push_back(Connect{});
 }
 
@@ -76,29 +77,78 @@ Actions Worker::Leave(TimePoint, const std::string& reason, const Status& status
 }
 
 std::optional<TimePoint> Worker::NextWake() const {
-  if (phase_ == Phase::kDialing || phase_ == Phase::kStopped) return std::nullopt;
+  if (phase_ == Phase::kStopped) return std::nullopt;
   return wake_;
 }
 
 Actions Worker::Tick(TimePoint now) {
   const auto wake = NextWake();
   if (!wake || now < *wake) return {};
-  if (phase_ == Phase::kOffline) {
-    Dial();
-  } else if (phase_ == Phase::kGreeting) {
-    actions_.push_back(Disconnect{});
-    GoOffline(now, fmt::format("no answer for {:.0f} s", base::Seconds(options_.greeting_timeout)));
-  } else {
-    ToCoordinator(Heartbeat{term_, samples_per_second_, loss_});
-    wake_ = now + heartbeat_;
+  switch (phase_) {
+    case Phase::kOffline:
+      Dial(now);
+      break;
+    case Phase::kDialing:
+      LoseConnection(now, "connection", options_.dial_timeout);
+      break;
+    case Phase::kGreeting:
+      LoseConnection(now, "answer", options_.greeting_timeout);
+      break;
+    case Phase::kJoined:
+      Beat(now);
+      break;
+    case Phase::kStopped:
+      break;
   }
   return Take();
+}
+
+// Nothing came within `timeout`.
+void Worker::LoseConnection(TimePoint now, const char* awaited, Duration timeout) {
+  actions_.push_back(Disconnect{});
+  GoOffline(now, fmt::format("no {} for {:g} s", awaited, base::Seconds(timeout)));
+}
+
+void Worker::Beat(TimePoint now) {
+  // After a halt of its own, what has come in the meantime may wait behind this call.
+  if (now - wake_ >= device_timeout_ / 2) heard_ = now;
+  if (device_timeout_ > Duration(0) && now - heard_ >= device_timeout_) {
+    return LoseConnection(now, "sign of life", device_timeout_);
+  }
+  ToCoordinator(Signs());
+  AskAfterOld();
+  wake_ = now + heartbeat_;
+}
+
+// The step of such an update is over, so its fate is known; the answer was lost, or the update is
+// still under way and too late. The question is the update without its gradient.
+void Worker::AskAfterOld() {
+  for (const auto& [sequence, push] : pushed_) {
+    if (push.version >= granted_version_) continue;
+    Push question = push;
+    question.gradient = nullptr;
+    ToLeader(std::move(question));
+  }
+}
+
+Heartbeat Worker::Signs() const {
+  const auto of_step = [&](const auto& work) { return work.version == granted_version_; };
+  const auto was_pushed = [&](const auto& entry) { return of_step(entry.second); };
+  auto leases = static_cast<int64_t>(done_.size());
+  leases += std::ranges::count_if(queue_, of_step) + std::ranges::count_if(pushed_, was_pushed);
+  if (computing_ && !abandoned_ && of_step(*computing_)) ++leases;
+  return {.term = term_,
+          .samples_per_second = samples_per_second_,
+          .loss = loss_,
+          .step = granted_version_,
+          .leases = leases};
 }
 
 // ---- messages
 
 Actions Worker::Handle(TimePoint now, Address, const Message& message) {
   if (phase_ != Phase::kGreeting && phase_ != Phase::kJoined) return {};
+  heard_ = now;
   std::visit([&](const auto& m) { On(now, m); }, message);
   return Take();
 }
@@ -119,6 +169,7 @@ void Worker::On(TimePoint now, const Welcome& welcome) {
   term_ = welcome.term;
   leader_ = welcome.leader;
   heartbeat_ = std::chrono::milliseconds(std::max<int64_t>(welcome.heartbeat_ms, 1));
+  device_timeout_ = std::chrono::milliseconds(std::max<int64_t>(welcome.device_timeout_ms, 0));
   wake_ = now + heartbeat_;
   Emit(Joined{device_, again});
   if (!again) actions_.push_back(OpenRun{welcome});
@@ -134,6 +185,9 @@ void Worker::ForgetRun() {
     actions_.push_back(Settled{push.term, push.lease, false});
   }
   pushed_.clear();
+  granted_version_ = -1;
+  done_.clear();
+  returned_.clear();
   held_ = {};
   pulled_.reset();
   abandoned_ = computing_.has_value();
@@ -149,15 +203,32 @@ void Worker::On(TimePoint, const Finished& finished) {
   StopWith(finished.reason, StatusFrom(finished.code, finished.reason));
 }
 
+void Worker::On(TimePoint, const HeartbeatAck&) {}  // that it came is what it says
+
 void Worker::On(TimePoint, const Grant& grant) {
   if (phase_ != Phase::kJoined || grant.term != term_) return;
-  DropOlderThan(grant.version);
+  if (grant.version < granted_version_) return;  // its step is over
+  BeginVersion(grant.version);
+  if (done_.contains(grant.lease.id)) return;
+  if (const auto it = returned_.find(grant.lease.id); it != returned_.end()) {
+    return Return(grant.lease, it->second);
+  }
+  if (grant.again) SayAgain(grant);
   if (Has(grant.lease)) return;
   queue_.push_back({grant.lease, grant.version});
   if (grant.next.count > 0) next_.push_back(grant.next);
   ReadAheadOnce(grant.lease);
   PullUnlessHeld(grant.version);
   ComputeNext();
+}
+
+// The coordinator waits for the lease: whatever this worker said of it may be lost.
+void Worker::SayAgain(const Grant& grant) {
+  for (const auto& [sequence, push] : pushed_) {
+    if (push.lease == grant.lease) ToLeader(push);
+  }
+  pulled_.reset();
+  PullUnlessHeld(grant.version);
 }
 
 void Worker::On(TimePoint, const Parameters& parameters) {
@@ -171,16 +242,31 @@ void Worker::On(TimePoint, const Parameters& parameters) {
 void Worker::On(TimePoint, const PushAck& ack) {
   const auto it = pushed_.find(ack.sequence);
   if (ack.term != term_ || it == pushed_.end()) return;
-  const Push& push = it->second;
-  actions_.push_back(Settled{push.term, push.lease, ack.applied});
-  // Refused though its step is still open: it must not wait for this device.
-  if (!ack.applied && ack.version <= push.version) {
-    ToCoordinator(ReturnLease{term_, push.lease, "the leader refused the update"});
-  }
+  const Push push = std::move(it->second);
   pushed_.erase(it);
+  actions_.push_back(Settled{push.term, push.lease, ack.applied});
+  if (!ack.applied && ack.version <= push.version) {
+    // Refused though its step is still open: it must not wait for this device.
+    Return(push.lease, "the leader refused the update");
+  } else if (push.version == granted_version_) {
+    done_.insert(push.lease.id);
+  }
 }
 
 // ---- work
+
+void Worker::BeginVersion(int64_t version) {
+  if (version == granted_version_) return;
+  granted_version_ = version;
+  done_.clear();
+  returned_.clear();
+  DropOlderThan(version);
+}
+
+void Worker::Return(const Lease& lease, const std::string& reason) {
+  if (lease.step == granted_version_) returned_[lease.id] = reason;
+  ToCoordinator(ReturnLease{term_, lease, reason});
+}
 
 // A step of this version has begun: leases of older ones are done, by whomever.
 void Worker::DropOlderThan(int64_t version) {
@@ -257,7 +343,7 @@ Actions Worker::OnFault(TimePoint, const Status& status) {
 Actions Worker::OnCannotCompute(TimePoint, const Status& status) {
   if (const std::optional<Compute> work = TakeResult()) {
     Emit(Warning{"a lease is given back: " + status.message()});
-    ToCoordinator(ReturnLease{term_, work->lease, status.message()});
+    Return(work->lease, status.message());
   }
   ComputeNext();
   return Take();

@@ -5,6 +5,9 @@
 //   dialing -> greeting -> joined -> stopped
 //      ^----- offline <------+   (back-off)
 //
+// A connection over which nothing was heard for the coordinator's device timeout is lost: somebody
+// answers each heartbeat, so that a way cut in one direction is noticed at both ends.
+//
 // The math runs elsewhere (the host's own thread); one Compute is out at a time.
 
 #include <cstdint>
@@ -31,6 +34,7 @@ struct WorkerOptions {
   int64_t memory_bytes = 0;
   uint64_t incarnation = 0;  // random per process start
   uint64_t jitter_seed = 0;
+  Duration dial_timeout = std::chrono::seconds(60);      // for a connection
   Duration greeting_timeout = std::chrono::seconds(10);  // for the answer to Hello
   std::optional<Duration> give_up_after;  // without a coordinator for so long; nothing: never
 };
@@ -81,6 +85,7 @@ class Worker {
 
   void On(TimePoint now, const Welcome& welcome);
   void On(TimePoint now, const Refuse& refuse);
+  void On(TimePoint now, const HeartbeatAck& ack);
   void On(TimePoint now, const Grant& grant);
   void On(TimePoint now, const PushAck& ack);
   void On(TimePoint now, const Parameters& parameters);
@@ -88,11 +93,18 @@ class Worker {
   template <class Other>
   void On(TimePoint now, const Other& other);
 
-  void Dial();
+  void Dial(TimePoint now);
+  void Beat(TimePoint now);
+  Heartbeat Signs() const;
+  void AskAfterOld();
+  void LoseConnection(TimePoint now, const char* awaited, Duration timeout);
   void GoOffline(TimePoint now, const std::string& reason);
   void StopWith(const std::string& reason, const Status& status);
   void ForgetRun();
+  void BeginVersion(int64_t version);
   void DropOlderThan(int64_t version);
+  void SayAgain(const Grant& grant);
+  void Return(const Lease& lease, const std::string& reason);
   bool Has(const Lease& lease) const;
   void ComputeNext();
   std::optional<Compute> TakeResult();
@@ -106,7 +118,8 @@ class Worker {
   const WorkerOptions options_;
   BackOff back_off_;
   Phase phase_ = Phase::kOffline;
-  TimePoint wake_;           // offline: dial again; greeting: give up; joined: heartbeat
+  TimePoint wake_;           // offline: dial again; dialing, greeting: give up; joined: heartbeat
+  TimePoint heard_;          // when something came over this connection
   TimePoint offline_since_;  // without a coordinator
 
   DeviceId device_ = 0;
@@ -114,6 +127,7 @@ class Worker {
   uint64_t term_ = 0;
   Address leader_;
   Duration heartbeat_{};
+  Duration device_timeout_{};  // 0: the coordinator does not answer heartbeats
   uint64_t next_sequence_ = 1;
 
   std::deque<Work> queue_;            // granted, not begun
@@ -122,6 +136,9 @@ class Worker {
   std::optional<Compute> computing_;  // out with the host
   bool abandoned_ = false;            // its result is no longer wanted
   std::map<uint64_t, Push> pushed_;   // by sequence, not acknowledged
+  int64_t granted_version_ = -1;      // the newest; of its leases, by id:
+  std::set<uint64_t> done_;           //   acknowledged, so a grant that comes twice is known
+  std::map<uint64_t, std::string> returned_;  //   given back, and why
 
   Parameters held_;                // the newest; no values: none
   std::optional<int64_t> pulled_;  // the version asked for, not come yet

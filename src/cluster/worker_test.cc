@@ -43,14 +43,16 @@ class WorkerTest : public ::testing::Test {
   Actions Hear(const Message& message, Address from = kCoordinator) {
     return worker_.Handle(now_, from, message);
   }
-  Actions Join(uint64_t term = 1, DeviceId device = 5) {
+  Actions Join(uint64_t term = 1, DeviceId device = 5) { return Hear(WelcomeOf(term, device)); }
+  Welcome WelcomeOf(uint64_t term, DeviceId device) const {
     Welcome welcome;
     welcome.device = device;
     welcome.term = term;
     welcome.run = "run";
     welcome.leader = kLeader;
     welcome.heartbeat_ms = 500;
-    return Hear(welcome);
+    welcome.device_timeout_ms = device_timeout_ms_;
+    return welcome;
   }
   void Connect() {
     worker_.Start(now_);
@@ -69,10 +71,16 @@ class WorkerTest : public ::testing::Test {
   Actions Version(int64_t version) {
     return Hear(Parameters{worker_term_, version, SomeBytes()}, kLeader);
   }
+  // The next time it wants to be called.
+  Actions Wake() {
+    now_ = *worker_.NextWake();
+    return worker_.Tick(now_);
+  }
   Actions Computed() { return worker_.OnComputed(now_, {5.0, 3, SomeBytes(), 100}); }
 
   TimePoint now_{};
   uint64_t worker_term_ = 1;
+  int64_t device_timeout_ms_ = 2000;
   Worker worker_{Options()};
 };
 
@@ -339,6 +347,164 @@ TEST_F(WorkerTest, LeavesWithABye) {
   EXPECT_TRUE(Asked<Stop>(actions).at(0).status.ok());
   EXPECT_THAT(Sent<Push>(Computed()), IsEmpty());
   EXPECT_THAT(worker_.Leave(now_, "again"), IsEmpty());
+}
+
+// ---- gray failures
+
+TEST_F(WorkerTest, AConnectionOverWhichNothingComesIsLost) {
+  Connect();
+  Version(0);
+  GrantOf(LeaseOf(0, 0));
+  GrantOf(LeaseOf(0, 1));
+  for (int beat = 1; beat <= 3; ++beat) EXPECT_THAT(Sent<Heartbeat>(Wake()), SizeIs(1));
+  Actions actions = Wake();
+  EXPECT_EQ(Emitted<CoordinatorLost>(actions).at(0).reason, "no sign of life for 2 s");
+  EXPECT_THAT(Asked<Disconnect>(actions), SizeIs(1));
+  EXPECT_THAT(Asked<cluster::Connect>(Wake()), SizeIs(1));
+}
+
+TEST_F(WorkerTest, AnyMessageIsASignOfLife) {
+  Connect();
+  for (int beat = 1; beat <= 20; ++beat) {
+    EXPECT_THAT(Sent<Heartbeat>(Wake()), SizeIs(1)) << beat;
+    if (beat % 3 != 0) continue;
+    EXPECT_THAT(Hear(HeartbeatAck{1}), IsEmpty());
+  }
+}
+
+TEST_F(WorkerTest, ACoordinatorThatDoesNotAnswerHeartbeatsMayBeSilent) {
+  device_timeout_ms_ = 0;
+  Connect();
+  for (int beat = 1; beat <= 100; ++beat) EXPECT_THAT(Sent<Heartbeat>(Wake()), SizeIs(1));
+}
+
+TEST_F(WorkerTest, AHaltOfItsOwnIsNotTheCoordinatorsSilence) {
+  Connect();
+  now_ = now_ + std::chrono::seconds(60);
+  EXPECT_THAT(Sent<Heartbeat>(worker_.Tick(now_)), SizeIs(1));
+  for (int beat = 1; beat <= 3; ++beat) EXPECT_THAT(Sent<Heartbeat>(Wake()), SizeIs(1));
+  EXPECT_THAT(Emitted<CoordinatorLost>(Wake()), SizeIs(1)) << "this is";
+}
+
+TEST_F(WorkerTest, ADialThatHangsIsGivenUp) {
+  worker_.Start(now_);
+  const Actions actions = Wake();
+  EXPECT_EQ(Emitted<CoordinatorLost>(actions).at(0).reason, "no connection for 60 s");
+  EXPECT_THAT(Asked<Disconnect>(actions), SizeIs(1));
+  EXPECT_THAT(Asked<cluster::Connect>(Wake()), SizeIs(1));
+}
+
+TEST_F(WorkerTest, ItsHeartbeatSaysWhichLeasesItKnowsOf) {
+  Connect();
+  const auto says = [&] {
+    const Heartbeat beat = Sent<Heartbeat>(Wake()).at(0);
+    Hear(HeartbeatAck{1});
+    return std::pair(beat.step, beat.leases);
+  };
+  EXPECT_EQ(says(), std::pair(int64_t{-1}, int64_t{0}));
+  Version(0);
+  for (int64_t slot = 0; slot < 4; ++slot) GrantOf(LeaseOf(0, slot));
+  EXPECT_EQ(says(), std::pair(int64_t{0}, int64_t{4})) << "one computed, three wait";
+  Computed();
+  EXPECT_EQ(says(), std::pair(int64_t{0}, int64_t{4})) << "one pushed";
+  Hear(PushAck{1, 1, true, 1}, kLeader);
+  EXPECT_EQ(says(), std::pair(int64_t{0}, int64_t{4})) << "one acknowledged";
+  worker_.OnCannotCompute(now_, base::NotFound("no such file"));
+  EXPECT_EQ(says(), std::pair(int64_t{0}, int64_t{3})) << "one given back";
+  GrantOf(LeaseOf(1, 0));
+  EXPECT_EQ(says(), std::pair(int64_t{1}, int64_t{1}));
+}
+
+TEST_F(WorkerTest, AskedAgainItPullsAndPushesAgain) {
+  Connect();
+  EXPECT_THAT(Sent<Pull>(GrantOf(LeaseOf(0))), SizeIs(1));
+  const Grant again{1, LeaseOf(0), 0, {}, true};
+  EXPECT_THAT(Sent<Pull>(Hear(again)), SizeIs(1)) << "the parameters did not come";
+  Version(0);
+  EXPECT_THAT(Hear(again), IsEmpty()) << "it computes";
+  Computed();
+  const auto pushes = Sent<Push>(Hear(again));
+  ASSERT_THAT(pushes, SizeIs(1));
+  EXPECT_EQ(pushes[0].sequence, 1u) << "the same update";
+  EXPECT_EQ(worker_.unacknowledged(), 1u);
+}
+
+TEST_F(WorkerTest, AsksWhatBecameOfAnUpdateWhoseAnswerDidNotCome) {
+  Connect();
+  Version(0);
+  GrantOf(LeaseOf(0));
+  Computed();
+  EXPECT_THAT(Sent<Push>(Wake()), IsEmpty()) << "its step is open";
+  GrantOf(LeaseOf(1));
+  const auto questions = Sent<Push>(Wake());
+  ASSERT_THAT(questions, SizeIs(1));
+  EXPECT_EQ(questions[0].sequence, 1u);
+  EXPECT_EQ(questions[0].gradient, nullptr);
+  EXPECT_TRUE(Asked<Settled>(Hear(PushAck{1, 1, true, 1}, kLeader)).at(0).applied);
+  EXPECT_THAT(Sent<Push>(Wake()), IsEmpty());
+}
+
+// ---- what a transport may do
+
+TEST_F(WorkerTest, AGrantThatComesTwiceIsComputedOnce) {
+  Connect();
+  Version(0);
+  GrantOf(LeaseOf(0));
+  EXPECT_THAT(GrantOf(LeaseOf(0)), IsEmpty()) << "being computed";
+  Computed();
+  EXPECT_THAT(GrantOf(LeaseOf(0)), IsEmpty()) << "pushed";
+  Hear(PushAck{1, 1, true, 1}, kLeader);
+  EXPECT_THAT(GrantOf(LeaseOf(0)), IsEmpty()) << "acknowledged";
+  Version(1);
+  GrantOf(LeaseOf(1));
+  EXPECT_THAT(GrantOf(LeaseOf(0)), IsEmpty()) << "its step is over";
+  Computed();
+  EXPECT_THAT(Asked<Compute>(GrantOf(LeaseOf(0))), IsEmpty());
+}
+
+TEST_F(WorkerTest, ALeaseThatItGaveBackItGivesBackAgain) {
+  Connect();
+  Version(0);
+  GrantOf(LeaseOf(0));
+  worker_.OnCannotCompute(now_, base::NotFound("no such file"));
+  const Actions actions = GrantOf(LeaseOf(0));
+  EXPECT_THAT(Asked<Compute>(actions), IsEmpty());
+  EXPECT_EQ(Sent<ReturnLease>(actions).at(0).reason, "no such file");
+}
+
+TEST_F(WorkerTest, AWelcomeThatComesTwiceChangesNothing) {
+  Connect();
+  Version(0);
+  GrantOf(LeaseOf(0));
+  Computed();
+  EXPECT_THAT(Join(), IsEmpty());
+  EXPECT_THAT(Join(2, 9), IsEmpty()) << "over one connection only the first counts";
+  EXPECT_EQ(worker_.address().device, 5u);
+}
+
+TEST_F(WorkerTest, AnAcknowledgementThatComesTwiceSettlesOnce) {
+  Connect();
+  Version(0);
+  GrantOf(LeaseOf(0));
+  Computed();
+  EXPECT_THAT(Asked<Settled>(Hear(PushAck{1, 1, true, 1}, kLeader)), SizeIs(1));
+  EXPECT_THAT(Hear(PushAck{1, 1, true, 1}, kLeader), IsEmpty());
+  EXPECT_THAT(Hear(PushAck{1, 1, false, 0}, kLeader), IsEmpty());
+}
+
+TEST_F(WorkerTest, ParametersThatComeTwiceOrLateChangeNothing) {
+  Connect();
+  GrantOf(LeaseOf(0));
+  EXPECT_THAT(Asked<Compute>(Version(0)), SizeIs(1));
+  Computed();
+  EXPECT_THAT(Version(0), IsEmpty());
+  // Large messages are overtaken by small ones: the grant of step 2 is there before version 1.
+  GrantOf(LeaseOf(2));
+  EXPECT_THAT(Asked<Compute>(Version(1)), IsEmpty());
+  const auto computes = Asked<Compute>(Version(2));
+  ASSERT_THAT(computes, SizeIs(1));
+  EXPECT_EQ(computes[0].version, 2);
+  EXPECT_THAT(Version(1), IsEmpty());
 }
 
 TEST_F(WorkerTest, WhatIsNotForAWorkerIsDroppedWithAWarning) {

@@ -19,7 +19,7 @@ class WireCheck {
   void Note(std::string problem) {
     if (status_.ok()) status_ = base::InvalidArgument(std::move(problem));
   }
-  // `unit` is "bytes" or "leases".
+  // `unit` is "bytes", "leases", ...
   void AtMost(std::string_view field, size_t got, size_t limit, std::string_view unit) {
     if (got <= limit) return;
     Note(std::string(field) + ": got " + std::to_string(got) + " " + std::string(unit) +

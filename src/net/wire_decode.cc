@@ -56,7 +56,8 @@ class Decoder {
             .job = Text("welcome.job", from.job(), kMaxDocumentBytes),
             .model = Text("welcome.model", from.model(), kMaxDocumentBytes),
             .leader = Get("welcome.leader", from.leader()),
-            .heartbeat_ms = from.heartbeat_ms()};
+            .heartbeat_ms = from.heartbeat_ms(),
+            .device_timeout_ms = from.device_timeout_ms()};
   }
 
   cluster::Refuse Get(const v1::Refuse& from) {
@@ -66,15 +67,21 @@ class Decoder {
   }
 
   static cluster::Heartbeat Get(const v1::Heartbeat& from) {
-    return {
-        .term = from.term(), .samples_per_second = from.samples_per_second(), .loss = from.loss()};
+    return {.term = from.term(),
+            .samples_per_second = from.samples_per_second(),
+            .loss = from.loss(),
+            .step = static_cast<int64_t>(from.step_plus_1() - 1),
+            .leases = static_cast<int64_t>(from.leases_plus_1() - 1)};
   }
+
+  static cluster::HeartbeatAck Get(const v1::HeartbeatAck& from) { return {.term = from.term()}; }
 
   static cluster::Grant Get(const v1::Grant& from) {
     return {.term = from.term(),
             .lease = Get(from.lease()),
             .version = from.version(),
-            .next = Get(from.next())};
+            .next = Get(from.next()),
+            .again = from.again()};
   }
 
   cluster::ReturnLease Get(const v1::ReturnLease& from) {
@@ -152,6 +159,17 @@ class Decoder {
             .problem = Text("committed.problem", from.problem(), kMaxReasonBytes)};
   }
 
+  static cluster::AskMissing Get(const v1::AskMissing& from) {
+    return {.term = from.term(), .step = from.step()};
+  }
+
+  cluster::Missing Get(const v1::Missing& from) {
+    check_.AtMost("missing.slots", static_cast<size_t>(from.slots_size()), kMaxLeases, "slots");
+    return {.term = from.term(),
+            .step = from.step(),
+            .slots = {from.slots().begin(), from.slots().end()}};
+  }
+
   cluster::CheckpointDone Get(const v1::CheckpointDone& from) {
     return {.term = from.term(),
             .step = from.step(),
@@ -193,6 +211,12 @@ class Decoder {
         return Get(from.committed());
       case v1::Envelope::kCheckpointDone:
         return Get(from.checkpoint_done());
+      case v1::Envelope::kHeartbeatAck:
+        return Get(from.heartbeat_ack());
+      case v1::Envelope::kAskMissing:
+        return Get(from.ask_missing());
+      case v1::Envelope::kMissing:
+        return Get(from.missing());
       case v1::Envelope::BODY_NOT_SET:
         break;
     }

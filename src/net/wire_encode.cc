@@ -57,6 +57,7 @@ class Encoder {
     Text("welcome.model", from.model, kMaxDocumentBytes, to->mutable_model());
     Put(from.leader, to->mutable_leader());
     to->set_heartbeat_ms(from.heartbeat_ms);
+    to->set_device_timeout_ms(from.device_timeout_ms);
   }
 
   void Put(const cluster::Refuse& from, v1::Envelope* envelope) {
@@ -71,6 +72,12 @@ class Encoder {
     to->set_term(from.term);
     to->set_samples_per_second(from.samples_per_second);
     to->set_loss(from.loss);
+    to->set_step_plus_1(static_cast<uint64_t>(from.step) + 1);
+    to->set_leases_plus_1(static_cast<uint64_t>(from.leases) + 1);
+  }
+
+  void Put(const cluster::HeartbeatAck& from, v1::Envelope* envelope) {
+    envelope->mutable_heartbeat_ack()->set_term(from.term);
   }
 
   void Put(const cluster::Grant& from, v1::Envelope* envelope) {
@@ -79,6 +86,7 @@ class Encoder {
     Put(from.lease, to->mutable_lease());
     to->set_version(from.version);
     Put(from.next, to->mutable_next());
+    to->set_again(from.again);
   }
 
   void Put(const cluster::ReturnLease& from, v1::Envelope* envelope) {
@@ -164,6 +172,20 @@ class Encoder {
     to->set_samples(from.samples);
     to->set_gradient_norm(from.gradient_norm);
     Text("committed.problem", from.problem, kMaxReasonBytes, to->mutable_problem());
+  }
+
+  void Put(const cluster::AskMissing& from, v1::Envelope* envelope) {
+    v1::AskMissing* to = envelope->mutable_ask_missing();
+    to->set_term(from.term);
+    to->set_step(from.step);
+  }
+
+  void Put(const cluster::Missing& from, v1::Envelope* envelope) {
+    v1::Missing* to = envelope->mutable_missing();
+    to->set_term(from.term);
+    to->set_step(from.step);
+    check_.AtMost("missing.slots", from.slots.size(), kMaxLeases, "slots");
+    to->mutable_slots()->Add(from.slots.begin(), from.slots.end());
   }
 
   void Put(const cluster::CheckpointDone& from, v1::Envelope* envelope) {

@@ -125,6 +125,32 @@ TEST(Wire, BothSidesRefuseWhatIsTooLarge) {
   EXPECT_EQ(EncodeEnvelope(envelope, &encoded).code(), Code::kInvalidArgument);
 }
 
+TEST(Wire, BothSidesRefuseTooManySlots) {
+  cluster::Missing missing;
+  missing.slots.resize(kMaxLeases, -1);
+  Envelope envelope = Say(missing);
+  v1::Envelope encoded;
+  ASSERT_EQ(EncodeEnvelope(envelope, &encoded), OkStatus()) << "the largest list fits the head";
+  ASSERT_TRUE(DecodeEnvelope(encoded).ok());
+  encoded.mutable_missing()->add_slots(0);
+  ExpectRefused(encoded, "missing.slots: got 8193 slots");
+  missing.slots.push_back(0);
+  envelope.message = missing;
+  EXPECT_EQ(EncodeEnvelope(envelope, &encoded).code(), Code::kInvalidArgument);
+}
+
+// What a weft from before these fields sends, or makes of them.
+TEST(Wire, AnOlderPeerDoesNotSayWhatItDoesNotKnow) {
+  v1::Envelope envelope = ValidBye();
+  envelope.mutable_heartbeat()->set_term(3);
+  const auto beat = std::get<cluster::Heartbeat>(DecodeEnvelope(envelope)->message);
+  EXPECT_EQ(beat.step, -1);
+  EXPECT_EQ(beat.leases, -1);
+  envelope.mutable_welcome()->mutable_leader()->set_role(v1::ROLE_LEADER);
+  const auto welcome = std::get<cluster::Welcome>(DecodeEnvelope(envelope)->message);
+  EXPECT_EQ(welcome.device_timeout_ms, 0);
+}
+
 TEST(Wire, RefusesARoleThatDoesNotExist) {
   Envelope envelope = Say(cluster::Bye{});
   envelope.to.role = static_cast<cluster::Role>(9);

@@ -14,7 +14,10 @@ Duration Server::TimeFor(int64_t bytes) const {
 TimePoint Server::Pass(TimePoint now, int64_t bytes, int64_t most_ahead) {
   if (small_end_ <= now) {
     small_end_ = now;
-    if (busy_) small_end_ = std::min(end_, now + TimeFor(most_ahead));
+    if (busy_) {
+      const double ahead = static_cast<double>(most_ahead) * usual_;
+      small_end_ = std::min(end_, now + Duration(static_cast<int64_t>(ahead)));
+    }
   }
   const Duration takes = TimeFor(bytes);
   small_end_ = small_end_ + takes;

@@ -23,13 +23,14 @@ using Ticket = uint64_t;
 class Server {
  public:
   // 0: without limit, takes no time.
-  void SetRate(double bits_per_second) { ns_per_byte_ = Cost(bits_per_second); }
+  void SetRate(double bits_per_second) { usual_ = ns_per_byte_ = Cost(bits_per_second); }
   bool limited() const { return ns_per_byte_ > 0; }
   Duration TimeFor(int64_t bytes) const;
 
   // Lets a small message pass: returns when it has. It waits for those that came before it, else
-  // for what of the piece in service has been handed over already, at most `most_ahead` bytes. The
-  // piece then takes longer by the message's time.
+  // for what of the piece in service has been handed over already, at most `most_ahead` bytes at
+  // the usual rate (what is told here stands, so a wait must not outlast a clog by much). The piece
+  // then takes longer by the message's time.
   TimePoint Pass(TimePoint now, int64_t bytes, int64_t most_ahead);
 
   void Join(Ticket ticket) { queue_.push_back(ticket); }
@@ -60,6 +61,7 @@ class Server {
   }
 
   double ns_per_byte_ = 0;
+  double usual_ = 0;  // without ChangeRate
   bool busy_ = false;
   Ticket current_ = 0;
   TimePoint end_;        // of the piece in service
@@ -71,12 +73,12 @@ class Server {
 // One way through a link: what is counted, and what waits while it is cut.
 struct Gate {
   bool cut = false;
+  int64_t bytes = 0;                 // that went this way
+  Duration busy{};                   // time that they took
   uint64_t changes = 0;              // of `cut`: an alarm of an older one is void
   std::optional<TimePoint> waiting;  // since when the oldest of the following waits
   std::vector<Ticket> pieces;
   std::vector<uint32_t> messages;  // small ones, by the owner's numbers
-  int64_t bytes = 0;               // that went this way
-  Duration busy{};                 // time that they took
 };
 
 class Link {

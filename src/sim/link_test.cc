@@ -48,6 +48,13 @@ TEST(Server, ASmallMessageInterruptsAPiece) {
   EXPECT_EQ(server.Pass(At(1010), 10, 50), At(1030)) << "the rest of the piece";
 }
 
+TEST(Server, ASmallMessageWaitsAtTheUsualRate) {
+  Server server = Slow();
+  server.Begin(At(0), 1, 1000);
+  server.ChangeRate(At(0), 8e3);
+  EXPECT_EQ(server.Pass(At(0), 1, 50), At(50 + 1000)) << "its own byte is slow";
+}
+
 TEST(Server, APieceWaitsForSmallMessages) {
   Server server = Slow();
   EXPECT_EQ(server.Pass(At(0), 30, 50), At(30));

@@ -158,9 +158,10 @@ class Network {
     uint32_t last = kNone;
     bool pumping = false;
     std::array<Stage, kMostHops> stages;
-    std::array<TimePoint, 2> arrival{};  // the last one, [with payload]
-    TimePoint held;                      // nothing arrives before: a lost packet is awaited
-    int64_t under_way = 0;               // parcels
+    std::array<TimePoint, kMostHops> begins{};  // of the last small message that waited, by hop
+    std::array<TimePoint, 2> arrival{};         // the last one, [with payload]
+    TimePoint held;                             // nothing arrives before: a lost packet is awaited
+    int64_t under_way = 0;                      // parcels
     bool closing = false;
     std::optional<TimePoint> stalled;  // since when something waits for a cut link
   };
@@ -175,14 +176,14 @@ class Network {
   };
 
   struct Host {
-    Link link;
-    Link* segment = nullptr;
     // Of the way to the hub and back.
     PathOptions path{};
     Duration latency{};
     std::array<Duration, kMostHops> jitter{};
     double reordering = 0;
     double overhead = 1;  // bytes on the wire for each byte to send
+    Link* segment = nullptr;
+    Link link;
   };
 
   struct Hop {
@@ -223,7 +224,8 @@ class Network {
   void Release(uint32_t parcel);
   void SendSmall(Line& line, uint32_t number);
   void SendEnd(Line& line, bool from_hub);
-  void Travel(uint32_t number);
+  void Travel(uint32_t number, bool turn);
+  TimePoint BeginSmall(const Server& server, TimePoint last, TimePoint left, int64_t bytes) const;
   void Pump(Line& line, bool from_hub);
   void CutPiece(Line& line, bool from_hub);
   void Start(Line& line, bool from_hub);

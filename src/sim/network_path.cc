@@ -108,7 +108,7 @@ void Network::Send(Endpoint* from, ConnectionId connection, cluster::Envelope en
   parcel.envelope = std::move(envelope);
   Way& way = line->ways[from_hub];
   ++way.under_way;
-  if (!parcel.payload) return Travel(number);
+  if (!parcel.payload) return Travel(number, false);
   (way.first == kNone ? way.first : parcels_[way.last].next) = number;
   way.last = number;
   Pump(*line, from_hub);
@@ -119,35 +119,43 @@ void Network::SendEnd(Line& line, bool from_hub) {
   const uint32_t number = NewParcel(line.id, from_hub);
   parcels_[number].end = true;
   parcels_[number].stream_bytes = 0;
-  Travel(number);
+  Travel(number, false);
 }
 
-// A small message goes on from link to link.
-void Network::Travel(uint32_t number) {
+// A small message goes on from link to link; `turn`: it has waited already where it is.
+void Network::Travel(uint32_t number, bool turn) {
   Parcel& parcel = parcels_[number];
   Line* line = Find(parcel.connection);
   if (line == nullptr || line->broken) return Release(number);
+  Way& way = line->ways[parcel.from_hub];
   const int64_t bytes = OnLink(*line, parcel.stream_bytes);
   const int64_t acks = AckBytes(parcel.stream_bytes);
   TimePoint left = loop_->now();
-  while (parcel.hop < Hops(*line)) {
+  for (; parcel.hop < Hops(*line); ++parcel.hop, turn = false) {
     const Hop hop = HopAt(*line, parcel.from_hub, parcel.hop);
+    const TimePoint begin = BeginSmall(hop.server(), way.begins[parcel.hop], left, bytes);
+    if (!turn && begin > loop_->now()) {
+      way.begins[parcel.hop] = begin;
+      return loop_->At(begin, [this, number] { Travel(number, true); });
+    }
     if (hop.gate().cut) {
       hop.gate().messages.push_back(number);
       return Wait(*line, parcel.from_hub, hop.gate());
     }
-    if (left > loop_->now() && hop.server().limited()) {
-      const TimePoint begin = left - hop.server().TimeFor(bytes);
-      if (begin > loop_->now()) return loop_->At(begin, [this, number] { Travel(number); });
-    }
     hop.link->Count(hop.up, bytes);
     hop.link->Count(!hop.up, acks);
-    ++parcel.hop;
-    if (!hop.server().limited()) continue;
-    left = hop.server().Pass(loop_->now(), bytes, options_.most_ahead);
+    left = std::max(left, hop.server().Pass(loop_->now(), bytes, options_.most_ahead));
     hop.link->server(!hop.up).Owe(acks);
   }
   Arrive(*line, number, left);
+}
+
+// When a small message may begin at a server: so that it ends there no earlier than it has `left`
+// the one before, and behind `last`, the last one of its connection that waited for this.
+TimePoint Network::BeginSmall(const Server& server, TimePoint last, TimePoint left,
+                              int64_t bytes) const {
+  const TimePoint begin = server.limited() ? left - server.TimeFor(bytes) : loop_->now();
+  return last < loop_->now() ? begin : std::max(begin, last + Duration(1));
 }
 
 // ---- pieces
@@ -227,7 +235,7 @@ void Network::Resume(Link& link, bool up) {
     if (Line* line = Find(parcels_[number].connection)) {
       line->ways[parcels_[number].from_hub].stalled.reset();
     }
-    Travel(number);
+    Travel(number, true);
   }
   for (Ticket ticket : std::exchange(gate.pieces, {})) {
     const Piece piece = PieceOf(ticket);

@@ -45,8 +45,11 @@ class Digest {
 void Add(Digest& d, const cluster::Hello& m) { d << m.incarnation << m.device << m.cores; }
 void Add(Digest& d, const cluster::Welcome& m) { d << m.device << m.term << m.leader; }
 void Add(Digest& d, const cluster::Refuse& m) { d << m.code << m.retry; }
-void Add(Digest& d, const cluster::Heartbeat& m) { d << m.term; }
-void Add(Digest& d, const cluster::Grant& m) { d << m.term << m.lease << m.version << m.next; }
+void Add(Digest& d, const cluster::Heartbeat& m) { d << m.term << m.step << m.leases; }
+void Add(Digest& d, const cluster::HeartbeatAck& m) { d << m.term; }
+void Add(Digest& d, const cluster::Grant& m) {
+  d << m.term << m.lease << m.version << m.next << m.again;
+}
 void Add(Digest& d, const cluster::ReturnLease& m) { d << m.term << m.lease; }
 void Add(Digest& d, const cluster::Fault& m) { d << m.term << m.step << m.code; }
 void Add(Digest& d, const cluster::Finished& m) { d << m.term << m.code; }
@@ -66,6 +69,8 @@ void Add(Digest& d, const cluster::Committed& m) {
   d << m.term << m.step << m.version << m.leases << m.devices << m.correct << m.samples
     << m.problem.empty();
 }
+void Add(Digest& d, const cluster::AskMissing& m) { d << m.term << m.step; }
+void Add(Digest& d, const cluster::Missing& m) { d << m.term << m.step << m.slots; }
 void Add(Digest& d, const cluster::CheckpointDone& m) {
   d << m.term << m.step << m.problem.empty();
 }

@@ -24,7 +24,8 @@ int64_t Head(const cluster::Hello& m) {
 }
 int64_t Head(const cluster::Welcome& m) { return 40 + Size(m.run) + Size(m.job) + Size(m.model); }
 int64_t Head(const cluster::Refuse& m) { return 10 + Size(m.reason); }
-int64_t Head(const cluster::Heartbeat&) { return 24; }
+int64_t Head(const cluster::Heartbeat&) { return 36; }
+int64_t Head(const cluster::HeartbeatAck&) { return 5; }
 int64_t Head(const cluster::Grant&) { return 20 + 2 * kLease; }
 int64_t Head(const cluster::ReturnLease& m) { return 10 + kLease + Size(m.reason); }
 int64_t Head(const cluster::Fault& m) { return 20 + Size(m.reason); }
@@ -40,6 +41,8 @@ int64_t Head(const cluster::BeginStep& m) {
 int64_t Head(const cluster::Committed& m) {
   return 60 + (kLease + 4) * static_cast<int64_t>(m.leases.size());
 }
+int64_t Head(const cluster::AskMissing&) { return 10; }
+int64_t Head(const cluster::Missing& m) { return 15 + 2 * static_cast<int64_t>(m.slots.size()); }
 int64_t Head(const cluster::CheckpointDone& m) { return 20 + Size(m.path) + Size(m.problem); }
 
 int64_t PayloadBytes(const cluster::Message& message, const WireOptions& wire) {
