@@ -57,6 +57,7 @@ void AddEval(CLI::App* program, CommonFlags* common, std::vector<Command>* comma
 void AddPredict(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);
 void AddProfile(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);
 void AddPlan(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);
+void AddSim(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);
 void AddBench(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);
 void AddVersion(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);
 

@@ -46,25 +46,26 @@ std::string NumberText(double number, bool share) {
   return share ? fmt::format("{:.4g}%", 100 * number) : fmt::format("{:.4g}", number);
 }
 
-std::string Axes(const Frame& frame, bool share) {
+std::string Axes(const Frame& frame, const ChartOptions& options) {
   std::string svg;
   for (const double tick : frame.y_ticks) {
     const double y = frame.Y(tick);
     svg += fmt::format(
         "<line class=\"grid\" x1=\"{0}\" y1=\"{2:.1f}\" x2=\"{1}\" y2=\"{2:.1f}\"/>"
         "<text x=\"{3}\" y=\"{4:.1f}\" text-anchor=\"end\">{5}</text>\n",
-        kLeft, kWidth - kRight, y, kLeft - 8, y + 4, NumberText(tick, share));
+        kLeft, kWidth - kRight, y, kLeft - 8, y + 4, NumberText(tick, options.share));
   }
   for (const double tick : frame.x_ticks) {
     svg += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
                        frame.X(tick), kHeight - kBottom + 18, NumberText(tick, false));
   }
-  svg += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">steps</text>\n",
-                     (kLeft + kWidth - kRight) / 2, kHeight - 6);
+  svg += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}s</text>\n",
+                     (kLeft + kWidth - kRight) / 2, kHeight - 6, options.x);
   return svg;
 }
 
-std::string Line(const Frame& frame, const ChartSeries& series, size_t colour, bool share) {
+std::string Line(const Frame& frame, const ChartSeries& series, size_t colour,
+                 const ChartOptions& options) {
   std::string path;
   std::string dots;
   const std::vector<Point> points = Thinned(series.points, kMostPoints);
@@ -73,9 +74,9 @@ std::string Line(const Frame& frame, const ChartSeries& series, size_t colour, b
     path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x, y);
     if (!series.dots && points.size() > 1) continue;
     dots += fmt::format(
-        "<circle class=\"dot{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.5\"><title>step {:.0f}: {}"
+        "<circle class=\"dot{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.5\"><title>{} {:.0f}: {}"
         "</title></circle>\n",
-        colour, x, y, point.step, NumberText(point.value, share));
+        colour, x, y, options.x, point.step, NumberText(point.value, options.share));
   }
   return fmt::format("<path class=\"line{}\" d=\"{}\"/>\n{}", colour, path, dots);
 }
@@ -167,9 +168,9 @@ std::string Chart(const ChartOptions& options, const std::vector<ChartSeries>& s
     return fmt::format("<figure><figcaption>{}</figcaption><p>No data.</p></figure>\n", title);
   }
   const Frame frame = FrameOf(options, series);
-  std::string svg = Axes(frame, options.share);
+  std::string svg = Axes(frame, options);
   for (size_t i = 0; i < series.size(); ++i) {
-    if (!series[i].points.empty()) svg += Line(frame, series[i], i, options.share);
+    if (!series[i].points.empty()) svg += Line(frame, series[i], i, options);
   }
   return fmt::format(
       "<figure><figcaption>{0}</figcaption>\n<svg viewBox=\"0 0 {1} {2}\" role=\"img\" "

@@ -18,7 +18,8 @@ struct ChartSeries {
 
 struct ChartOptions {
   std::string title;
-  bool share = false;  // values are 0..1, shown as percent
+  bool share = false;      // values are 0..1, shown as percent
+  std::string x = "step";  // what is counted along the picture
 };
 
 // At most two series have colours of their own. Long ones are drawn as the means of equal

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <numeric>
 
 namespace weft::base {
@@ -35,6 +36,32 @@ size_t EditDistance(std::string_view a, std::string_view b) {
     }
   }
   return row[b.size()];
+}
+
+struct Unit {
+  std::string_view name;
+  double factor = 1;
+};
+
+// A number at the beginning of `text`, not negative, and the unit behind it; both are removed.
+// Nothing if there is no such thing.
+std::optional<double> TakeQuantity(std::span<const Unit> units, std::string_view* text) {
+  double number = 0;
+  const char* const last = text->data() + text->size();
+  const auto [end, error] = std::from_chars(text->data(), last, number);
+  if (error != std::errc() || !(number >= 0)) return std::nullopt;
+  std::string_view rest(end, static_cast<size_t>(last - end));
+  while (rest.starts_with(' ')) rest.remove_prefix(1);
+  const Unit* found = nullptr;
+  for (const Unit& unit : units) {  // the longest that fits: "ms" is no "m"
+    if (rest.starts_with(unit.name) && (!found || unit.name.size() > found->name.size())) {
+      found = &unit;
+    }
+  }
+  if (found == nullptr) return std::nullopt;
+  rest.remove_prefix(found->name.size());
+  *text = rest;
+  return number * found->factor;
 }
 
 }  // namespace
@@ -107,6 +134,43 @@ std::string HumanDuration(double seconds) {
   const auto whole = static_cast<int64_t>(seconds + 0.5);
   if (whole < 3600) return fmt::format("{} m {:02} s", whole / 60, whole % 60);
   return fmt::format("{} h {:02} m", whole / 3600, whole % 3600 / 60);
+}
+
+Result<Duration> ParseDuration(std::string_view text) {
+  static constexpr Unit kUnits[] = {{"d", 86400}, {"h", 3600},  {"m", 60},   {"s", 1},
+                                    {"ms", 1e-3}, {"us", 1e-6}, {"ns", 1e-9}};
+  std::string_view rest = text;
+  double seconds = 0;
+  do {
+    const std::optional<double> part = TakeQuantity(kUnits, &rest);
+    if (!part || seconds + *part > 1e9) {
+      return InvalidArgument(fmt::format(
+          "got \"{}\", want a length of time such as \"90s\", \"1h30m\" or \"5ms\"", text));
+    }
+    seconds += *part;
+    while (rest.starts_with(' ')) rest.remove_prefix(1);
+  } while (!rest.empty());
+  return Duration(static_cast<int64_t>(std::round(seconds * 1e9)));
+}
+
+Result<double> ParseRate(std::string_view text) {
+  static constexpr Unit kUnits[] = {{"bit/s", 1}, {"kbit/s", 1e3}, {"Mbit/s", 1e6}, {"Gbit/s", 1e9},
+                                    {"B/s", 8},   {"kB/s", 8e3},   {"MB/s", 8e6},   {"GB/s", 8e9}};
+  std::string_view rest = text;
+  const std::optional<double> rate = TakeQuantity(kUnits, &rest);
+  if (rate && rest.empty() && *rate < 1e15) return *rate;
+  return InvalidArgument(
+      fmt::format("got \"{}\", want a rate such as \"10Mbit/s\", \"1Gbit/s\" or \"2MB/s\"", text));
+}
+
+std::string HumanRate(double bits_per_second) {
+  static constexpr const char* kUnits[] = {"bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"};
+  size_t unit = 0;
+  while (bits_per_second >= 1000 && unit + 1 < std::size(kUnits)) {
+    bits_per_second /= 1000;
+    ++unit;
+  }
+  return fmt::format("{:.3g} {}", bits_per_second, kUnits[unit]);
 }
 
 }  // namespace weft::base

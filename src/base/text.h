@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/status.h"
 
 namespace weft::base {
@@ -30,5 +31,13 @@ std::string HumanBytes(double bytes);
 Result<int64_t> ParseBytes(std::string_view text);
 // "8.2 s", "3 m 20 s", "2 h 05 m"
 std::string HumanDuration(double seconds);
+// Lengths of time for files: "90s", "1.5 h", "1h30m", "5ms"; units d, h, m, s, ms, us, ns. Errors:
+// kInvalidArgument for anything else, and for more than 1e9 s (31 years).
+Result<Duration> ParseDuration(std::string_view text);
+// Bits a second of a link: "10Mbit/s", "1 Gbit/s", "64kbit/s", and in bytes "2MB/s". Errors:
+// kInvalidArgument for anything else, and for 1e15 bit/s or more.
+Result<double> ParseRate(std::string_view text);
+// "640 bit/s", "9.6 kbit/s", "100 Mbit/s"
+std::string HumanRate(double bits_per_second);
 
 }  // namespace weft::base

@@ -54,5 +54,36 @@ TEST(Text, HumanUnits) {
   EXPECT_EQ(HumanDuration(7500), "2 h 05 m");
 }
 
+TEST(Text, Durations) {
+  using namespace std::chrono_literals;
+  EXPECT_EQ(ParseDuration("90s").value(), 90s);
+  EXPECT_EQ(ParseDuration("1h30m").value(), 90min);
+  EXPECT_EQ(ParseDuration("1 h 30 m").value(), 90min);
+  EXPECT_EQ(ParseDuration("5ms").value(), 5ms);
+  EXPECT_EQ(ParseDuration("1.5m").value(), 90s);
+  EXPECT_EQ(ParseDuration("250us").value(), 250us);
+  EXPECT_EQ(ParseDuration("2d").value(), 48h);
+  EXPECT_EQ(ParseDuration("0s").value(), 0s);
+  for (const char* bad :
+       {"", "90", "s", "-1s", "1 week", "1h30", "5 ms x", "nans", "infs", "1e99d"}) {
+    EXPECT_EQ(ParseDuration(bad).status().code(), Code::kInvalidArgument) << bad;
+  }
+}
+
+TEST(Text, Rates) {
+  EXPECT_EQ(ParseRate("10Mbit/s").value(), 1e7);
+  EXPECT_EQ(ParseRate("1 Gbit/s").value(), 1e9);
+  EXPECT_EQ(ParseRate("64kbit/s").value(), 64e3);
+  EXPECT_EQ(ParseRate("2MB/s").value(), 16e6);
+  EXPECT_EQ(ParseRate("0.5bit/s").value(), 0.5);
+  for (const char* bad :
+       {"", "10", "10M", "Mbit/s", "-1Mbit/s", "10Mbit/sec", "10mbit/s", "inf Mbit/s"}) {
+    EXPECT_EQ(ParseRate(bad).status().code(), Code::kInvalidArgument) << bad;
+  }
+  EXPECT_EQ(HumanRate(640), "640 bit/s");
+  EXPECT_EQ(HumanRate(9600), "9.6 kbit/s");
+  EXPECT_EQ(HumanRate(1e8), "100 Mbit/s");
+}
+
 }  // namespace
 }  // namespace weft::base

@@ -304,6 +304,7 @@ void Coordinator::BeginStep() {
   disturbed_ = false;
   step_began_ = now_;
   ask_at_ = now_ + patience_.allowed();
+  NoteQuiet();
   dealer_.Begin(plan_.Leases(step_, dealer_.Available(step_)));
   next_ = ProbablyNext();
   SendBeginStep(CheckpointAfter(step_));
@@ -323,7 +324,14 @@ void Coordinator::SendBeginStep(bool checkpoint) {
                               .checkpoint = checkpoint}});
 }
 
+// A device whose heartbeats are missing may be gone, long before it is sure.
+void Coordinator::NoteQuiet() {
+  const Duration beats = kQuietHeartbeats * std::chrono::milliseconds(spec_.heartbeat_ms);
+  dealer_.SetQuiet(devices_.SilentSince(now_ - beats));
+}
+
 void Coordinator::Deal() {
+  NoteQuiet();
   if (devices_.living().empty() && !std::exchange(told_waiting_, true)) {
     Emit(WaitingForWorkers{0, 1});
   }

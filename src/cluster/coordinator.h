@@ -59,6 +59,9 @@ class Coordinator {
   // Asked to end: the same. Without workers the step that is under way is given up.
   Actions Drain(TimePoint now, const std::string& reason);
 
+  // Devices that have missed so many heartbeats get no leases while there are others.
+  static constexpr int kQuietHeartbeats = 2;
+
   static constexpr Address kAddress = {kCoordinatorDevice, Role::kCoordinator};
   uint64_t term() const { return term_; }
   bool done() const { return phase_ == Phase::kDone; }
@@ -86,6 +89,7 @@ class Coordinator {
   void Advance();
   void BeginStep();
   void SendBeginStep(bool checkpoint);
+  void NoteQuiet();
   void Deal();
   std::vector<Lease> ProbablyNext() const;
   void NoteCall(TimePoint now);

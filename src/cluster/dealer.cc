@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <limits>
+#include <utility>
 
 namespace weft::cluster {
 
@@ -17,12 +18,29 @@ void Dealer::Remove(DeviceId device) {
   const auto it = seats_.find(device);
   if (it == seats_.end()) return;
   by_load_.erase({0, device});
+  std::erase(quiet_, device);
   out_.erase({it->second.out_until, device});
   seats_.erase(it);
 }
 
+void Dealer::SetQuiet(const std::vector<DeviceId>& quiet) {
+  if (!quiet.empty() || !quiet_.empty()) Hush(quiet);
+}
+
+void Dealer::Hush(const std::vector<DeviceId>& quiet) {
+  for (const DeviceId device : std::exchange(quiet_, {})) {
+    by_load_.insert({seats_.at(device).slots.size(), device});
+  }
+  for (const DeviceId device : quiet) {
+    const auto it = seats_.find(device);
+    if (it == seats_.end() || by_load_.erase({it->second.slots.size(), device}) == 0) continue;
+    quiet_.push_back(device);
+  }
+}
+
 int64_t Dealer::Available(int64_t step) const {
-  const auto still_out = std::distance(out_.lower_bound({step + 1, 0}), out_.end());
+  const auto still_out = std::distance(out_.lower_bound({step + 1, 0}), out_.end()) +
+                         static_cast<std::ptrdiff_t>(quiet_.size());
   const auto there = static_cast<int64_t>(seats_.size()) - still_out;
   return there > 0 ? there : static_cast<int64_t>(seats_.size());
 }
@@ -110,8 +128,10 @@ std::vector<Dealer::Dealt> Dealer::Deal(TimePoint now) {
   if (leases_.empty()) return dealt;
   SeatUntil(leases_.front().step);
   DealFree(now, &dealt);
-  if (!free_.empty() && !out_.empty()) {  // better to one that was slow than to nobody
+  if (!free_.empty() && (!out_.empty() || !quiet_.empty())) {
+    // Better to one that was slow, or is quiet, than to nobody.
     SeatUntil(std::numeric_limits<int64_t>::max());
+    Hush({});
     DealFree(now, &dealt);
   }
   return dealt;
@@ -196,7 +216,8 @@ void Dealer::Committed(const Lease& lease, DeviceId device) {
     const auto it = seats_.find(late);
     if (late == device || it == seats_.end()) continue;
     Seat& seat = it->second;
-    if (by_load_.erase({seat.slots.size(), late}) == 0) continue;  // it sits out already
+    const bool was_quiet = std::erase(quiet_, late) > 0;
+    if (by_load_.erase({seat.slots.size(), late}) == 0 && !was_quiet) continue;  // sits out already
     seat.steps_out = std::min(2 * seat.steps_out + 1, kMostStepsOut);
     seat.out_until = lease.step + 1 + seat.steps_out;
     out_.insert({seat.out_until, late});

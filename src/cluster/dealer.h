@@ -24,13 +24,16 @@ class Dealer {
   void Add(DeviceId device);
   // The device is gone: what it held is free.
   void Remove(DeviceId device);
+  // Devices that have not been heard of for a while. They get only what nobody else can take, until
+  // they are no longer among them. What they hold they keep.
+  void SetQuiet(const std::vector<DeviceId>& quiet);
   // Opens a step; nobody holds anything yet.
   void Begin(std::vector<Lease> leases);
   // No step is open.
   void End();
 
   const std::vector<Lease>& leases() const { return leases_; }
-  // Devices that the next step can count on: those that do not sit it out.
+  // Devices that the next step can count on: those that do not sit it out and are not quiet.
   int64_t Available(int64_t step) const;
   // How many leases the device is the newest holder of.
   int64_t Load(DeviceId device) const;
@@ -79,6 +82,8 @@ class Dealer {
     int64_t out_until = 0;   // the first step that it takes part in again
   };
   using ByLoad = std::set<std::pair<size_t, DeviceId>>;
+  // Takes devices out of by_load_, and those that were out back in.
+  void Hush(const std::vector<DeviceId>& quiet);
 
   DeviceId Choose(size_t slot) const;
   DeviceId LeastLoaded(const Slot& slot, bool late_too) const;
@@ -94,7 +99,8 @@ class Dealer {
   std::vector<Slot> slots_;
   std::set<size_t> free_;
   std::map<DeviceId, Seat> seats_;
-  ByLoad by_load_;                              // those that do not sit out
+  ByLoad by_load_;                              // those that do not sit out and are not quiet
+  std::vector<DeviceId> quiet_;                 // of seats_, and not sitting out
   std::set<std::pair<int64_t, DeviceId>> out_;  // those that do, by their out_until
   std::vector<DeviceId> last_holder_;           // by slot, over the steps: data affinity
 };

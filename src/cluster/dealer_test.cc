@@ -47,6 +47,26 @@ TEST(Dealer, SpreadsEvenly) {
   EXPECT_EQ(dealer.Load(7), 2);
 }
 
+TEST(Dealer, AQuietDeviceGetsOnlyWhatNobodyElseCanTake) {
+  Dealer dealer;
+  Add(dealer, {1, 2, 3});
+  dealer.SetQuiet({2});
+  EXPECT_EQ(dealer.Available(0), 2);
+  dealer.Begin(Leases(0, 3));
+  EXPECT_THAT(Deal(dealer), ElementsAre(1, 3, 1));
+  dealer.SetQuiet({});
+  dealer.Begin(Leases(1, 3));
+  EXPECT_THAT(Deal(dealer), ElementsAre(1, 3, 2));
+  dealer.SetQuiet({1, 2, 3});
+  EXPECT_EQ(dealer.Available(2), 3) << "all of them is better than none";
+  dealer.Begin(Leases(2, 3));
+  EXPECT_THAT(Deal(dealer), ElementsAre(1, 3, 2));
+  dealer.SetQuiet({1, 2});
+  dealer.Remove(2);
+  dealer.Remove(1);
+  EXPECT_THAT(Deal(dealer), ElementsAre(3, 3));
+}
+
 TEST(Dealer, SlotsStayWhereTheyWere) {
   Dealer dealer;
   Add(dealer, {4, 3, 2, 1});

@@ -44,8 +44,14 @@ Cluster::Cluster(const ClusterOptions& options)
       network_(&loop_, NetworkFor(options_)),
       disk_(options_.faults, &loop_.rng()) {
   audience_.Add(&meter_);
-  StartHub();
   for (const DeviceOptions& device : options_.devices) AddDevice(device);
+  loop_.At(TimePoint{}, [this] { Begin(); });
+}
+
+void Cluster::Begin() {
+  begun_ = true;
+  StartHub();
+  for (size_t i = 0; i < boxes_.size(); ++i) NextStretch(static_cast<int>(i));
   const FaultOptions& faults = options_.faults;
   Arm(faults.break_connection, &Cluster::BreakSome);
   Arm(faults.kill_device, &Cluster::KillSome);
@@ -102,7 +108,7 @@ int Cluster::AddDevice(DeviceOptions options, const DeviceTroubles& troubles,
   }
   boxes_.push_back(std::move(box));
   meter_.AddDevice(options.name);
-  NextStretch(number);
+  if (begun_) NextStretch(number);
   return number;
 }
 

@@ -44,6 +44,7 @@ std::vector<DeviceOptions> EqualDevices(int count, double seconds_per_sample);
 // Threads: one.
 class Cluster {
  public:
+  // Nothing happens before the first event is run, so whoever watches by then sees all.
   explicit Cluster(const ClusterOptions& options);
   ~Cluster();
 
@@ -103,6 +104,7 @@ class Cluster {
   };
   static size_t Index(int number) { return static_cast<size_t>(number); }
 
+  void Begin();
   ProcessOptions ProcessFor(double crash, std::function<void()> on_crash);
   void NextStretch(int number);
   void SwitchOn(int number);
@@ -135,6 +137,7 @@ class Cluster {
   Disk disk_;
   std::unique_ptr<Hub> hub_;
   std::vector<std::unique_ptr<Box>> boxes_;
+  bool begun_ = false;  // the first event has run
   std::vector<cluster::Event> events_;
   std::map<int64_t, cluster::StepDone> steps_;
   std::optional<cluster::RunDone> done_;

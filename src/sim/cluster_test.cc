@@ -370,6 +370,21 @@ TEST(Cluster, ASwitchedOffDeviceComesBack) {
   ExpectExactlyOnce(run);
 }
 
+// Processes that are gone without the hub being told must not hand a lease on among themselves.
+TEST(Cluster, GhostsDoNotStarveALease) {
+  ClusterOptions options = Calm(2);
+  options.devices = EqualDevices(2, 10e-3);
+  options.job.epochs = 40;
+  options.devices[1].availability = {.kind = AvailabilityOptions::Kind::kExponential,
+                                     .mean_up = std::chrono::seconds(2),
+                                     .mean_down = std::chrono::seconds(1)};
+  options.faults.silent_break = 0.3;
+  Cluster run(options);
+  ASSERT_TRUE(run.Run());
+  EXPECT_GT(run.result().devices[1].starts, 15);
+  ExpectExactlyOnce(run);
+}
+
 TEST(Cluster, EventsHappenAtTheirTimes) {
   ClusterOptions options = Calm(2);
   options.job.epochs = 100;

@@ -32,7 +32,7 @@ class Disk {
   cluster::CoordStore* store() { return store_.get(); }
 
   // Errors: as cluster::CheckpointFolder::Write.
-  Result<std::string> Write(const cluster::Snapshot& snapshot);
+  base::Result<std::string> Write(const cluster::Snapshot& snapshot);
   // The process dies while it writes this.
   void CrashWhileWriting(const cluster::Snapshot& snapshot);
   // What a run that starts now goes on from: a checkpoint, or `start` if there is none.

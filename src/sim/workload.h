@@ -26,8 +26,8 @@ class Workload {
   // A pure function of its arguments, whichever device asks.
   //   parameters  [n] f32  read
   // Errors: kFailedPrecondition for a loss that is not finite: the run ends with it.
-  virtual Result<Computed> Compute(std::span<const float> parameters,
-                                   const cluster::Lease& lease) = 0;
+  virtual base::Result<Computed> Compute(std::span<const float> parameters,
+                                         const cluster::Lease& lease) = 0;
 
   // Where a run starts.
   virtual cluster::Snapshot Start() = 0;

@@ -1,0 +1,89 @@
+#include "app/sim_costs.h"
+
+#include <algorithm>
+
+#include "codec/codec.h"
+#include "kernel/backend.h"
+#include "plan/predict.h"
+
+namespace weft::app {
+namespace {
+
+constexpr int64_t kMostPredicted = 1024;
+
+double WireSeconds(int64_t bytes) {
+  return static_cast<double>(bytes) * kCostRates.wire_s_per_byte;
+}
+
+}  // namespace
+
+Result<PayloadSize> PayloadSizeOf(const config::LinkOptions& link, int64_t parameter_count) {
+  ASSIGN_OR_RETURN(const auto up, codec::MakeCodec(link.codec));
+  ASSIGN_OR_RETURN(const auto down, codec::MakeCodec(link.down_codec));
+  const auto n = static_cast<size_t>(parameter_count);
+  return PayloadSize{.values = parameter_count,
+                     .push_bytes = static_cast<int64_t>(up->MaxBytes(n)),
+                     .parameters_bytes = static_cast<int64_t>(down->MaxBytes(n))};
+}
+
+sim::HubOptions HubCosts(const config::CoordinatorOptions& coordinator, const PayloadSize& size) {
+  const CostRates& rates = kCostRates;
+  const auto values = static_cast<double>(size.values);
+  const double push =
+      WireSeconds(size.push_bytes) + values * (rates.pack_s_per_value + rates.add_s_per_value);
+  const double apply = values * (rates.apply_s_per_value + rates.pack_s_per_value);
+  sim::HubOptions hub;
+  hub.link = coordinator.link;
+  hub.restart = coordinator.restart;
+  hub.message_seconds = coordinator.message_seconds.value_or(rates.message_s) / coordinator.speed;
+  hub.push_seconds = coordinator.push_seconds.value_or(push) / coordinator.speed;
+  hub.apply_seconds = coordinator.apply_seconds.value_or(apply) / coordinator.speed;
+  hub.send_seconds =
+      coordinator.send_seconds.value_or(WireSeconds(size.parameters_bytes)) / coordinator.speed;
+  return hub;
+}
+
+double LeaseSeconds(const PayloadSize& size) {
+  return WireSeconds(size.push_bytes + size.parameters_bytes) +
+         2 * static_cast<double>(size.values) * kCostRates.pack_s_per_value;
+}
+
+std::vector<int64_t> LeaseSizes(int64_t batch, int64_t parts) {
+  const int64_t most = std::min(batch, kMostPredicted);
+  std::vector<int64_t> sizes;
+  for (int64_t size = std::max<int64_t>(1, batch / std::max<int64_t>(1, parts) / 2); size < most;
+       size *= 2) {
+    sizes.push_back(size);
+  }
+  sizes.push_back(most);
+  return sizes;
+}
+
+Result<LeaseCurves> PredictLeases(const model::Graph& graph, const plan::DeviceProfile& profile,
+                                  std::span<const int64_t> sizes, int64_t cores,
+                                  const PayloadSize& payload) {
+  // As in `weft plan`: what "auto" takes follows the device's clock; memory is nearly the same with
+  // Winograd convolutions throughout.
+  const std::string kernels = profile.kernels == "auto" ? "winograd" : profile.kernels;
+  ASSIGN_OR_RETURN(const auto backend,
+                   kernel::MakeBackend(kernels, {.threads = static_cast<int>(profile.threads)}));
+  // A worker applies nothing; beside its plan it holds the payloads and two flat vectors.
+  const plan::UpdateCost update{.state_vectors = 0};
+  const double exchange = static_cast<double>(payload.push_bytes + payload.parameters_bytes) +
+                          2.0 * sizeof(float) * static_cast<double>(payload.values);
+  const double scale = static_cast<double>(profile.threads) / static_cast<double>(cores);
+  LeaseCurves curves;
+  for (const int64_t samples : sizes) {
+    plan::CompileOptions compile;
+    compile.mode = plan::Mode::kTrain;
+    compile.batch = samples;
+    ASSIGN_OR_RETURN(const plan::Program program, plan::Compile(graph, backend.get(), compile));
+    const double seconds = plan::PredictTime(program, update, profile).total_us() * 1e-6;
+    const double bytes = plan::PredictMemory(program, update, profile).peak();
+    curves.seconds.points.emplace_back(samples, seconds * scale);
+    curves.bytes.points.emplace_back(samples, bytes + exchange);
+  }
+  return curves;
+}
+
+}  // namespace weft::app

@@ -1,0 +1,60 @@
+#pragma once
+// Costs: what a simulated device's lease and the coordinator's work take, in seconds and bytes:
+// from a device profile, or from a time a sample, and from the model's size.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/status.h"
+#include "config/scenario.h"
+#include "model/graph.h"
+#include "plan/device_profile.h"
+#include "sim/options.h"
+
+namespace weft::app {
+
+// Processor time of one core near 3 GHz, estimated from what each piece of work reads and writes;
+// a coordinator's `speed` and a device's `speed` are against it.
+struct CostRates {
+  double message_s = 20e-6;         // a small message through gRPC and a state machine
+  double wire_s_per_byte = 1e-9;    // a payload through gRPC, at either end
+  double pack_s_per_value = 1e-9;   // codec with checksum, either way
+  double add_s_per_value = 0.5e-9;  // an update into the step's sum
+  double apply_s_per_value = 2e-9;  // optimizer
+  // Of a training process where no profile says it: memory beside its plan.
+  double process_bytes = 64 << 20;
+};
+inline constexpr CostRates kCostRates;
+
+// Of one update and of one set of parameters on the wire.
+struct PayloadSize {
+  int64_t values = 0;
+  int64_t push_bytes = 0;
+  int64_t parameters_bytes = 0;
+};
+// Errors: kInvalidArgument for an unknown codec.
+Result<PayloadSize> PayloadSizeOf(const config::LinkOptions& link, int64_t parameter_count);
+
+// The coordinator's costs: what the scenario gives, the rest from the payload's size.
+sim::HubOptions HubCosts(const config::CoordinatorOptions& coordinator, const PayloadSize& size);
+
+// A device's time for a lease beside the math: unpacking the parameters, packing the gradient.
+double LeaseSeconds(const PayloadSize& size);
+
+// Sizes of leases, rising, at which to predict: from half of the least one that a step of `batch`
+// samples over `parts` devices has, doubling up to the batch, at most 1024.
+std::vector<int64_t> LeaseSizes(int64_t batch, int64_t parts);
+
+struct LeaseCurves {
+  sim::Curve seconds;
+  sim::Curve bytes;
+};
+// Predicted with the profile at each of `sizes` and scaled from its threads to `cores`.
+// Errors: those of plan::Compile.
+Result<LeaseCurves> PredictLeases(const model::Graph& graph, const plan::DeviceProfile& profile,
+                                  std::span<const int64_t> sizes, int64_t cores,
+                                  const PayloadSize& payload);
+
+}  // namespace weft::app

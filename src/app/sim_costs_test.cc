@@ -1,0 +1,73 @@
+#include "app/sim_costs.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace weft::app {
+namespace {
+
+using testing::ElementsAre;
+
+plan::DeviceProfile ProfileOf(int64_t threads) {
+  plan::DeviceProfile profile;  // without measurements: by these rates
+  profile.kernels = "reference";
+  profile.threads = threads;
+  profile.sgemm_gflops = 10;
+  profile.memory_gbps = 5;
+  profile.process_bytes = 1e6;
+  return profile;
+}
+
+TEST(SimCosts, LeaseSizesCoverWhatALeaseCanHave) {
+  EXPECT_THAT(LeaseSizes(64, 4), ElementsAre(8, 16, 32, 64));
+  EXPECT_THAT(LeaseSizes(1, 4), ElementsAre(1));
+  EXPECT_THAT(LeaseSizes(3, 1), ElementsAre(1, 2, 3));
+  EXPECT_EQ(LeaseSizes(1'000'000, 10'000).front(), 50);
+  EXPECT_EQ(LeaseSizes(1'000'000, 10'000).back(), 1024);
+  EXPECT_THAT(LeaseSizes(1'000'000, 1), ElementsAre(1024));
+}
+
+TEST(SimCosts, PayloadIsWhatTheCodecMakes) {
+  config::LinkOptions link;
+  link.codec = "fp16";
+  const auto size = PayloadSizeOf(link, 1000);
+  ASSERT_TRUE(size.ok());
+  EXPECT_EQ(size->values, 1000);
+  EXPECT_NEAR(static_cast<double>(size->push_bytes), 2000, 64);
+  EXPECT_NEAR(static_cast<double>(size->parameters_bytes), 4000, 64);
+}
+
+TEST(SimCosts, CoordinatorsCostsFollowSizeAndSpeed) {
+  const PayloadSize small{.values = 1000, .push_bytes = 4000, .parameters_bytes = 4000};
+  const PayloadSize large{.values = 100'000, .push_bytes = 400'000, .parameters_bytes = 400'000};
+  config::CoordinatorOptions coordinator;
+  const sim::HubOptions base = HubCosts(coordinator, small);
+  EXPECT_NEAR(HubCosts(coordinator, large).push_seconds, 100 * base.push_seconds, 1e-9);
+  EXPECT_GT(base.apply_seconds, 0);
+  coordinator.speed = 2;
+  coordinator.push_seconds = 3;
+  const sim::HubOptions given = HubCosts(coordinator, small);
+  EXPECT_EQ(given.push_seconds, 1.5);
+  EXPECT_DOUBLE_EQ(given.send_seconds, base.send_seconds / 2);
+}
+
+TEST(SimCosts, PredictionGrowsWithSamplesAndShrinksWithCores) {
+  const auto graph = model::LoadPreset("lenet5", {});
+  ASSERT_TRUE(graph.ok());
+  const std::vector<int64_t> sizes = {8, 16, 32};
+  const PayloadSize payload{.values = graph->parameter_count()};
+  const auto one = PredictLeases(*graph, ProfileOf(1), sizes, 1, payload);
+  ASSERT_TRUE(one.ok()) << one.status().ToString();
+  ASSERT_EQ(one->seconds.points.size(), 3U);
+  EXPECT_NEAR(one->seconds.At(32) / one->seconds.At(8), 4, 1);
+  EXPECT_GT(one->seconds.At(8), 0);
+  EXPECT_GT(one->bytes.At(32), one->bytes.At(8));
+  EXPECT_GT(one->bytes.At(8), 1e6);
+  const auto four = PredictLeases(*graph, ProfileOf(1), sizes, 4, payload);
+  EXPECT_DOUBLE_EQ(four->seconds.At(16), one->seconds.At(16) / 4);
+  const auto two_of_two = PredictLeases(*graph, ProfileOf(2), sizes, 2, payload);
+  EXPECT_NEAR(two_of_two->seconds.At(16), one->seconds.At(16), 1e-2 * one->seconds.At(16));
+}
+
+}  // namespace
+}  // namespace weft::app

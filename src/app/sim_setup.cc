@@ -1,0 +1,200 @@
+#include "app/sim_setup.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "app/job_spec.h"
+#include "app/profile.h"
+#include "app/sim_costs.h"
+#include "app/sim_workload.h"
+#include "base/check.h"
+#include "sim/availability.h"
+
+namespace weft::app {
+namespace {
+
+using config::DeviceGroup;
+using config::Scenario;
+
+// A data set of so many samples, none of which is ever read.
+class CountedSamples : public data::Dataset {
+ public:
+  CountedSamples(int64_t size, const model::Graph& graph)
+      : size_(size), shape_(graph.input()), classes_(graph.classes()) {}
+
+  int64_t size() const override { return size_; }
+  Shape sample_shape() const override { return shape_; }
+  int64_t classes() const override { return classes_; }
+  int32_t Read(int64_t, const data::ReadContext&, std::span<float>) const override {
+    CHECK(false) << "cost mode reads no samples";
+    return 0;
+  }
+  std::string description() const override { return fmt::format("{} samples", size_); }
+
+ private:
+  int64_t size_;
+  Shape shape_;
+  int64_t classes_;
+};
+
+Result<std::shared_ptr<const Job>> OpenJobOf(const Scenario& scenario) {
+  const bool math = scenario.mode == "math";
+  if (scenario.samples == 0) return OpenJob(scenario.job, {.test_data = math});
+  auto job = std::make_shared<Job>();
+  job->config = scenario.job;
+  const config::ModelOptions& model = scenario.job.model;
+  Result<model::Graph> graph =
+      model.preset.empty() ? model::LoadGraph(model.file, {}) : model::LoadPreset(model.preset, {});
+  if (!graph.ok()) return graph.status().Annotate("model");
+  job->graph = std::make_shared<const model::Graph>(std::move(graph).value());
+  job->train = std::make_shared<CountedSamples>(scenario.samples, *job->graph);
+  return std::shared_ptr<const Job>(std::move(job));
+}
+
+Status CheckJob(const config::RunConfig& config) {
+  if (config.job.target_accuracy > 0) {
+    return InvalidArgument(
+        fmt::format("job.target_accuracy: got {}, want 0: a simulated run trains all its epochs "
+                    "(--set job.target_accuracy=0)",
+                    config.job.target_accuracy));
+  }
+  return OkStatus();
+}
+
+// Fills in what the devices of the scenario cost; predicts once for devices that are alike.
+class DeviceCosts {
+ public:
+  DeviceCosts(const Scenario& scenario, const Job& job, const PayloadSize& payload,
+              const std::string& profile)
+      : job_(job), payload_(payload), profile_(profile) {
+    const int64_t devices = scenario.device_count();
+    const config::RunConfig& config = job.config;
+    const int64_t parts = config.job.deterministic ? config.cluster.workers : devices;
+    sizes_ = LeaseSizes(config.job.batch, parts);
+  }
+
+  Status Fill(const DeviceGroup& group, sim::DeviceOptions* device) {
+    device->lease_seconds = group.seconds_per_lease.value_or(LeaseSeconds(payload_));
+    if (group.seconds_per_sample) {
+      device->step_seconds.points = {{0, 0.0}, {1, *group.seconds_per_sample}};
+      if (device->memory_bytes == 0) return OkStatus();
+      ASSIGN_OR_RETURN(const LeaseCurves* curves, CurvesOf("", device->cores));
+      device->step_bytes = curves->bytes;
+      return OkStatus();
+    }
+    const std::string& path = group.profile.empty() ? profile_ : group.profile;
+    if (path.empty()) {
+      return InvalidArgument(fmt::format(
+          "device.{}: want profile or seconds_per_sample, which say how long a sample takes; "
+          "`weft profile --out FILE` on such a device measures it, and --profile FILE serves all "
+          "devices that name none",
+          group.name));
+    }
+    ASSIGN_OR_RETURN(const LeaseCurves* curves, CurvesOf(path, device->cores));
+    device->step_seconds = curves->seconds;
+    device->step_bytes = curves->bytes;
+    return OkStatus();
+  }
+
+ private:
+  // Without a path: of an unknown device, whose memory alone is meant.
+  Result<const LeaseCurves*> CurvesOf(const std::string& path, int64_t cores) {
+    const auto found = curves_.find({path, cores});
+    if (found != curves_.end()) return &found->second;
+    plan::DeviceProfile profile;
+    profile.kernels = job_.config.cluster.kernels;
+    profile.process_bytes = kCostRates.process_bytes;
+    if (!path.empty()) {
+      ASSIGN_OR_RETURN(profile, LoadProfile(path));
+    }
+    ASSIGN_OR_RETURN(LeaseCurves curves,
+                     PredictLeases(*job_.graph, profile, sizes_, cores, payload_));
+    return &curves_.emplace(std::pair(path, cores), std::move(curves)).first->second;
+  }
+
+  const Job& job_;
+  const PayloadSize payload_;
+  const std::string profile_;
+  std::vector<int64_t> sizes_;
+  std::map<std::pair<std::string, int64_t>, LeaseCurves> curves_;  // by profile and cores
+};
+
+// One number stands for the model; what it would weigh on the wire is told to the network.
+void Shrink(const PayloadSize& payload, sim::ClusterOptions* options) {
+  options->job.trainable_count = 1;
+  options->job.statistics.clear();
+  options->wire = {.push_bytes = payload.push_bytes, .parameters_bytes = payload.parameters_bytes};
+  options->workload = sim::MakeCostWorkload();
+}
+
+}  // namespace
+
+std::vector<sim::DeviceOptions> DevicesOf(const Scenario& scenario) {
+  std::vector<sim::DeviceOptions> devices;
+  for (const DeviceGroup& group : scenario.groups) {
+    for (int64_t i = 0; i < group.size(); ++i) {
+      sim::DeviceOptions device = group.device;
+      device.name = group.NameOf(i);
+      if (!group.traces.empty()) {
+        device.availability.up = group.traces[static_cast<size_t>(i)];
+      }
+      devices.push_back(std::move(device));
+    }
+  }
+  return devices;
+}
+
+int64_t StartWorkers(const Scenario& scenario, uint64_t seed) {
+  if (scenario.start_workers > 0) return scenario.start_workers;
+  int64_t always = 0, at_start = 0;
+  const std::vector<sim::DeviceOptions> devices = DevicesOf(scenario);
+  for (size_t i = 0; i < devices.size(); ++i) {
+    const sim::AvailabilityOptions& availability = devices[i].availability;
+    if (availability.kind == sim::AvailabilityOptions::Kind::kAlways) ++always;
+    const auto first =
+        sim::UpStretches(availability, seed, static_cast<int>(i), std::chrono::nanoseconds(1));
+    if (!first.empty()) ++at_start;
+  }
+  return always > 0 ? always : std::max<int64_t>(1, at_start / 2);
+}
+
+Result<SimSetup> SetUpSimulation(Scenario scenario, const std::string& profile) {
+  RETURN_IF_ERROR(CheckJob(scenario.job));
+  SimSetup setup;
+  setup.scenario = std::move(scenario);
+  ASSIGN_OR_RETURN(setup.job, OpenJobOf(setup.scenario));
+  const Job& job = *setup.job;
+  ASSIGN_OR_RETURN(const PayloadSize payload,
+                   PayloadSizeOf(job.config.link, job.graph->parameter_count()));
+  sim::ClusterOptions& options = setup.options;
+  options.job = JobSpecOf(job, {.run = setup.scenario.name, .token = "", .start_workers = 1});
+  options.hub = HubCosts(setup.scenario.coordinator, payload);
+  options.segments = setup.scenario.segments;
+  options.faults = setup.scenario.faults;
+  options.schedule = setup.scenario.schedule;
+  options.keep_events = false;
+  options.devices = DevicesOf(setup.scenario);
+  DeviceCosts costs(setup.scenario, job, payload, profile);
+  auto device = options.devices.begin();
+  for (const DeviceGroup& group : setup.scenario.groups) {
+    for (int64_t i = 0; i < group.size(); ++i) RETURN_IF_ERROR(costs.Fill(group, &*device++));
+  }
+  if (setup.scenario.mode == "cost") {
+    Shrink(payload, &options);
+  } else {
+    ASSIGN_OR_RETURN(options.workload, TrainingWorkload::Make(setup.job));
+  }
+  return setup;
+}
+
+sim::ClusterOptions OptionsFor(const SimSetup& setup, uint64_t seed) {
+  sim::ClusterOptions options = setup.options;
+  options.seed = seed;
+  options.job.start_workers = StartWorkers(setup.scenario, seed);
+  return options;
+}
+
+}  // namespace weft::app

@@ -1,0 +1,38 @@
+#pragma once
+// TrainingWorkload: real training as the work of simulated devices: each lease goes through the
+// engine, on one thread and without a clock, so that a lease and its parameters give the same bits
+// whenever they come.
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "app/job.h"
+#include "base/status.h"
+#include "data/batches.h"
+#include "engine/engine.h"
+#include "sim/workload.h"
+
+namespace weft::app {
+
+class TrainingWorkload : public sim::Workload {
+ public:
+  // Errors: those of StartParameters and the engine.
+  static Result<std::shared_ptr<TrainingWorkload>> Make(std::shared_ptr<const Job> job);
+
+  base::Result<Computed> Compute(std::span<const float> parameters,
+                                 const cluster::Lease& lease) override;
+  cluster::Snapshot Start() override;
+
+ private:
+  TrainingWorkload(std::shared_ptr<const Job> job, std::unique_ptr<engine::Engine> engine,
+                   std::vector<float> start);
+
+  const std::shared_ptr<const Job> job_;
+  const std::unique_ptr<engine::Engine> engine_;
+  const std::vector<float> start_;
+  data::Batch batch_;  // reused
+};
+
+}  // namespace weft::app
