@@ -67,18 +67,6 @@ void Cluster::Begin() {
 
 Cluster::~Cluster() = default;
 
-void Cluster::Watch(Observer* observer) {
-  audience_.Add(observer);
-  const TimePoint now = loop_.now();
-  if (hub_ != nullptr) {
-    observer->OnHubStarted(now, hub_->coordinator().term(), hub_->first_step());
-  }
-  for (size_t i = 0; i < boxes_.size(); ++i) {
-    if (boxes_[i]->process == nullptr || boxes_[i]->process->stopped()) continue;
-    observer->OnDeviceUp(now, static_cast<int>(i), boxes_[i]->process->incarnation());
-  }
-}
-
 bool Cluster::Run(Duration limit) {
   const TimePoint end = loop_.now() + limit;
   while (!done_ && loop_.Step(end)) {

@@ -48,8 +48,8 @@ class Cluster {
   explicit Cluster(const ClusterOptions& options);
   ~Cluster();
 
-  // Looks on from now on, and is told which processes run already; must outlive the cluster.
-  void Watch(Observer* observer);
+  // Looks on from now on; must outlive the cluster.
+  void Watch(Observer* observer) { audience_.Add(observer); }
 
   // Runs until the run is over. False if it is not by `limit` of virtual time from now.
   bool Run(Duration limit = std::chrono::seconds(3600));

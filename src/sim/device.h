@@ -42,7 +42,6 @@ class SimDevice : public Process {
   void Leave(const std::string& reason);
 
   const cluster::Worker& worker() const { return worker_; }
-  uint64_t incarnation() const { return options_.worker.incarnation; }
   // How it ended, if it has.
   const std::optional<Status>& stopped() const { return stopped_; }
   std::optional<cluster::ConnectionId> connection() const { return connection_; }

@@ -34,8 +34,6 @@ class Hub : public Process {
   cluster::Coordinator& coordinator() { return coordinator_; }
   const cluster::Coordinator& coordinator() const { return coordinator_; }
   const cluster::Leader& leader() const { return *leader_; }
-  // Where it went on from.
-  int64_t first_step() const { return first_step_; }
 
   // Does what the machines ask for; `from` is the one that asks.
   void Perform(cluster::Address from, const cluster::Actions& actions);
