@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <ostream>
 #include <string>
 
 #include "sim/swarm.h"
@@ -20,6 +21,7 @@ struct Plant {
   const char* fault;
   const char* checker;  // "name: " of what it says
 };
+void PrintTo(const Plant& plant, std::ostream* out) { *out << plant.fault; }
 
 class Planted : public testing::TestWithParam<Plant> {
  protected:

@@ -76,12 +76,14 @@ class Draw {
     job.device_timeout_ms = job.heartbeat_ms * Whole(4, 10);
   }
 
-  LinkOptions Link() {
+  // `shared`: by many, whose heartbeats alone would fill a slow one.
+  LinkOptions Link(bool shared) {
     LinkOptions link;
-    constexpr double kRates[] = {0, 1e6, 1e7, 1e8};
-    link.up_bps = kRates[rng_.NextBelow(4)];
+    constexpr double kRates[] = {0, 1e8, 1e7, 1e6};
+    const uint64_t rates = shared ? 3 : 4;
+    link.up_bps = kRates[rng_.NextBelow(rates)];
     link.half_duplex = link.up_bps > 0 && OneIn(3);
-    link.down_bps = link.half_duplex ? 0 : kRates[rng_.NextBelow(4)];
+    link.down_bps = link.half_duplex ? 0 : kRates[rng_.NextBelow(rates)];
     link.latency = Wait(1e-5, 2e-2);
     if (OneIn(2)) link.jitter = Wait(1e-5, 1e-2);
     link.loss = Chance(3, 1e-4, 3e-2);
@@ -92,7 +94,7 @@ class Draw {
 
   void Segments() {
     for (int64_t i = OneIn(3) ? Whole(1, 2) : 0; i > 0; --i) {
-      options_.segments.push_back({fmt::format("segment-{}", i), Link()});
+      options_.segments.push_back({fmt::format("segment-{}", i), Link(true)});
     }
   }
 
@@ -113,7 +115,7 @@ class Draw {
     if (OneIn(2)) device->lease_seconds = Scaled(1e-5, 1e-2);
     if (OneIn(2)) device->spread = rng_.NextUniform(0, 0.5);
     if (OneIn(4)) device->slowdown = {Wait(0.1, 2), Wait(0.05, 1), rng_.NextUniform(0.1, 0.9)};
-    device->link = Link();
+    device->link = Link(false);
     if (!options_.segments.empty() && OneIn(2)) {
       device->link.segment = options_.segments[rng_.NextBelow(options_.segments.size())].name;
     }
@@ -129,7 +131,7 @@ class Draw {
 
   void Hub() {
     HubOptions& hub = options_.hub;
-    if (OneIn(2)) hub.link = Link();
+    if (OneIn(2)) hub.link = Link(true);
     if (OneIn(2)) hub.message_seconds = Scaled(1e-6, 2e-4);
     if (OneIn(3)) hub.push_seconds = Scaled(1e-6, 1e-3);
     if (OneIn(3)) hub.apply_seconds = Scaled(1e-6, 1e-2);
