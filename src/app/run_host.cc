@@ -19,6 +19,8 @@ using cluster::Role;
 // How often the face is redrawn and signals are looked for.
 constexpr Duration kPoll = std::chrono::milliseconds(100);
 constexpr Duration kShutdownGrace = std::chrono::seconds(3);
+// For devices on slow links to hear that the run is over.
+constexpr Duration kFarewell = std::chrono::seconds(10);
 
 TimePoint Now() { return base::SystemClock().Now(); }
 
@@ -313,6 +315,8 @@ RunHost::Outcome RunHost::Run() {
   outcome_.result.epochs = options_.start.step / options_.job->steps_per_epoch();
   Do(Coordinator::kAddress, coordinator_->Start(began_));
   loop_.Run([this] { return NextWake(); }, [this](TimePoint now) { Tick(now); });
+  if (over_ && !hub_->AwaitDepartures(kFarewell))
+    base::LogDebug("some devices did not say goodbye");
   hub_->Shutdown(kShutdownGrace);
   RunResult& result = outcome_.result;
   result.seconds = base::Seconds(Now() - began_);

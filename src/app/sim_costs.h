@@ -19,7 +19,7 @@ namespace weft::app {
 // a coordinator's `speed` and a device's `speed` are against it.
 struct CostRates {
   double message_s = 20e-6;         // a small message through gRPC and a state machine
-  double wire_s_per_byte = 1e-9;    // a payload through gRPC, at either end
+  double wire_s_per_byte = 0.5e-9;  // a payload through gRPC, at either end
   double pack_s_per_value = 1e-9;   // codec with checksum, either way
   double add_s_per_value = 0.5e-9;  // an update into the step's sum
   double apply_s_per_value = 2e-9;  // optimizer

@@ -126,7 +126,8 @@ class DeviceCosts {
 void Shrink(const PayloadSize& payload, sim::ClusterOptions* options) {
   options->job.trainable_count = 1;
   options->job.statistics.clear();
-  options->wire = {.push_bytes = payload.push_bytes, .parameters_bytes = payload.parameters_bytes};
+  options->wire.push_bytes = payload.push_bytes;
+  options->wire.parameters_bytes = payload.parameters_bytes;
   options->workload = sim::MakeCostWorkload();
 }
 
@@ -176,6 +177,7 @@ Result<SimSetup> SetUpSimulation(Scenario scenario, const std::string& profile) 
   options.faults = setup.scenario.faults;
   options.schedule = setup.scenario.schedule;
   options.keep_events = false;
+  options.wire.most_pieces = setup.scenario.pieces;
   options.devices = DevicesOf(setup.scenario);
   DeviceCosts costs(setup.scenario, job, payload, profile);
   auto device = options.devices.begin();

@@ -178,6 +178,12 @@ void VisitScenario(Scenario* scenario, ScenarioVisitor* v) {
             .min = 0,
             .max = 1e9},
            &scenario->samples);
+  v->Visit({.key = "pieces",
+            .meaning = "Pieces at most in which a payload passes a link: fewer are faster to "
+                       "simulate, as for thousands of devices, more share a link more finely.",
+            .min = 1,
+            .max = 1024},
+           &scenario->pieces);
   v->Visit({.key = "start_workers",
             .meaning = "Devices that the first step waits for; 0: all that are `always` on, or "
                        "if there are none, half of those that are on at the start.",

@@ -119,6 +119,11 @@ class Hub::Service final : public v1::Weft::CallbackService, public SessionOwner
     return it == sessions_.end() ? nullptr : it->second;
   }
 
+  bool AwaitDepartures(Duration most) {
+    std::unique_lock lock(mutex_);
+    return session_gone_.wait_for(lock, most, [&] { return live_ == 0; });
+  }
+
   void Shutdown(Duration grace) {
     if (server_ == nullptr) return;
     const Status reason = ShuttingDown();
@@ -223,6 +228,8 @@ void Hub::Close(uint64_t connection) {
 void Hub::Drop(uint64_t connection, Status reason) {
   if (const auto session = service_->Find(connection)) session->Drop(std::move(reason));
 }
+
+bool Hub::AwaitDepartures(Duration most) { return service_->AwaitDepartures(most); }
 
 void Hub::Shutdown(Duration grace) { service_->Shutdown(grace); }
 

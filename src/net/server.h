@@ -67,6 +67,12 @@ class Hub {
   // Ends it at once; `reason` reaches OnDisconnect and, if it still listens, the device.
   void Drop(uint64_t connection, Status reason);
 
+  // Waits until the devices have closed all connections, as those do who hear that the run is over;
+  // false if some have not within `most`. To be called before Shutdown: a process that ends while
+  // bytes for it are still unread takes back what it has sent, and a device on a slow link would
+  // never hear the last words.
+  bool AwaitDepartures(Duration most);
+
   // Refuses new connections and closes all there are with kUnavailable, waiting up to `grace` for
   // them to take what was queued; then drops them. When it returns, the last OnDisconnect has.
   void Shutdown(Duration grace);

@@ -257,6 +257,17 @@ TEST_P(SessionTest, ShutdownTellsAllDevicesAndAdmitsNoOther) {
   EXPECT_EQ(TryConnect(GetParam(), hub_.get(), &late).status().code(), Code::kUnavailable);
 }
 
+TEST_P(SessionTest, WaitsForDevicesToLeaveByThemselves) {
+  StartHub();
+  EXPECT_TRUE(hub_->AwaitDepartures(Duration(0))) << "nobody has come";
+  Inbox inbox, other_inbox;
+  const auto connection = Connect(&inbox), other = Connect(&other_inbox);
+  connection->Close(testing::kPatience);
+  EXPECT_FALSE(hub_->AwaitDepartures(Duration(0))) << "one is still there";
+  other->Close(testing::kPatience);
+  EXPECT_TRUE(hub_->AwaitDepartures(testing::kPatience));
+}
+
 TEST_P(SessionTest, ShutdownDoesNotWaitForEverForADeviceThatStoppedReading) {
   StartHub();
   base::BoundedQueue<bool> go(1);

@@ -103,6 +103,9 @@ struct HubOptions {
 struct WireOptions {
   int64_t push_bytes = 0;        // payload of an update; 0: its real size
   int64_t parameters_bytes = 0;  // payload of the parameters; 0: their real size
+  // A payload passes a link in so many pieces at most. Fewer are faster to simulate, more share a
+  // link more finely.
+  int64_t most_pieces = 16;
   bool operator==(const WireOptions&) const = default;
 };
 
