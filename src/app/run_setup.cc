@@ -107,6 +107,7 @@ Status GoOn(Setup* setup) {
   ASSIGN_OR_RETURN(cluster::CheckpointFolder::Found found, setup->checkpoints->ReadLatest());
   for (const std::string& skipped : found.skipped) base::LogWarning("{}", skipped);
   setup->start = std::move(found.checkpoint.snapshot);
+  setup->checkpoints->GoOnFrom(setup->start.step);
   base::LogInfo("going on from {} (step {})", found.path, setup->start.step);
   return OkStatus();
 }

@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "config/scenario.h"
+#include "sim/checker.h"
 
 namespace weft::app {
 namespace {
@@ -90,6 +91,8 @@ Result<Outcome> RunSeed(const SimSetup& setup, uint64_t seed, const CommonFlags&
   sim::Cluster cluster(options);
   cluster.loop().set_verbose(common.verbose);
   Outcome outcome;
+  const std::vector<std::unique_ptr<sim::Checker>> checkers = sim::AllCheckers(options.job);
+  for (const auto& checker : checkers) cluster.Watch(checker.get());
   EpochLines lines(seed);
   if (common.json) cluster.Watch(&lines);
   if (with_timeline) {
@@ -100,6 +103,7 @@ Result<Outcome> RunSeed(const SimSetup& setup, uint64_t seed, const CommonFlags&
   }
   cluster.Run(setup.scenario.limit);
   outcome.result = cluster.result();
+  outcome.result.violations = sim::ViolationsOf(checkers);
   if (with_timeline) outcome.timeline->Finish(cluster.loop().now());
   RETURN_IF_ERROR(Evaluate(setup, cluster.parameters(), &outcome.result));
   outcome.result.wall_s = base::Seconds(base::SystemClock().Now() - start);

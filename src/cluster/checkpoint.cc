@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <map>
 #include <optional>
 #include <utility>
@@ -166,24 +167,28 @@ Result<std::string> CheckpointFolder::Write(const Checkpoint& checkpoint) {
   RETURN_IF_ERROR(file_system_->WriteFileAtomic(path, EncodeCheckpoint(checkpoint)));
   RETURN_IF_ERROR(
       file_system_->WriteFileAtomic(base::JoinPath(path_, kLatest), base::AsBytes(name + "\n")));
-  RemoveOld(checkpoint.snapshot.step);
+  RemoveOld(checkpoint.snapshot.step, kMostKept);
   return path;
 }
 
 // A file of a later step than the one just written is left over from a future that was given up:
 // the run went on from an older checkpoint because that one was damaged.
-void CheckpointFolder::RemoveOld(int64_t step) {
+void CheckpointFolder::RemoveOld(int64_t step, size_t keep) {
   size_t kept = 0;
   const auto names = Names();
   if (!names.ok()) return;  // nothing lost but space; the next Write tries again
   for (const std::string& name : *names) {
-    if (*StepOf(name) <= step && kept < kMostKept) {
+    if (*StepOf(name) <= step && kept < keep) {
       ++kept;
       continue;
     }
     const Status removed = file_system_->Remove(base::JoinPath(path_, name));
     if (!removed.ok()) base::LogDebug("old checkpoint stays: {}", removed.message());
   }
+}
+
+void CheckpointFolder::GoOnFrom(int64_t step) {
+  RemoveOld(step, std::numeric_limits<size_t>::max());
 }
 
 Result<CheckpointFolder::Found> CheckpointFolder::ReadLatest() const {

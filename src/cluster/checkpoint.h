@@ -51,12 +51,16 @@ class CheckpointFolder {
   // none is whole; what stops every read (kUnavailable) passes through.
   Result<Found> ReadLatest() const;
 
+  // The run goes on from `step`: checkpoints of later steps belong to a line of history that was
+  // left, and are removed, so that no later reading takes one for the newest.
+  void GoOnFrom(int64_t step);
+
   const std::string& path() const { return path_; }
 
  private:
   // Names of checkpoint files, newest step first; none if there is no folder.
   Result<std::vector<std::string>> Names() const;
-  void RemoveOld(int64_t step);
+  void RemoveOld(int64_t step, size_t keep);
 
   base::FileSystem* file_system_;
   std::string path_;

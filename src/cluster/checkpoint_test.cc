@@ -147,6 +147,18 @@ TEST_F(CheckpointFolderTest, FallsBackFromADamagedFileAndSaysSo) {
   EXPECT_EQ(folder_.ReadLatest()->checkpoint, At(15));
 }
 
+// A crash between a file and its pointer leaves a file that the run does not go on from.
+TEST_F(CheckpointFolderTest, AFileOfALineThatWasLeftIsNotTakenLater) {
+  WriteSteps({10});
+  faults_.free_bytes = static_cast<int64_t>(EncodeCheckpoint(At(20)).size()) + 3;
+  EXPECT_FALSE(folder_.Write(At(20)).ok());
+  faults_ = {};
+  ASSERT_EQ(folder_.ReadLatest()->checkpoint, At(10));
+  folder_.GoOnFrom(10);
+  Overwrite("latest", "torn");
+  EXPECT_EQ(folder_.ReadLatest()->checkpoint, At(10));
+}
+
 TEST_F(CheckpointFolderTest, LivesWithoutItsPointer) {
   WriteSteps({10, 20});
   Overwrite("latest", "../../elsewhere");

@@ -60,7 +60,8 @@ Status Coordinator::Restore() {
   return OkStatus();
 }
 
-// Called before the checkpoint of this step is written, so that none is ever without its record.
+// A checkpoint may still come without its record: where the store fails, or where the process dies
+// before the leader's word of the step is heard. Then Restore assumes what the checkpoint holds.
 void Coordinator::SaveLedger() {
   const Status status = records_.SaveLedger(step_, ledger_.Save(), saved_step_);
   if (!status.ok()) Emit(Warning{"the ledger was not saved: " + status.message()});

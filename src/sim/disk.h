@@ -37,6 +37,8 @@ class Disk {
   void CrashWhileWriting(const cluster::Snapshot& snapshot);
   // What a run that starts now goes on from: a checkpoint, or `start` if there is none.
   cluster::Snapshot Latest(const cluster::Snapshot& start) const;
+  // It does, from this step.
+  void GoOnFrom(int64_t step) { folder_->GoOnFrom(step); }
 
  private:
   class Files;

@@ -39,6 +39,7 @@ bool Hub::Start() {
     return stop != nullptr && !stop->status.ok();
   };
   if (std::ranges::any_of(actions, fails)) return false;
+  disk_->GoOnFrom(first_step_);
   audience_.Tell(&Observer::OnHubStarted, loop_->now(), coordinator_.term(), first_step_);
   network_->set_hub(this);
   Perform(cluster::Coordinator::kAddress, actions);
