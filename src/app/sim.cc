@@ -88,12 +88,13 @@ Result<Outcome> RunSeed(const SimSetup& setup, uint64_t seed, const CommonFlags&
                         bool with_timeline) {
   const TimePoint start = base::SystemClock().Now();
   const sim::ClusterOptions options = OptionsFor(setup, seed);
+  // Who watches must outlive the cluster.
+  Outcome outcome;
+  EpochLines lines(seed);
+  const std::vector<std::unique_ptr<sim::Checker>> checkers = sim::AllCheckers(options.job);
   sim::Cluster cluster(options);
   cluster.loop().set_verbose(common.verbose);
-  Outcome outcome;
-  const std::vector<std::unique_ptr<sim::Checker>> checkers = sim::AllCheckers(options.job);
   for (const auto& checker : checkers) cluster.Watch(checker.get());
-  EpochLines lines(seed);
   if (common.json) cluster.Watch(&lines);
   if (with_timeline) {
     std::vector<std::string> names;

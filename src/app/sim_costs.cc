@@ -11,8 +11,10 @@ namespace {
 
 constexpr int64_t kMostPredicted = 1024;
 
-double WireSeconds(int64_t bytes) {
-  return static_cast<double>(bytes) * kCostRates.wire_s_per_byte;
+double WireSeconds(int64_t bytes, bool paced) {
+  constexpr double kPacketBytes = 1448;
+  const double packets = paced ? static_cast<double>(bytes) / kPacketBytes : 0;
+  return static_cast<double>(bytes) * kCostRates.wire_s_per_byte + packets * kCostRates.packet_s;
 }
 
 }  // namespace
@@ -26,11 +28,12 @@ Result<PayloadSize> PayloadSizeOf(const config::LinkOptions& link, int64_t param
                      .parameters_bytes = static_cast<int64_t>(down->MaxBytes(n))};
 }
 
-sim::HubOptions HubCosts(const config::CoordinatorOptions& coordinator, const PayloadSize& size) {
+sim::HubOptions HubCosts(const config::CoordinatorOptions& coordinator, const PayloadSize& size,
+                         bool paced) {
   const CostRates& rates = kCostRates;
   const auto values = static_cast<double>(size.values);
-  const double push =
-      WireSeconds(size.push_bytes) + values * (rates.pack_s_per_value + rates.add_s_per_value);
+  const double push = WireSeconds(size.push_bytes, paced) +
+                      values * (rates.pack_s_per_value + rates.add_s_per_value);
   const double apply = values * (rates.apply_s_per_value + rates.pack_s_per_value);
   sim::HubOptions hub;
   hub.link = coordinator.link;
@@ -38,13 +41,13 @@ sim::HubOptions HubCosts(const config::CoordinatorOptions& coordinator, const Pa
   hub.message_seconds = coordinator.message_seconds.value_or(rates.message_s) / coordinator.speed;
   hub.push_seconds = coordinator.push_seconds.value_or(push) / coordinator.speed;
   hub.apply_seconds = coordinator.apply_seconds.value_or(apply) / coordinator.speed;
-  hub.send_seconds =
-      coordinator.send_seconds.value_or(WireSeconds(size.parameters_bytes)) / coordinator.speed;
+  hub.send_seconds = coordinator.send_seconds.value_or(WireSeconds(size.parameters_bytes, paced)) /
+                     coordinator.speed;
   return hub;
 }
 
-double LeaseSeconds(const PayloadSize& size) {
-  return WireSeconds(size.push_bytes + size.parameters_bytes) +
+double LeaseSeconds(const PayloadSize& size, bool paced) {
+  return WireSeconds(size.push_bytes + size.parameters_bytes, paced) +
          2 * static_cast<double>(size.values) * kCostRates.pack_s_per_value;
 }
 

@@ -15,11 +15,15 @@
 
 namespace weft::app {
 
-// Processor time of one core near 3 GHz, estimated from what each piece of work reads and writes;
-// a coordinator's `speed` and a device's `speed` are against it.
+// Processor time of one core near 3 GHz; a coordinator's `speed` and a device's `speed` are against
+// it. Those of the wire were measured in the lab (docs/results/simulator.md), the others estimated
+// from what each piece of work reads and writes.
 struct CostRates {
   double message_s = 20e-6;         // a small message through gRPC and a state machine
   double wire_s_per_byte = 0.5e-9;  // a payload through gRPC, at either end
+  // More for each packet of it where some link has a limited rate: packets then come and go one by
+  // one, each with its own wake-ups and calls.
+  double packet_s = 11e-6;
   double pack_s_per_value = 1e-9;   // codec with checksum, either way
   double add_s_per_value = 0.5e-9;  // an update into the step's sum
   double apply_s_per_value = 2e-9;  // optimizer
@@ -37,11 +41,14 @@ struct PayloadSize {
 // Errors: kInvalidArgument for an unknown codec.
 Result<PayloadSize> PayloadSizeOf(const config::LinkOptions& link, int64_t parameter_count);
 
-// The coordinator's costs: what the scenario gives, the rest from the payload's size.
-sim::HubOptions HubCosts(const config::CoordinatorOptions& coordinator, const PayloadSize& size);
+// The coordinator's costs: what the scenario gives, the rest from the payload's size. `paced`: the
+// rate of its link, or of some device's, is limited.
+sim::HubOptions HubCosts(const config::CoordinatorOptions& coordinator, const PayloadSize& size,
+                         bool paced);
 
 // A device's time for a lease beside the math: unpacking the parameters, packing the gradient.
-double LeaseSeconds(const PayloadSize& size);
+// `paced`: the rate of its link, or of the coordinator's, is limited.
+double LeaseSeconds(const PayloadSize& size, bool paced);
 
 // Sizes of leases, rising, at which to predict: from half of the least one that a step of `batch`
 // samples over `parts` devices has, doubling up to the batch, at most 1024.

@@ -41,12 +41,14 @@ TEST(SimCosts, CoordinatorsCostsFollowSizeAndSpeed) {
   const PayloadSize small{.values = 1000, .push_bytes = 4000, .parameters_bytes = 4000};
   const PayloadSize large{.values = 100'000, .push_bytes = 400'000, .parameters_bytes = 400'000};
   config::CoordinatorOptions coordinator;
-  const sim::HubOptions base = HubCosts(coordinator, small);
-  EXPECT_NEAR(HubCosts(coordinator, large).push_seconds, 100 * base.push_seconds, 1e-9);
+  const sim::HubOptions base = HubCosts(coordinator, small, false);
+  EXPECT_NEAR(HubCosts(coordinator, large, false).push_seconds, 100 * base.push_seconds, 1e-9);
   EXPECT_GT(base.apply_seconds, 0);
   coordinator.speed = 2;
   coordinator.push_seconds = 3;
-  const sim::HubOptions given = HubCosts(coordinator, small);
+  EXPECT_GT(HubCosts(coordinator, small, true).push_seconds, base.push_seconds);
+  EXPECT_GT(LeaseSeconds(small, true), LeaseSeconds(small, false));
+  const sim::HubOptions given = HubCosts(coordinator, small, false);
   EXPECT_EQ(given.push_seconds, 1.5);
   EXPECT_DOUBLE_EQ(given.send_seconds, base.send_seconds / 2);
 }

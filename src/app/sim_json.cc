@@ -130,7 +130,7 @@ ordered_json ScenarioJson(const config::Scenario& scenario) {
           {"seed", scenario.seed},
           {"limit_s", base::Seconds(scenario.limit)},
           {"start_workers", StartWorkers(scenario, seed)},
-          {"random_faults", !(scenario.faults == sim::FaultOptions{})},
+          {"random_faults", scenario.faults.any()},
           {"job", ordered_json::parse(scenario.job.ToJson())},
           {"hub",
            {{"speed", scenario.coordinator.speed},

@@ -64,12 +64,17 @@ Status CheckJob(const config::RunConfig& config) {
   return OkStatus();
 }
 
+bool IsLimited(const sim::LinkOptions& link) { return link.up_bps > 0 || link.down_bps > 0; }
+
 // Fills in what the devices of the scenario cost; predicts once for devices that are alike.
 class DeviceCosts {
  public:
   DeviceCosts(const Scenario& scenario, const Job& job, const PayloadSize& payload,
               const std::string& profile)
-      : job_(job), payload_(payload), profile_(profile) {
+      : job_(job),
+        payload_(payload),
+        hub_limited_(IsLimited(scenario.coordinator.link)),
+        profile_(profile) {
     const int64_t devices = scenario.device_count();
     const config::RunConfig& config = job.config;
     const int64_t parts = config.job.deterministic ? config.cluster.workers : devices;
@@ -77,7 +82,8 @@ class DeviceCosts {
   }
 
   Status Fill(const DeviceGroup& group, sim::DeviceOptions* device) {
-    device->lease_seconds = group.seconds_per_lease.value_or(LeaseSeconds(payload_));
+    const bool paced = hub_limited_ || IsLimited(device->link);
+    device->lease_seconds = group.seconds_per_lease.value_or(LeaseSeconds(payload_, paced));
     if (group.seconds_per_sample) {
       device->step_seconds.points = {{0, 0.0}, {1, *group.seconds_per_sample}};
       if (device->memory_bytes == 0) return OkStatus();
@@ -117,6 +123,7 @@ class DeviceCosts {
 
   const Job& job_;
   const PayloadSize payload_;
+  const bool hub_limited_;
   const std::string profile_;
   std::vector<int64_t> sizes_;
   std::map<std::pair<std::string, int64_t>, LeaseCurves> curves_;  // by profile and cores
@@ -172,12 +179,17 @@ Result<SimSetup> SetUpSimulation(Scenario scenario, const std::string& profile) 
                    PayloadSizeOf(job.config.link, job.graph->parameter_count()));
   sim::ClusterOptions& options = setup.options;
   options.job = JobSpecOf(job, {.run = setup.scenario.name, .token = "", .start_workers = 1});
-  options.hub = HubCosts(setup.scenario.coordinator, payload);
+  const bool paced = IsLimited(setup.scenario.coordinator.link) ||
+                     std::ranges::any_of(setup.scenario.groups, [](const DeviceGroup& group) {
+                       return IsLimited(group.device.link);
+                     });
+  options.hub = HubCosts(setup.scenario.coordinator, payload, paced);
   options.segments = setup.scenario.segments;
   options.faults = setup.scenario.faults;
   options.schedule = setup.scenario.schedule;
   options.keep_events = false;
   options.wire.most_pieces = setup.scenario.pieces;
+  options.wire.unfairness = setup.scenario.unfairness;
   options.devices = DevicesOf(setup.scenario);
   DeviceCosts costs(setup.scenario, job, payload, profile);
   auto device = options.devices.begin();

@@ -139,11 +139,23 @@ void Coordinator::Lose(DeviceId device, const std::string& reason) {
   Deal();
 }
 
+// A lease that every device here has returned: another device may come, or come back, for a while.
+void Coordinator::LookForHope() {
+  const auto hopeless = phase_ == Phase::kStepping ? dealer_.Hopeless() : std::nullopt;
+  if (!hopeless) return hopeless_since_.reset();
+  if (!hopeless_since_) hopeless_since_ = now_;
+  if (now_ - *hopeless_since_ < Timeout()) return;
+  Fail({Code::kUnavailable, fmt::format("no device can compute lease {}; the last one said: {}",
+                                        Describe(*hopeless), return_reason_)});
+}
+
 std::optional<TimePoint> Coordinator::NextWake() const {
   const auto oldest = devices_.OldestSign();
   if (done() || !oldest) return std::nullopt;
   const TimePoint silent_at = std::max(*oldest + Timeout(), spare_until_);
-  return phase_ == Phase::kStepping ? std::min(silent_at, ask_at_) : silent_at;
+  if (phase_ != Phase::kStepping) return silent_at;
+  const TimePoint ask_at = std::min(silent_at, ask_at_);
+  return hopeless_since_ ? std::min(ask_at, *hopeless_since_ + Timeout()) : ask_at;
 }
 
 Actions Coordinator::Tick(TimePoint now) {
@@ -151,6 +163,7 @@ Actions Coordinator::Tick(TimePoint now) {
   if (done()) return Take();
   if (now >= spare_until_) TakeOutSilent();
   if (phase_ == Phase::kStepping && now >= ask_at_) AskWhatIsMissing();
+  LookForHope();
   return Take();
 }
 
@@ -220,12 +233,7 @@ void Coordinator::On(TimePoint now, Address from, const Missing& missing) {
 
 void Coordinator::On(TimePoint, Address from, const ReturnLease& returned) {
   if (returned.term != term_ || !dealer_.Return(returned.lease, from.device)) return;
-  const auto hopeless = dealer_.Hopeless();
-  if (hopeless) {
-    return Fail(
-        {Code::kUnavailable, fmt::format("no device can compute lease {}; the last one said: {}",
-                                         Describe(*hopeless), returned.reason)});
-  }
+  return_reason_ = returned.reason;
   Deal();
 }
 
@@ -348,6 +356,7 @@ void Coordinator::Deal() {
                                  .next = slot < next_.size() ? next_[slot] : Lease{},
                                  .again = dealt.again});
   }
+  LookForHope();
 }
 
 // A device keeps its slot from step to step if as many devices are there then.

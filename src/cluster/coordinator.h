@@ -89,6 +89,7 @@ class Coordinator {
   void Advance();
   void BeginStep();
   void SendBeginStep(bool checkpoint);
+  void LookForHope();
   void NoteQuiet();
   void Deal();
   std::vector<Lease> ProbablyNext() const;
@@ -128,12 +129,14 @@ class Coordinator {
 
   Phase phase_ = Phase::kWaiting;
   uint64_t term_ = 0;
-  int64_t step_;                   // the step under way, or the next one
-  int64_t saved_step_;             // what the newest checkpoint goes on from
-  int64_t asked_step_;             // what the newest one asked for goes on from
-  bool started_ = false;           // a step was begun
-  bool told_waiting_ = false;      // since the last step began
-  std::optional<RunDone> ending_;  // decided, not yet carried out
+  int64_t step_;                             // the step under way, or the next one
+  int64_t saved_step_;                       // what the newest checkpoint goes on from
+  int64_t asked_step_;                       // what the newest one asked for goes on from
+  bool started_ = false;                     // a step was begun
+  bool told_waiting_ = false;                // since the last step began
+  std::optional<TimePoint> hopeless_since_;  // every device has returned some lease
+  std::string return_reason_;                // the last
+  std::optional<RunDone> ending_;            // decided, not yet carried out
   struct Sums {
     double loss = 0;
     int64_t correct = 0;

@@ -454,5 +454,49 @@ TEST_F(CoordinatorTest, AnUnknownFaultCodeIsStillAFault) {
   }
 }
 
+TEST_F(CoordinatorTest, ALeaseThatAllReturnedWaitsAWhileForAnotherDevice) {
+  JobSpec spec = Spec();
+  spec.deterministic = true;  // one lease
+  Make(spec);
+  const auto begin = Sent<BeginStep>(Join(1))[0];
+  const auto give_back = [&](DeviceId device) {
+    return Say(WorkerAt(device), ReturnLease{begin.term, begin.leases[0], "no data here"});
+  };
+  EXPECT_THAT(Emitted<RunDone>(give_back(1)), IsEmpty());
+  Pass(seconds(4));
+  EXPECT_THAT(Sent<Grant>(Join(2)), SizeIs(1)) << "the new one tries";
+  const auto beat = [&] {
+    for (const DeviceId device : {1u, 2u}) Say(WorkerAt(device), Heartbeat{begin.term, 0, 0});
+  };
+  beat();
+  EXPECT_THAT(Emitted<RunDone>(give_back(2)), IsEmpty());
+  Pass(seconds(4));
+  beat();
+  EXPECT_THAT(Emitted<RunDone>(coordinator_->Tick(now_)), IsEmpty());
+  Pass(seconds(1));
+  EXPECT_LE(*coordinator_->NextWake(), now_);
+  const auto done = Emitted<RunDone>(coordinator_->Tick(now_));
+  ASSERT_THAT(done, SizeIs(1));
+  EXPECT_THAT(done[0].reason, HasSubstr("no device can compute lease 0.0"));
+  EXPECT_THAT(done[0].reason, HasSubstr("no data here"));
+}
+
+// The one that could have computed it dies after all others have given it back.
+TEST_F(CoordinatorTest, ALeaseWhoseLastHopeDiesEndsTheRunToo) {
+  JobSpec spec = Spec();
+  spec.deterministic = true;
+  Make(spec);
+  const auto begin = Sent<BeginStep>(Join(1))[0];
+  Join(2);
+  EXPECT_THAT(Sent<Grant>(Say(WorkerAt(1), ReturnLease{begin.term, begin.leases[0], "no"})),
+              SizeIs(1));
+  coordinator_->OnDisconnected(now_, 2, "connection reset");
+  Say(WorkerAt(1), Heartbeat{begin.term, 0, 0});
+  Pass(seconds(4));
+  Say(WorkerAt(1), Heartbeat{begin.term, 0, 0});
+  Pass(seconds(1));
+  EXPECT_THAT(Emitted<RunDone>(coordinator_->Tick(now_)), SizeIs(1));
+}
+
 }  // namespace
 }  // namespace weft::cluster

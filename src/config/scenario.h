@@ -74,8 +74,9 @@ struct Scenario {
   std::string mode = "cost";
   Duration limit = std::chrono::hours(24);
   int64_t seed = 1;
-  int64_t samples = 0;        // cost mode: of one epoch, instead of opening the data; 0: open it
-  int64_t pieces = 16;        // of a payload, at most
+  int64_t samples = 0;  // cost mode: of one epoch, instead of opening the data; 0: open it
+  int64_t pieces = 16;  // of a payload, at most
+  double unfairness = sim::WireOptions().unfairness;
   int64_t start_workers = 0;  // that the first step waits for; 0: see docs/scenario.md
   std::string job_file;
   RunConfig job;

@@ -184,6 +184,12 @@ void VisitScenario(Scenario* scenario, ScenarioVisitor* v) {
             .min = 1,
             .max = 1024},
            &scenario->pieces);
+  v->Visit({.key = "unfairness",
+            .meaning = "How unequally payloads share a link, as TCP flows do for seconds: their "
+                       "shares differ by up to so much of the mean either way; 0: equally.",
+            .min = 0,
+            .max = 0.9},
+           &scenario->unfairness);
   v->Visit({.key = "start_workers",
             .meaning = "Devices that the first step waits for; 0: all that are `always` on, or "
                        "if there are none, half of those that are on at the start.",

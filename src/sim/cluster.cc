@@ -19,6 +19,7 @@ NetworkOptions NetworkFor(const ClusterOptions& options) {
   network.segments = options.segments;
   network.wire = options.wire;
   network.most_chunks = options.wire.most_pieces;
+  network.unfairness = options.wire.unfairness;
   network.silent_break = options.faults.silent_break;
   network.repeat_message = options.faults.repeat_message;
   network.reorder_message = options.faults.reorder_message;

@@ -63,6 +63,9 @@ struct NetworkOptions {
   // A payload of n bytes travels in pieces of max(least_chunk, n / most_chunks).
   int64_t least_chunk = 16 << 10;
   int64_t most_chunks = 16;
+  // How unequally payloads share a link, as TCP flows do for seconds: the pieces of one are larger
+  // or smaller than those of another by up to so much of their size, uniform. 0: equally.
+  double unfairness = 0;
   // Bytes of a payload that a small message cannot overtake: those of a chunk (net/options.h).
   int64_t most_ahead = 256 << 10;
 };
@@ -129,7 +132,8 @@ class Network {
     ConnectionId connection = 0;
     cluster::Envelope envelope;
     int64_t stream_bytes = 0;
-    int64_t left = 0;  // of those of a payload, not yet in a piece
+    int64_t left = 0;   // of those of a payload, not yet in a piece
+    double weight = 1;  // of its pieces
     bool from_hub = false;
     bool payload = false;
     bool end = false;   // no message: its sender has closed

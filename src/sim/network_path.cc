@@ -105,6 +105,10 @@ void Network::Send(Endpoint* from, ConnectionId connection, cluster::Envelope en
   Parcel& parcel = parcels_[number];
   parcel.payload = HasPayload(envelope.message);
   parcel.stream_bytes = parcel.left = StreamBytes(envelope.message, options_.wire);
+  parcel.weight = 1;
+  if (parcel.payload && options_.unfairness > 0) {
+    parcel.weight = loop_->rng().NextUniform(1 - options_.unfairness, 1 + options_.unfairness);
+  }
   parcel.envelope = std::move(envelope);
   Way& way = line->ways[from_hub];
   ++way.under_way;
@@ -187,7 +191,7 @@ void Network::CutPiece(Line& line, bool from_hub) {
     const int64_t chunk =
         std::max(options_.least_chunk,
                  (parcel.stream_bytes + options_.most_chunks - 1) / options_.most_chunks);
-    bytes = std::min(bytes, chunk);
+    bytes = std::min(bytes, static_cast<int64_t>(static_cast<double>(chunk) * parcel.weight));
   }
   parcel.left -= bytes;
   if (parcel.left == 0) way.first = parcel.next;

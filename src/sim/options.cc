@@ -16,4 +16,12 @@ double Curve::At(int64_t samples) const {
   return std::max(0.0, y0 + along * (y1 - y0));
 }
 
+bool FaultOptions::any() const {
+  const bool waits = break_connection || kill_device || kill_hub || join_device || leave_device ||
+                     partition || clog;
+  const double chances = crash_device + crash_hub + repeat_message + reorder_message + disk_full +
+                         disk_error + torn_write + unreadable_data;
+  return waits || chances > 0;
+}
+
 }  // namespace weft::sim

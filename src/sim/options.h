@@ -106,6 +106,9 @@ struct WireOptions {
   // A payload passes a link in so many pieces at most. Fewer are faster to simulate, more share a
   // link more finely.
   int64_t most_pieces = 16;
+  // As NetworkOptions::unfairness; the default makes lab/ and simulator agree where a link is
+  // saturated.
+  double unfairness = 0.5;
   bool operator==(const WireOptions&) const = default;
 };
 
@@ -139,6 +142,9 @@ struct FaultOptions {
   Duration disk_write_time = std::chrono::milliseconds(20);
   double unreadable_data = 0;  // of a device: it can compute nothing
   Duration until = std::chrono::hours(24 * 365);
+
+  // Whether anything goes wrong by chance.
+  bool any() const;
   bool operator==(const FaultOptions&) const = default;
 };
 
