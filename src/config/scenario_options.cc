@@ -288,10 +288,15 @@ void VisitDevice(DeviceGroup* group, ScenarioVisitor* v) {
             .max = kMostSeconds},
            &device.start_seconds);
   v->Visit({.key = "open_seconds",
-            .meaning = "From being admitted to the first lease, at speed 1: data, model, plan.",
+            .meaning = "From being admitted to the first lease, at speed 1: data and model.",
             .min = 0,
             .max = kMostSeconds},
            &device.open_seconds);
+  v->Visit({.key = "warmup_seconds",
+            .meaning = "More for the first lease of a process, at speed 1: its plan and kernels.",
+            .min = 0,
+            .max = kMostSeconds},
+           &device.warmup_seconds);
   v->Visit({.key = "spread",
             .meaning = "A lease takes so much more or less of its time, uniform.",
             .min = 0,

@@ -319,6 +319,14 @@ TEST(Cluster, AProcessTakesItsTimeToStartAndToOpenItsData) {
   EXPECT_NEAR(base::Seconds(run.loop().now() - TimePoint{}), 10, 0.05);
 }
 
+TEST(Cluster, TheFirstLeaseOfAProcessTakesLonger) {
+  ClusterOptions options = Calm(1);
+  options.devices[0].warmup_seconds = 2;
+  Cluster run(options);
+  ASSERT_TRUE(run.Run());
+  EXPECT_NEAR(run.result().devices[0].compute_s, 2 + 4 * 300 * 200e-6, 1e-6);
+}
+
 TEST(Cluster, ALeaseThatDoesNotFitADevicesMemoryGoesToAnother) {
   ClusterOptions options = Calm(2);
   options.devices[0].memory_bytes = 100;

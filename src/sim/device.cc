@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "cluster/describe.h"
@@ -134,7 +135,9 @@ void SimDevice::Do(const cluster::Compute& compute) {
   const DeviceOptions& box = *options_.box;
   const double luck =
       box.spread > 0 ? loop_->rng().NextUniform(1 - box.spread, 1 + box.spread) : 1.0;
-  const double seconds = luck * (box.lease_seconds + box.step_seconds.At(compute.lease.count));
+  const double warmup = std::exchange(warm_, true) ? 0 : box.warmup_seconds;
+  const double seconds =
+      warmup + luck * (box.lease_seconds + box.step_seconds.At(compute.lease.count));
   const TimePoint done = options_.tempo->Finish(std::max(ready_, loop_->now()), seconds);
   After(done - loop_->now(), [this, compute] { Finish(compute); });
 }

@@ -76,7 +76,8 @@ class SimDevice : public Process {
   cluster::Worker worker_;
   std::optional<cluster::ConnectionId> connection_;
   std::optional<Status> stopped_;
-  TimePoint ready_;  // data and model are open
+  TimePoint ready_;    // data and model are open
+  bool warm_ = false;  // a lease was begun
   bool ended_ = false;
 };
 

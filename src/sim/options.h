@@ -73,13 +73,14 @@ struct DeviceOptions {
   double speed = 1;  // of the device that `step_seconds` was predicted for
   double load = 0;   // share of the processor that other programs take
   int64_t cores = 1;
-  int64_t memory_bytes = 0;  // 0: without limit
-  Curve step_seconds;        // to compute a lease, by its samples
-  Curve step_bytes;          // memory for it; more than memory_bytes: it cannot
-  double lease_seconds = 0;  // more for each lease: unpacking parameters, packing the gradient
-  double start_seconds = 0;  // from power to the first dial, at speed 1, as all of these
-  double open_seconds = 0;   // from being admitted to the first lease: data, model, plan
-  double spread = 0;         // a lease takes 1 +- so much of that, uniform
+  int64_t memory_bytes = 0;   // 0: without limit
+  Curve step_seconds;         // to compute a lease, by its samples
+  Curve step_bytes;           // memory for it; more than memory_bytes: it cannot
+  double lease_seconds = 0;   // more for each lease: unpacking parameters, packing the gradient
+  double start_seconds = 0;   // from power to the first dial, at speed 1, as all of these
+  double open_seconds = 0;    // from being admitted to the first lease: data and model
+  double warmup_seconds = 0;  // more for a process's first lease: its plan and kernels are made
+  double spread = 0;          // a lease takes 1 +- so much of that, uniform
   SlowdownOptions slowdown;
   AvailabilityOptions availability;
   LinkOptions link;
