@@ -40,6 +40,15 @@ class RunTest(testing.LabTest):
                              0.05 * b["link"]["up_bytes"])
         self.assert_nothing_left(process.pid)
 
+    def test_profile_of_a_device_among_neighbours(self):
+        scenario = self.write_scenario()
+        out = scenario.parent / "profile.json"
+        process = self.start("--resolved", scenario, "--profile", out)
+        _, err = process.communicate(timeout=200)
+        self.assertEqual(process.returncode, 0, err)
+        self.assertGreater(len(json.loads(out.read_text())["points"]), 50)
+        self.assert_nothing_left(process.pid)
+
     def test_unmet_expectation_is_a_failure(self):
         scenario = self.write_scenario(limit_s=1, expect={"completed": True})
         code, result, err = self.run_lab("--resolved", scenario)
