@@ -1,5 +1,5 @@
-"""A device profile as a device of the lab sees it: in a control group with the device's share of a processor, while
-others use theirs. A quota wipes caches and neighbours share them, so such a core is slower than an idle one."""
+"""A device profile as a device of the lab sees it: in a control group with the device's share of a processor, while the
+other devices use theirs. Neighbours wipe caches, so such a core is slower than an idle one."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ def measure(weft, scenario, out):
     threads, kernels = str(first.cores), scenario.job.get("cluster", {}).get("kernels", "auto")
     started = []
     try:
-        for number, device in enumerate([scenario.hub, *others]):
+        for number, device in enumerate(others):
             group = cgroups.Group(places, name, f"neighbour-{number}")
             group.limit(device.processors(), 0)
             started.append(in_groups(group.entrances(), neighbour(weft, scenario.job), stderr=subprocess.DEVNULL))
