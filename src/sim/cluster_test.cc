@@ -365,6 +365,23 @@ TEST(Cluster, CountsWhatEachDeviceDid) {
   EXPECT_EQ(result.staleness, (std::map<int64_t, int64_t>{{0, 80}}));
 }
 
+TEST(Cluster, CountsNothingTwiceThatARestartUndid) {
+  ClusterOptions options = Calm(3);
+  options.job.checkpoint_every = 4;
+  options.faults.kill_hub = std::chrono::milliseconds(40);
+  options.faults.until = std::chrono::seconds(10);
+  Cluster run(options);
+  ASSERT_TRUE(run.Run());
+  EXPECT_GT(run.hub().coordinator().term(), 2u);
+  const Result result = run.result();
+  EXPECT_EQ(result.steps, 40);
+  EXPECT_EQ(result.samples, 1200);
+  EXPECT_GT(result.recomputed, 0);
+  EXPECT_EQ(result.devices[0].samples + result.devices[1].samples + result.devices[2].samples,
+            1200);
+  EXPECT_EQ(result.staleness.size(), 1u);
+}
+
 TEST(Cluster, ASwitchedOffDeviceComesBack) {
   ClusterOptions options = Calm(2);
   options.job.epochs = 40;

@@ -15,41 +15,71 @@ void Meter::AddDevice(const std::string& name) {
 
 void Meter::OnEvent(TimePoint now, const cluster::Event& event) {
   if (const auto* step = std::get_if<cluster::StepDone>(&event)) {
-    ++steps_;
     last_step_ = now;
-    applied_ += step->samples;
-    for (const cluster::StepDone::Part& part : step->parts) {
-      const auto box = boxes_.find(part.device);
-      if (box != boxes_.end()) devices_[static_cast<size_t>(box->second)].samples += part.samples;
-    }
+    Apply(*step);
   } else if (const auto* epoch = std::get_if<cluster::EpochDone>(&event)) {
     epochs_.push_back({epoch->epoch, base::Seconds(now - epoch_begin_), epoch->loss});
     epoch_begin_ = now;
+  } else if (const auto* saved = std::get_if<cluster::CheckpointSaved>(&event)) {
+    const auto is_safe = [&](const Step& done) { return done.step < saved->step; };
+    std::erase_if(since_checkpoint_, is_safe);
+  }
+}
+
+void Meter::Apply(const cluster::StepDone& done) {
+  ++steps_;
+  applied_ += done.samples;
+  Step& step = since_checkpoint_.emplace_back();
+  step.step = done.step;
+  step.samples = done.samples;
+  for (const cluster::StepDone::Part& part : done.parts) {
+    const auto box = boxes_.find(part.device);
+    if (box == boxes_.end()) continue;
+    devices_[static_cast<size_t>(box->second)].samples += part.samples;
+    step.parts.emplace_back(box->second, part.samples);
+  }
+}
+
+// What was applied beyond the checkpoint is computed again.
+void Meter::OnHubStarted(TimePoint, uint64_t, int64_t first_step) {
+  while (!since_checkpoint_.empty() && since_checkpoint_.back().step >= first_step) {
+    const Step& undone = since_checkpoint_.back();
+    --steps_;
+    applied_ -= undone.samples;
+    for (const auto& [box, samples] : undone.parts) {
+      devices_[static_cast<size_t>(box)].samples -= samples;
+    }
+    since_checkpoint_.pop_back();
   }
 }
 
 void Meter::OnSent(TimePoint now, const cluster::Envelope& envelope) {
-  if (!first_begin_ && std::holds_alternative<cluster::BeginStep>(envelope.message)) {
-    first_begin_ = epoch_begin_ = now;
-  }
-  const auto* ack = std::get_if<cluster::PushAck>(&envelope.message);
-  if (ack == nullptr) return;
-  const auto it = pushed_.find(envelope.to.device);
-  if (it == pushed_.end()) return;
-  std::vector<Pushed>& waiting = it->second;
-  const auto push = std::ranges::find(waiting, ack->sequence, &Pushed::sequence);
-  if (push == waiting.end()) return;
-  // `version` is the one after the update.
-  if (ack->applied) ++staleness_[std::max<int64_t>(0, ack->version - 1 - push->version)];
-  waiting.erase(push);
+  if (first_begin_ || !std::holds_alternative<cluster::BeginStep>(envelope.message)) return;
+  first_begin_ = epoch_begin_ = now;
 }
 
 void Meter::OnDelivered(TimePoint, const cluster::Envelope& envelope) {
-  const auto* push = std::get_if<cluster::Push>(&envelope.message);
-  if (push == nullptr || !boxes_.contains(push->device)) return;
-  std::vector<Pushed>& waiting = pushed_[push->device];
-  if (std::ranges::find(waiting, push->sequence, &Pushed::sequence) == waiting.end()) {
-    waiting.push_back({push->version, push->sequence});
+  if (const auto* push = std::get_if<cluster::Push>(&envelope.message)) {
+    if (push->gradient == nullptr || !boxes_.contains(push->device)) return;
+    std::vector<Pushed>& waiting = pushed_[push->device];
+    if (std::ranges::find(waiting, push->lease.id, &Pushed::lease) == waiting.end()) {
+      waiting.push_back({push->lease.id, push->version});
+    }
+  } else if (const auto* committed = std::get_if<cluster::Committed>(&envelope.message)) {
+    if (committed->problem.empty()) Count(*committed);
+  }
+}
+
+// Staleness of the updates in a step: versions between the one computed with and the one before it.
+void Meter::Count(const cluster::Committed& committed) {
+  for (size_t i = 0; i < committed.leases.size(); ++i) {
+    const auto it = pushed_.find(committed.devices[i]);
+    if (it == pushed_.end()) continue;
+    std::vector<Pushed>& waiting = it->second;
+    const uint64_t lease = committed.leases[i].id;
+    const auto push = std::ranges::find(waiting, lease, &Pushed::lease);
+    if (push != waiting.end()) ++staleness_[committed.version - 1 - push->version];
+    std::erase_if(waiting, [&](const Pushed& older) { return older.lease <= lease; });
   }
 }
 

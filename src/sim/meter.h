@@ -3,8 +3,10 @@
 // network's.
 
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "sim/observer.h"
@@ -21,6 +23,7 @@ class Meter : public Observer {
   // Fills in what it has counted; devices in order.
   void Report(TimePoint now, Result* result) const;
 
+  void OnHubStarted(TimePoint now, uint64_t term, int64_t first_step) override;
   void OnEvent(TimePoint now, const cluster::Event& event) override;
   void OnSent(TimePoint now, const cluster::Envelope& envelope) override;
   void OnDelivered(TimePoint now, const cluster::Envelope& envelope) override;
@@ -46,15 +49,23 @@ class Meter : public Observer {
     bool is_computing = false;
   };
   struct Pushed {
+    uint64_t lease = 0;
     int64_t version = 0;
-    uint64_t sequence = 0;
   };
-  void Count(TimePoint now, const cluster::Event& event);
+  // What a step applied: it is undone if the hub starts again before it.
+  struct Step {
+    int64_t step = 0;
+    int64_t samples = 0;
+    std::vector<std::pair<int, int64_t>> parts;  // box, samples
+  };
+  void Apply(const cluster::StepDone& done);
+  void Count(const cluster::Committed& committed);
 
   std::vector<Device> devices_;
   std::unordered_map<cluster::DeviceId, int> boxes_;                   // of ids that live
   std::vector<cluster::DeviceId> ids_;                                 // by box; 0: none
-  std::unordered_map<cluster::DeviceId, std::vector<Pushed>> pushed_;  // that wait for their fate
+  std::unordered_map<cluster::DeviceId, std::vector<Pushed>> pushed_;  // not in a record yet
+  std::deque<Step> since_checkpoint_;
   std::map<int64_t, int64_t> staleness_;
   std::vector<EpochResult> epochs_;
   std::optional<TimePoint> first_begin_;
