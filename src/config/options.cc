@@ -198,8 +198,8 @@ void VisitCluster(ClusterOptions* cluster, OptionVisitor* v) {
             .max = 60000},
            &cluster->heartbeat_ms);
   v->Visit({.key = "device_timeout_ms",
-            .meaning = "Milliseconds of silence after which a worker's samples go to others; at "
-                       "least two heartbeats.",
+            .meaning = "Milliseconds of silence after which a worker's samples go to others, and a "
+                       "worker that hears nothing dials again; at least two heartbeats.",
             .min = 20,
             .max = 3600000},
            &cluster->device_timeout_ms);
