@@ -64,8 +64,9 @@ class ClusterTest(WeftTest):
         self.assertEqual(result["weights_sha256"], alone["weights_sha256"])
 
     def test_stop_and_resume_gives_the_same_weights(self):
-        whole = self.run_to_result("train", self.job, "--out", "whole", "--set", "job.epochs=6")
-        options = ["--set", "job.epochs=6"]
+        # Long enough that the signal, which is looked for every 100 ms, comes well before the end.
+        options = ["--set", "job.epochs=40"]
+        whole = self.run_to_result("train", self.job, "--out", "whole", *options)
         part = self.start("train", self.job, "--out", "part", *options)
         part.wait_for(lambda e: e["event"] == "step" and e["step"] >= 25, "step 25")
         part.terminate()
