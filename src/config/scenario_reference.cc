@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "base/text.h"
+#include "config/reference_page.h"
 #include "config/scenario_options.h"
 
 namespace weft::config {
@@ -22,29 +22,9 @@ std::string DurationText(Duration duration) {
   return fmt::format("{}ns", duration.count());
 }
 
-class TableWriter : public ScenarioVisitor {
+class ScenarioPage : public ReferencePage<ScenarioVisitor> {
  public:
-  void Head(std::string_view title, std::string_view text) {
-    text_ += fmt::format(
-        "\n## {}\n\n{}\n\n| key | value | default | meaning |\n|---|---|---|---|\n", title, text);
-  }
-
-  void Visit(const Option& option, bool* value) override {
-    Row(option, "true or false", *value ? "`true`" : "`false`");
-  }
-  void Visit(const Option& option, int64_t* value) override {
-    Row(option, "integer", fmt::format("`{}`", *value));
-  }
-  void Visit(const Option& option, double* value) override {
-    Row(option, "number", fmt::format("`{}`", *value));
-  }
-  void Visit(const Option& option, std::string* value) override {
-    Row(option, option.path == PathKind::kNone ? "text" : "text with a path",
-        value->empty() ? "none" : fmt::format("`{}`", *value));
-  }
-  void Visit(const Option& option, ByteCount* value) override {
-    Row(option, "bytes, or text such as `\"200 MiB\"`", fmt::format("`{}`", value->value));
-  }
+  using ReferencePage::Visit;
   void Visit(const Option& option, Duration* value) override {
     Row(option, "time", fmt::format("`\"{}\"`", DurationText(*value)));
   }
@@ -58,31 +38,6 @@ class TableWriter : public ScenarioVisitor {
     Row(option, "a table", "never");
   }
   void VisitRate(const Option& option, double*) override { Row(option, "rate", "no limit"); }
-
-  std::string text() && { return std::move(text_); }
-
- private:
-  static std::string WantText(const Option& option, std::string_view kind) {
-    if (!option.choices.empty()) {
-      std::string text;
-      for (const std::string& choice : option.choices) {
-        text += fmt::format("{}`{}`", text.empty() ? "" : ", ", choice);
-      }
-      return text;
-    }
-    if (option.min <= -1e300) return std::string(kind);
-    return fmt::format("{} {:.16g}..{:.16g}", kind, option.min, option.max);
-  }
-
-  void Row(const Option& option, std::string_view kind, std::string_view fallback) {
-    const std::string_view shown = option.required               ? "required"
-                                   : option.default_text.empty() ? fallback
-                                                                 : option.default_text;
-    text_ += fmt::format("| `{}` | {} | {} | {} |\n", option.key, WantText(option, kind), shown,
-                         option.meaning);
-  }
-
-  std::string text_;
 };
 
 constexpr std::string_view kIntroduction =
@@ -103,7 +58,7 @@ constexpr std::string_view kIntroduction =
 }  // namespace
 
 std::string ScenarioReference() {
-  TableWriter page;
+  ScenarioPage page;
   Scenario scenario;
   page.Head("[scenario]", "What is run, and how.");
   VisitScenario(&scenario, &page);
@@ -127,7 +82,7 @@ std::string ScenarioReference() {
   VisitEvent(&event, &kind, &page);
   page.Head("[expect]", "What must hold at the end; otherwise `weft sim` exits with 1.");
   VisitExpectations(&scenario.expect, &page);
-  return std::string(kIntroduction) + std::move(page).text();
+  return std::string(kIntroduction) + page.text();
 }
 
 }  // namespace weft::config

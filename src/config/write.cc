@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "config/options.h"
+#include "config/reference_page.h"
 #include "config/run_config.h"
 
 namespace weft::config {
@@ -55,45 +56,14 @@ class Writer : public OptionVisitor {
   ordered_json* now_ = nullptr;
 };
 
-// "`sgd`, `adamw`"
-std::string Quoted(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "`" : ", `") + word + "`";
-  return text;
-}
-
-// What may stand there: "integer 0..1024", or the choices.
-std::string WantText(const Option& option, std::string_view kind) {
-  if (!option.choices.empty()) return Quoted(option.choices);
-  if (option.min <= -1e300) return std::string(kind);
-  return fmt::format("{} {:.16g}..{:.16g}", kind, option.min, option.max);
-}
-
-class ReferenceWriter : public OptionVisitor {
+class JobPage : public ReferencePage<OptionVisitor> {
  public:
+  using ReferencePage::Visit;
   void Section(std::string_view name, std::string_view meaning) override {
-    text_ +=
-        fmt::format("\n## [{}]\n\n{}\n\n| key | value | default | meaning |\n|---|---|---|---|\n",
-                    name, meaning);
-  }
-  void Visit(const Option& option, bool* value) override {
-    Row(option, "true or false", *value ? "`true`" : "`false`");
-  }
-  void Visit(const Option& option, int64_t* value) override {
-    Row(option, "integer", fmt::format("`{}`", *value));
-  }
-  void Visit(const Option& option, double* value) override {
-    Row(option, "number", fmt::format("`{}`", *value));
-  }
-  void Visit(const Option& option, std::string* value) override {
-    Row(option, option.path == PathKind::kNone ? "text" : "text with a path",
-        value->empty() ? "none" : fmt::format("`{}`", *value));
+    Head(fmt::format("[{}]", name), meaning);
   }
   void Visit(const Option& option, std::vector<int64_t>*) override {
     Row(option, "integers", "none");
-  }
-  void Visit(const Option& option, ByteCount* value) override {
-    Row(option, "bytes, or text such as `\"200 MiB\"`", fmt::format("`{}`", value->value));
   }
   void Visit(const Option& option, Normalise*) override {
     Row(option, "true, false or a table", "`true`");
@@ -106,21 +76,6 @@ class ReferenceWriter : public OptionVisitor {
   void LaterSection(std::string_view name) override {
     text_ += fmt::format("\n## [{}]\n\nNot built yet: leave it out.\n", name);
   }
-
-  const std::string& text() const { return text_; }
-
- private:
-  void Row(const Option& option, std::string_view kind, std::string_view fallback) {
-    const std::string_view shown = option.required               ? "required"
-                                   : option.default_text.empty() ? fallback
-                                                                 : option.default_text;
-    const std::string later =
-        option.later.empty() ? "" : fmt::format(" Not built yet: {}.", Quoted(option.later));
-    text_ += fmt::format("| `{}` | {} | {} | {}{} |\n", option.key, WantText(option, kind), shown,
-                         option.meaning, later);
-  }
-
-  std::string text_;
 };
 
 }  // namespace
@@ -136,7 +91,7 @@ std::string RunConfig::Digest() const { return base::Sha256Hex(base::AsBytes(ToJ
 
 std::string JobReference() {
   RunConfig defaults;
-  ReferenceWriter writer;
+  JobPage writer;
   VisitOptions(&defaults, &writer);
   return "# A job file\n\n"
          "A job is TOML, or JSON of the same shape. An unknown key is an error. On the command "
