@@ -96,14 +96,6 @@ bool Timeline::Has(int device) {
   return true;
 }
 
-// One that is first heard of in the middle of things was there from the beginning.
-Timeline::Now& Timeline::See(int device) {
-  Now& now = nows_[static_cast<size_t>(device)];
-  if (!now.seen) now.activity = Activity::kIdle;
-  now.seen = true;
-  return now;
-}
-
 void Timeline::CloseActivity(size_t row, TimePoint now) {
   Now& open = nows_[row];
   const double seconds = base::Seconds(now - open.since);
@@ -148,14 +140,12 @@ void Timeline::OnDeviceUp(TimePoint now, int device, uint64_t) {
   if (!Has(device)) return;
   const auto row = static_cast<size_t>(device);
   CloseActivity(row, now);
-  nows_[row].seen = true;
   nows_[row].activity = Activity::kIdle;
   ++rows_[row].starts;
 }
 
 void Timeline::OnDeviceDown(TimePoint now, int device) {
   if (!Has(device)) return;
-  See(device);
   const auto row = static_cast<size_t>(device);
   CloseActivity(row, now);
   EndTransfers(row, now);
@@ -168,14 +158,13 @@ void Timeline::OnDeviceDown(TimePoint now, int device) {
 
 void Timeline::OnActivity(TimePoint now, int device, Activity activity) {
   if (!Has(device)) return;
-  See(device);
   CloseActivity(static_cast<size_t>(device), now);
   nows_[static_cast<size_t>(device)].activity = activity;
 }
 
 void Timeline::OnJoined(TimePoint now, int device, cluster::DeviceId id) {
   if (!Has(device)) return;
-  Now& open = See(device);
+  Now& open = nows_[static_cast<size_t>(device)];
   if (open.id != id) numbers_.erase(open.id);
   open.id = id;
   numbers_[id] = device;
@@ -188,7 +177,6 @@ void Timeline::OnJoined(TimePoint now, int device, cluster::DeviceId id) {
 // What was under way on the connection before is lost.
 void Timeline::OnDial(TimePoint now, int device) {
   if (!Has(device)) return;
-  See(device);
   EndTransfers(static_cast<size_t>(device), now);
 }
 

@@ -32,7 +32,7 @@ class Timeline : public sim::Observer {
   struct Row {
     std::string name;
     std::vector<Bin> bins;  // empty: nothing to tell
-    int64_t starts = 0;     // that were seen: one that was there from the beginning is not
+    int64_t starts = 0;     // of a process
     int64_t ends = 0;
     double compute_s = 0;
     double off_s = 0;
@@ -77,7 +77,6 @@ class Timeline : public sim::Observer {
   };
   // What a row is in the middle of.
   struct Now {
-    bool seen = false;
     sim::Activity activity = sim::Activity::kOff;
     TimePoint since;
     Transfer sending;
@@ -86,7 +85,6 @@ class Timeline : public sim::Observer {
   };
 
   bool Has(int device);
-  Now& See(int device);
   size_t BinAt(TimePoint now);
   void Add(size_t row, float Bin::*what, TimePoint from, TimePoint until);
   void CloseActivity(size_t row, TimePoint now);

@@ -54,13 +54,6 @@ TEST(Timeline, TimesAreKeptHoweverLongTheRun) {
   EXPECT_NEAR(timeline.rows()[1].off_s, 86400, 1e-6) << "never heard of";
 }
 
-TEST(Timeline, OneMetInTheMiddleOfThingsWasThere) {
-  Timeline timeline({"a"});
-  timeline.OnJoined(At(3), 0, 7);
-  timeline.Finish(At(10));
-  EXPECT_EQ(timeline.rows()[0].off_s, 0);
-}
-
 TEST(Timeline, PayloadsUnderWay) {
   Timeline timeline({"a"});
   timeline.OnDeviceUp(At(0), 0, 1);
