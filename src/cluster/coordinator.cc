@@ -110,7 +110,11 @@ void Coordinator::Admitted(const DeviceTable::Admission& admission, ConnectionId
                            .run = spec_.run,
                            .job = spec_.job,
                            .model = spec_.model,
-                           .leader = spec_.leader,
+                           .layout = {.number = 1,
+                                      .parts = {{.range = {0, spec_.parameter_count()},
+                                                 .leader = spec_.leader,
+                                                 .endpoint = {},
+                                                 .standby_endpoint = {}}}},
                            .heartbeat_ms = spec_.heartbeat_ms,
                            .device_timeout_ms = spec_.device_timeout_ms});
   Emit(DeviceJoined{device, devices_.Find(device)->name, admission.again});
@@ -330,7 +334,9 @@ void Coordinator::SendBeginStep(bool checkpoint) {
                               .total_samples = plan_.SamplesOf(step_),
                               .leases = dealer_.leases(),
                               .lr = engine::LearningRate(spec_.schedule, step_, total_steps()),
-                              .checkpoint = checkpoint}});
+                              .checkpoint = checkpoint,
+                              .range = {0, spec_.parameter_count()},
+                              .version = step_}});
 }
 
 // A device whose heartbeats are missing may be gone, long before it is sure.

@@ -100,7 +100,8 @@ TEST_F(CoordinatorTest, AdmitsGreetsAndBegins) {
   EXPECT_EQ(welcome.term, 1u);
   EXPECT_EQ(welcome.job, "{\"job\":1}");
   EXPECT_EQ(welcome.model, "model");
-  EXPECT_EQ(welcome.leader, kLeader);
+  ASSERT_EQ(welcome.layout.parts.size(), 1u);
+  EXPECT_EQ(welcome.layout.parts[0].leader, kLeader);
   const BeginStep begin = Sent<BeginStep>(actions).at(0);
   EXPECT_EQ(begin.step, 0);
   EXPECT_EQ(begin.total_samples, 8);

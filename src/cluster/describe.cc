@@ -17,8 +17,8 @@ std::string Fields(const Hello& m) {
                      m.program, m.device);
 }
 std::string Fields(const Welcome& m) {
-  return fmt::format("device {} term {} run {} leader {}", m.device, m.term, m.run,
-                     Describe(m.leader));
+  return fmt::format("device {} term {} run {} layout {} shard {}", m.device, m.term, m.run,
+                     Describe(m.layout), m.shard);
 }
 std::string Fields(const Refuse& m) {
   return fmt::format("code {} retry {} reason {}", m.code, m.retry, m.reason);
@@ -29,8 +29,8 @@ std::string Fields(const Heartbeat& m) {
 }
 std::string Fields(const HeartbeatAck& m) { return fmt::format("term {}", m.term); }
 std::string Fields(const Grant& m) {
-  return fmt::format("term {} lease {} version {} next {} again {}", m.term, Describe(m.lease),
-                     m.version, Describe(m.next), m.again);
+  return fmt::format("term {} lease {} version {} next {} again {} newest {} lr {}", m.term,
+                     Describe(m.lease), m.version, Describe(m.next), m.again, m.newest, m.lr);
 }
 std::string Fields(const ReturnLease& m) {
   return fmt::format("term {} lease {} reason {}", m.term, Describe(m.lease), m.reason);
@@ -43,30 +43,37 @@ std::string Fields(const Finished& m) {
 }
 std::string Fields(const Bye& m) { return fmt::format("reason {}", m.reason); }
 std::string Fields(const Push& m) {
-  return fmt::format("term {} device {} sequence {} lease {} version {} loss {} correct {} body {}",
-                     m.term, m.device, m.sequence, Describe(m.lease), m.version, m.loss_sum,
-                     m.correct, Body(m.gradient));
+  return fmt::format(
+      "term {} device {} sequence {} lease {} range {} version {} loss {} correct {} "
+      "body {}",
+      m.term, m.device, m.sequence, Describe(m.lease), Describe(m.range), m.version, m.loss_sum,
+      m.correct, Body(m.gradient));
 }
 std::string Fields(const PushAck& m) {
-  return fmt::format("term {} sequence {} applied {} version {}", m.term, m.sequence, m.applied,
-                     m.version);
+  return fmt::format("term {} sequence {} applied {} version {} range {}", m.term, m.sequence,
+                     m.applied, m.version, Describe(m.range));
 }
 std::string Fields(const Pull& m) {
-  return fmt::format("term {} device {} version {}", m.term, m.device, m.version);
+  return fmt::format("term {} device {} version {} range {}", m.term, m.device, m.version,
+                     Describe(m.range));
 }
 std::string Fields(const Parameters& m) {
-  return fmt::format("term {} version {} body {}", m.term, m.version, Body(m.values));
+  return fmt::format("term {} version {} range {} body {}", m.term, m.version, Describe(m.range),
+                     Body(m.values));
 }
 std::string Fields(const BeginStep& m) {
-  return fmt::format("term {} step {} epoch {} samples {} leases {} lr {} checkpoint {}", m.term,
-                     m.step, m.epoch, m.total_samples, m.leases.size(), m.lr, m.checkpoint);
+  return fmt::format("term {} step {} epoch {} samples {} leases {} lr {} checkpoint {} range {}",
+                     m.term, m.step, m.epoch, m.total_samples, m.leases.size(), m.lr, m.checkpoint,
+                     Describe(m.range));
 }
 std::string Fields(const Committed& m) {
   std::string devices;
   for (DeviceId device : m.devices) devices += fmt::format(" {}", device);
-  return fmt::format("term {} step {} version {} devices{} loss {} correct {} norm {} problem {}",
-                     m.term, m.step, m.version, devices, m.loss_sum, m.correct, m.gradient_norm,
-                     m.problem);
+  return fmt::format(
+      "term {} step {} version {} range {} devices{} loss {} correct {} norm {} "
+      "problem {}",
+      m.term, m.step, m.version, Describe(m.range), devices, m.loss_sum, m.correct, m.gradient_norm,
+      m.problem);
 }
 std::string Fields(const AskMissing& m) { return fmt::format("term {} step {}", m.term, m.step); }
 std::string Fields(const Missing& m) {
@@ -76,6 +83,47 @@ std::string Fields(const Missing& m) {
 }
 std::string Fields(const CheckpointDone& m) {
   return fmt::format("term {} step {} path {} problem {}", m.term, m.step, m.path, m.problem);
+}
+
+std::string Fields(const BeginStream& m) {
+  return fmt::format("term {} range {} mode {}", m.term, Describe(m.range), m.mode);
+}
+std::string Fields(const EndStream& m) {
+  return fmt::format("term {} range {} checkpoint {} step {}", m.term, Describe(m.range),
+                     m.checkpoint, m.step);
+}
+std::string Fields(const StreamEnded& m) {
+  return fmt::format("term {} range {} version {}", m.term, Describe(m.range), m.version);
+}
+std::string Fields(const Replicate& m) {
+  return fmt::format("term {} layout {} range {} lr {} fraction {} updates {} body {}: {}", m.term,
+                     m.layout, Describe(m.range), m.lr, m.fraction, m.applied.size(),
+                     Body(m.gradient), Fields(m.record));
+}
+std::string Fields(const Replicated& m) {
+  return fmt::format("term {} layout {} range {} version {}", m.term, m.layout, Describe(m.range),
+                     m.version);
+}
+std::string Fields(const Reshape& m) {
+  return fmt::format("term {} from {} to {}", m.term, Describe(m.from), Describe(m.to));
+}
+std::string Fields(const RangeState& m) {
+  return fmt::format("term {} layout {} range {} step {} version {} body {}", m.term, m.layout,
+                     Describe(m.range), m.step, m.version, Body(m.values));
+}
+std::string Fields(const Seated& m) {
+  return fmt::format("term {} layout {} range {} version {} standby {} problem {}", m.term,
+                     m.layout, Describe(m.range), m.version, m.standby, m.problem);
+}
+std::string Fields(const Relayout& m) {
+  return fmt::format("term {} layout {}", m.term, Describe(m.layout));
+}
+std::string Fields(const AskSamples& m) {
+  return fmt::format("term {} request {} indices {}", m.term, m.request, m.indices.size());
+}
+std::string Fields(const Samples& m) {
+  return fmt::format("term {} request {} count {} problem {} body {}", m.term, m.request, m.count,
+                     m.problem, Body(m.values));
 }
 
 struct NameOf {
@@ -98,6 +146,17 @@ struct NameOf {
   std::string_view operator()(const HeartbeatAck&) const { return "HeartbeatAck"; }
   std::string_view operator()(const AskMissing&) const { return "AskMissing"; }
   std::string_view operator()(const Missing&) const { return "Missing"; }
+  std::string_view operator()(const BeginStream&) const { return "BeginStream"; }
+  std::string_view operator()(const EndStream&) const { return "EndStream"; }
+  std::string_view operator()(const StreamEnded&) const { return "StreamEnded"; }
+  std::string_view operator()(const Replicate&) const { return "Replicate"; }
+  std::string_view operator()(const Replicated&) const { return "Replicated"; }
+  std::string_view operator()(const Reshape&) const { return "Reshape"; }
+  std::string_view operator()(const RangeState&) const { return "RangeState"; }
+  std::string_view operator()(const Seated&) const { return "Seated"; }
+  std::string_view operator()(const Relayout&) const { return "Relayout"; }
+  std::string_view operator()(const AskSamples&) const { return "AskSamples"; }
+  std::string_view operator()(const Samples&) const { return "Samples"; }
 };
 
 }  // namespace
@@ -113,12 +172,25 @@ std::string Describe(Address address) {
                                                   : fmt::format("leader {}", address.device);
     case Role::kWorker:
       return fmt::format("worker {}", address.device);
+    case Role::kStore:
+      return "store";
   }
   return "nobody";
 }
 
 std::string Describe(const Lease& lease) {
   return fmt::format("{}.{}[{}+{}]", lease.step, lease.slot, lease.begin, lease.count);
+}
+
+std::string Describe(const Range& range) { return fmt::format("{}+{}", range.begin, range.count); }
+
+std::string Describe(const Layout& layout) {
+  std::string text = fmt::format("{}:", layout.number);
+  for (const Layout::Part& part : layout.parts) {
+    text += fmt::format(" {} {}", Describe(part.range), Describe(part.leader));
+    if (part.standby != 0) text += fmt::format("/{}", part.standby);
+  }
+  return text;
 }
 
 std::string Describe(const Message& message) {

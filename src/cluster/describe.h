@@ -10,6 +10,8 @@ namespace weft::cluster {
 
 std::string Describe(Address address);  // "worker 3", "leader", "coordinator"
 std::string Describe(const Lease& lease);
+std::string Describe(const Range& range);
+std::string Describe(const Layout& layout);
 std::string Describe(const Message& message);
 
 }  // namespace weft::cluster

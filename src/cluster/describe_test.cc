@@ -14,10 +14,12 @@ TEST(Describe, MessagesNameTheirFieldsAndDigestTheirTensors) {
   push.sequence = 9;
   push.lease = {.id = 1, .step = 7, .epoch = 0, .slot = 1, .begin = 32, .count = 16};
   push.version = 7;
+  push.range = {0, 4};
   push.gradient = std::make_shared<Bytes>(Bytes{'1', '2', '3', '4', '5', '6', '7', '8', '9'});
-  EXPECT_EQ(Describe(Message(push)),
-            "Push term 2 device 3 sequence 9 lease 7.1[32+16] version 7 loss 0 correct 0 body "
-            "9 bytes e3069283");
+  EXPECT_EQ(
+      Describe(Message(push)),
+      "Push term 2 device 3 sequence 9 lease 7.1[32+16] range 0+4 version 7 loss 0 correct 0 body "
+      "9 bytes e3069283");
   EXPECT_EQ(MessageName(Message(BeginStep{})), "BeginStep");
 }
 

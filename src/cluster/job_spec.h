@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "aggregate/options.h"
 #include "base/clock.h"
 #include "base/status.h"
 #include "cluster/message.h"
@@ -45,6 +46,20 @@ struct JobSpec {
   std::string codec_up = "dense";                    // of gradients
   std::string codec_down = "dense";                  // of parameters
 
+  aggregate::Options aggregation;
+  // Shares of a step follow the devices' speeds; otherwise they are equal. Not read where `shares`
+  // or `deterministic` say what they are.
+  bool share_by_speed = true;
+  // Devices that lead a range each; 0: as many as pay; 1: the coordinator's process leads all of
+  // it.
+  int64_t leaders = 1;
+  // Local placement: samples of each part of the data set that stands for a device's own; empty:
+  // every device may compute any sample. Positions of an epoch are those of the parts in order.
+  std::vector<int64_t> shard_samples;
+  // Samples are fed by the store to devices that do not hold them: bytes of one; 0: they all do.
+  int64_t fed_sample_bytes = 0;
+
+  // Of the coordinator's process: leads what no other device does, and writes checkpoints.
   Address leader = {kCoordinatorDevice, Role::kLeader};
 
   int64_t parameter_count() const;

@@ -16,7 +16,9 @@ namespace weft::cluster {
 using DeviceId = uint32_t;  // given by the coordinator, from 1; never reused within a run
 inline constexpr DeviceId kCoordinatorDevice = 0;
 
-enum class Role : uint8_t { kCoordinator = 0, kLeader = 1, kWorker = 2 };
+// The store feeds samples to workers that do not hold the data set; it stands beside the
+// coordinator.
+enum class Role : uint8_t { kCoordinator = 0, kLeader = 1, kWorker = 2, kStore = 3 };
 
 // Where a message goes: a role on a device. The coordinator's process routes between devices, which
 // only dial out.
@@ -28,6 +30,47 @@ struct Address {
 
 // Tensor bytes, shared between the messages that carry them (a broadcast holds one copy).
 using Payload = std::shared_ptr<const Bytes>;
+
+// A stretch of the flat parameter vector.
+struct Range {
+  int64_t begin = 0;
+  int64_t count = 0;
+  int64_t end() const { return begin + count; }
+  auto operator<=>(const Range&) const = default;
+};
+
+// Who leads which range. The parts are ascending and tile the vector. A layout with a higher number
+// replaces an earlier one.
+struct Layout {
+  struct Part {
+    Range range;
+    Address leader;
+    // Where other devices reach the leader's process, HOST:PORT; empty: through the coordinator's.
+    std::string endpoint;
+    // The device that applies whatever the leader applies, and takes over when it dies; 0: none.
+    DeviceId standby = 0;
+    std::string standby_endpoint;
+    bool operator==(const Part&) const = default;
+  };
+  uint64_t number = 0;  // from 1
+  std::vector<Part> parts;
+  bool operator==(const Layout&) const = default;
+};
+
+// What a device knows of itself (profiler.h); 0 stands for what it does not know yet.
+struct DeviceStats {
+  double lease_seconds = 0;   // to compute a lease: this,
+  double sample_seconds = 0;  // and so much for each sample
+  double up_bytes_per_second = 0;
+  double down_bytes_per_second = 0;
+  double round_trip_seconds = 0;
+  int64_t free_bytes = 0;    // of memory
+  double other_load = 0;     // share of the processors that other programs take, 0..1
+  double temperature = 0;    // degrees Celsius, of the hottest sensor
+  int64_t changes = 0;       // times that its speed turned out to be another one
+  int64_t stored_bytes = 0;  // samples held of what the store has fed
+  bool operator==(const DeviceStats&) const = default;
+};
 
 // A range of an epoch's order, given to one device for one step. The unit of the ledger.
 struct Lease {
@@ -51,6 +94,9 @@ struct Hello {
   int64_t cores = 0;
   int64_t memory_bytes = 0;
   DeviceId device = 0;  // the id it had before a reconnect, or 0
+  // Where other devices can dial it, HOST:PORT; empty: nowhere, so it leads no range.
+  std::string endpoint{};
+  int64_t storage_bytes = 0;  // that it spares for samples the store feeds; 0: no limit
 };
 
 // Coordinator -> worker: admitted.
@@ -60,12 +106,14 @@ struct Welcome {
   std::string run;    // id of the run
   std::string job;  // the whole job as JSON; the worker opens its data and builds its model from it
   std::string
-      model;  // the model file's text (TOML or JSON), so that a worker needs no file of its own
-  Address leader;  // who aggregates (one leader with the whole range, for now)
+      model;      // the model file's text (TOML or JSON), so that a worker needs no file of its own
+  Layout layout;  // who aggregates
   int64_t heartbeat_ms = 500;
   // A side that has heard nothing for so long takes the connection for lost; 0: the coordinator
   // does not answer heartbeats, so its silence says nothing.
   int64_t device_timeout_ms = 0;
+  // Local placement: which part of the data set stands for this device's own data; -1: none.
+  int64_t shard = -1;
 };
 
 // Coordinator -> worker: not admitted, or no longer; `retry` says if trying again can help.
@@ -84,6 +132,7 @@ struct Heartbeat {
   // computed or are pushed. -1 leases: it does not say.
   int64_t step = -1;
   int64_t leases = -1;
+  DeviceStats stats{};
 };
 
 // Coordinator -> worker: the answer to each Heartbeat, so that the worker notices a way that is cut
@@ -99,6 +148,9 @@ struct Grant {
   int64_t version = 0;  // parameters to compute with
   Lease next;  // a lease this device will probably get (count 0: none), to read its samples ahead
   bool again = false;  // was granted to it before, and nothing came: what it pushed it pushes again
+  // In a stream (BeginStream): `version` is the least, the newest at hand are taken.
+  bool newest = false;
+  double lr = 0;  // of local steps; of a stream, handed on with the Push
 };
 
 // Worker -> coordinator: will not finish this lease (it leaves, or cannot read its data).
@@ -130,8 +182,8 @@ struct Bye {
 
 // ---- a worker and a leader
 
-// Worker -> leader: the gradient of one lease. Kept by the worker until acknowledged. Without a
-// gradient, once its step is over: the question what became of it.
+// Worker -> leader: a range of the gradient of one lease. Kept by the worker until acknowledged.
+// Without a gradient, once its step is over: the question what became of it.
 struct Push {
   uint64_t term = 0;
   DeviceId device = 0;
@@ -141,7 +193,10 @@ struct Push {
   int64_t version = 0;  // the parameters it was computed with
   double loss_sum = 0;
   int64_t correct = 0;
-  Payload gradient;  // codec packet of the mean gradient over lease.count samples
+  Payload
+      gradient;  // codec packet of the mean gradient over lease.count samples, range.count values
+  Range range{};
+  double lr = 0;  // as granted
 };
 
 // Leader -> worker. applied: the update is in the parameters of `version`; otherwise it was refused
@@ -151,6 +206,7 @@ struct PushAck {
   uint64_t sequence = 0;
   bool applied = false;
   int64_t version = 0;
+  Range range{};
 };
 
 // Worker -> leader: send parameters of at least this version as soon as they exist.
@@ -158,18 +214,20 @@ struct Pull {
   uint64_t term = 0;
   DeviceId device = 0;
   int64_t version = 0;
+  Range range{};
 };
 
 // Leader -> worker.
 struct Parameters {
   uint64_t term = 0;
   int64_t version = 0;
-  Payload values;  // codec packet of the whole range
+  Payload values;  // codec packet of the range
+  Range range{};
 };
 
 // ---- the coordinator and a leader
 
-// Coordinator -> leader: what a step consists of.
+// Coordinator -> leader: what a step consists of, for each range that it leads.
 struct BeginStep {
   uint64_t term = 0;
   int64_t step = 0;
@@ -178,6 +236,11 @@ struct BeginStep {
   std::vector<Lease> leases;  // one a slot
   double lr = 0;
   bool checkpoint = false;  // save after this step
+  Range range{};
+  // Apply once so many samples have come (0: all of them); the rest belong to the next step, whose
+  // leases then name them again, after its own.
+  int64_t quorum_samples = 0;
+  int64_t version = 0;  // that the step starts from
 };
 
 // Leader -> coordinator: the step is applied. The leases commit in this record, with their update.
@@ -192,12 +255,14 @@ struct Committed {
   int64_t samples = 0;
   double gradient_norm = 0;
   std::string problem;  // not empty: the update was not finite and was not applied
+  Range range{};
 };
 
 // Coordinator -> leader: which slots of the open step are not filled? Answered with Missing.
 struct AskMissing {
   uint64_t term = 0;
   int64_t step = 0;
+  Range range{};
 };
 
 // Leader -> coordinator.
@@ -205,6 +270,7 @@ struct Missing {
   uint64_t term = 0;
   int64_t step = 0;
   std::vector<int64_t> slots;  // ascending
+  Range range{};
 };
 
 // Leader -> coordinator.
@@ -215,9 +281,123 @@ struct CheckpointDone {
   std::string problem;  // not empty: it failed; the last one still stands
 };
 
-using Message = std::variant<Hello, Welcome, Refuse, Heartbeat, Grant, ReturnLease, Fault, Finished,
-                             Bye, Push, PushAck, Pull, Parameters, BeginStep, Committed,
-                             CheckpointDone, HeartbeatAck, AskMissing, Missing>;
+// Coordinator -> leader: from now on each update is applied by itself (ssp, async), or as soon as
+// enough have come (buffered); there is no open step.
+struct BeginStream {
+  uint64_t term = 0;
+  Range range;
+  uint8_t mode = 0;  // aggregate::Mode
+};
+
+// Coordinator -> leader: nothing more will come; apply what waits for others.
+struct EndStream {
+  uint64_t term = 0;
+  Range range;
+  bool checkpoint = false;  // save then
+  int64_t step = 0;         // what a run that starts from that goes on with
+};
+
+// Leader -> coordinator: the stream is over.
+struct StreamEnded {
+  uint64_t term = 0;
+  Range range;
+  int64_t version = 0;
+};
+
+// ---- leaders among themselves
+
+// Whose update is in a version.
+struct Applied {
+  DeviceId device = 0;
+  uint64_t incarnation = 0;
+  uint64_t sequence = 0;
+  uint64_t lease = 0;  // its id
+  bool operator==(const Applied&) const = default;
+};
+
+// Leader -> standby: a version to come to, from the one before. Updates are acknowledged, and
+// their step is committed, once the standby has it too.
+struct Replicate {
+  uint64_t term = 0;
+  uint64_t layout = 0;  // number
+  Range range;
+  Committed record;  // what the leader tells the coordinator then
+  double lr = 0;
+  double fraction = 1;  // of a batch (engine::Optimizer::Apply)
+  std::vector<Applied> applied;
+  Payload gradient;  // dense packet, as the optimizer gets it
+};
+
+// Standby -> leader.
+struct Replicated {
+  uint64_t term = 0;
+  uint64_t layout = 0;
+  Range range;
+  int64_t version = 0;
+};
+
+// Coordinator -> the leaders and standbys of the layout that holds and of the next one, between
+// steps: those that lead send each stretch to whoever is to hold it.
+struct Reshape {
+  uint64_t term = 0;
+  Layout from;
+  Layout to;
+};
+
+// What a leader knows of a stretch of the vector: to seat a leader or a standby, or for a
+// checkpoint (then to the leader of the coordinator's process).
+struct RangeState {
+  uint64_t term = 0;
+  uint64_t layout = 0;  // number of the one it is for; 0: a checkpoint
+  Range range;
+  int64_t step = 0;  // the next one
+  int64_t version = 0;
+  int64_t optimizer_steps = 0;
+  std::vector<Applied> applied;  // that can still be asked about
+  Payload values;                // range_state.h
+};
+
+// A leader or standby of the next layout has all of its range; coordinator: the layout holds once
+// all have said so.
+struct Seated {
+  uint64_t term = 0;
+  uint64_t layout = 0;
+  Range range;
+  int64_t version = 0;
+  bool standby = false;
+  std::string problem;  // not empty: it cannot
+};
+
+// Coordinator -> all: this layout holds. Of a leader that died its standby now leads, from the
+// version it has.
+struct Relayout {
+  uint64_t term = 0;
+  Layout layout;
+};
+
+// ---- a worker and the store
+
+// Worker -> store.
+struct AskSamples {
+  uint64_t term = 0;
+  uint64_t request = 0;
+  std::vector<int64_t> indices;  // of the data set
+};
+
+// Store -> worker.
+struct Samples {
+  uint64_t term = 0;
+  uint64_t request = 0;
+  int64_t count = 0;
+  std::string problem;  // not empty: it cannot read them
+  Payload values;       // data/sample_packet.h
+};
+
+using Message =
+    std::variant<Hello, Welcome, Refuse, Heartbeat, Grant, ReturnLease, Fault, Finished, Bye, Push,
+                 PushAck, Pull, Parameters, BeginStep, Committed, CheckpointDone, HeartbeatAck,
+                 AskMissing, Missing, BeginStream, EndStream, StreamEnded, Replicate, Replicated,
+                 Reshape, RangeState, Seated, Relayout, AskSamples, Samples>;
 
 std::string_view MessageName(const Message& message);
 

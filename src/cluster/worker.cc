@@ -168,7 +168,7 @@ void Worker::On(TimePoint now, const Welcome& welcome) {
   device_ = welcome.device;
   run_ = welcome.run;
   term_ = welcome.term;
-  leader_ = welcome.leader;
+  layout_ = welcome.layout;
   heartbeat_ = std::chrono::milliseconds(std::max<int64_t>(welcome.heartbeat_ms, 1));
   device_timeout_ = std::chrono::milliseconds(std::max<int64_t>(welcome.device_timeout_ms, 0));
   wake_ = now + heartbeat_;
@@ -368,7 +368,8 @@ void Worker::ToCoordinator(Message message) {
 }
 
 void Worker::ToLeader(Message message) {
-  if (phase_ == Phase::kJoined) actions_.push_back(Send{leader_, std::move(message)});
+  if (phase_ != Phase::kJoined || layout_.parts.empty()) return;
+  actions_.push_back(Send{layout_.parts.front().leader, std::move(message)});
 }
 
 }  // namespace weft::cluster

@@ -125,7 +125,7 @@ class Worker {
   DeviceId device_ = 0;
   std::string run_;
   uint64_t term_ = 0;
-  Address leader_;
+  Layout layout_;
   Duration heartbeat_{};
   Duration device_timeout_{};  // 0: the coordinator does not answer heartbeats
   uint64_t next_sequence_ = 1;

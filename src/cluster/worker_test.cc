@@ -49,7 +49,7 @@ class WorkerTest : public ::testing::Test {
     welcome.device = device;
     welcome.term = term;
     welcome.run = "run";
-    welcome.leader = kLeader;
+    welcome.layout = {.number = 1, .parts = {{.range = {0, 4}, .leader = kLeader}}};
     welcome.heartbeat_ms = 500;
     welcome.device_timeout_ms = device_timeout_ms_;
     return welcome;

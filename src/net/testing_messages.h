@@ -30,25 +30,41 @@ auto Refs(F&... fields) {
   }
 WEFT_FIELDS(Address, a, b)
 WEFT_FIELDS(Lease, a, b, c, d, e, f)
-WEFT_FIELDS(Hello, a, b, c, d, e, f, g)
-WEFT_FIELDS(Welcome, a, b, c, d, e, f, g, h)
+WEFT_FIELDS(Range, a, b)
+WEFT_FIELDS(Layout::Part, a, b, c, d, e)
+WEFT_FIELDS(Layout, a, b)
+WEFT_FIELDS(DeviceStats, a, b, c, d, e, f, g, h, i, j)
+WEFT_FIELDS(Applied, a, b, c, d)
+WEFT_FIELDS(Hello, a, b, c, d, e, f, g, h, i)
+WEFT_FIELDS(Welcome, a, b, c, d, e, f, g, h, i)
 WEFT_FIELDS(Refuse, a, b, c)
-WEFT_FIELDS(Heartbeat, a, b, c, d, e)
+WEFT_FIELDS(Heartbeat, a, b, c, d, e, f)
 WEFT_FIELDS(HeartbeatAck, a)
-WEFT_FIELDS(Grant, a, b, c, d, e)
+WEFT_FIELDS(Grant, a, b, c, d, e, f, g)
 WEFT_FIELDS(ReturnLease, a, b, c)
 WEFT_FIELDS(Fault, a, b, c, d)
 WEFT_FIELDS(Finished, a, b, c)
 WEFT_FIELDS(Bye, a)
-WEFT_FIELDS(Push, a, b, c, d, e, f, g, h, i)
-WEFT_FIELDS(PushAck, a, b, c, d)
-WEFT_FIELDS(Pull, a, b, c)
-WEFT_FIELDS(Parameters, a, b, c)
-WEFT_FIELDS(BeginStep, a, b, c, d, e, f, g)
-WEFT_FIELDS(Committed, a, b, c, d, e, f, g, h, i, j)
-WEFT_FIELDS(AskMissing, a, b)
-WEFT_FIELDS(Missing, a, b, c)
+WEFT_FIELDS(Push, a, b, c, d, e, f, g, h, i, j, k)
+WEFT_FIELDS(PushAck, a, b, c, d, e)
+WEFT_FIELDS(Pull, a, b, c, d)
+WEFT_FIELDS(Parameters, a, b, c, d)
+WEFT_FIELDS(BeginStep, a, b, c, d, e, f, g, h, i, j)
+WEFT_FIELDS(Committed, a, b, c, d, e, f, g, h, i, j, k)
+WEFT_FIELDS(AskMissing, a, b, c)
+WEFT_FIELDS(Missing, a, b, c, d)
 WEFT_FIELDS(CheckpointDone, a, b, c, d)
+WEFT_FIELDS(BeginStream, a, b, c)
+WEFT_FIELDS(EndStream, a, b, c, d)
+WEFT_FIELDS(StreamEnded, a, b, c)
+WEFT_FIELDS(Replicate, a, b, c, d, e, f, g, h)
+WEFT_FIELDS(Replicated, a, b, c, d)
+WEFT_FIELDS(Reshape, a, b, c)
+WEFT_FIELDS(RangeState, a, b, c, d, e, f, g, h)
+WEFT_FIELDS(Seated, a, b, c, d, e, f)
+WEFT_FIELDS(Relayout, a, b)
+WEFT_FIELDS(AskSamples, a, b, c)
+WEFT_FIELDS(Samples, a, b, c, d, e)
 #undef WEFT_FIELDS
 
 template <class T>
@@ -56,6 +72,9 @@ void Randomize(base::Rng& rng, T* value);
 
 inline void Randomize(base::Rng& rng, bool* value) { *value = rng.NextBelow(2) == 1; }
 inline void Randomize(base::Rng& rng, double* value) { *value = rng.NextUniform(-1e6, 1e6); }
+inline void Randomize(base::Rng& rng, uint8_t* value) {
+  *value = static_cast<uint8_t>(rng.NextBelow(4));
+}
 inline void Randomize(base::Rng& rng, uint32_t* value) {
   *value = static_cast<uint32_t>(rng.Next());
 }
@@ -66,7 +85,7 @@ inline void Randomize(base::Rng& rng, int32_t* value) {
   *value = static_cast<int32_t>(rng.NextBelow(17));
 }
 inline void Randomize(base::Rng& rng, cluster::Role* value) {
-  *value = static_cast<cluster::Role>(rng.NextBelow(3));
+  *value = static_cast<cluster::Role>(rng.NextBelow(4));
 }
 inline void Randomize(base::Rng& rng, std::string* value) {
   static const char* const kPieces[] = {"a", "0", " ", "\n", "\"", "ß", "…", "網", "🧵"};

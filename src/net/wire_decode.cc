@@ -32,9 +32,12 @@ class Decoder {
       case v1::ROLE_WORKER:
         to.role = Role::kWorker;
         return to;
+      case v1::ROLE_STORE:
+        to.role = Role::kStore;
+        return to;
       default:  // proto3 lets every number through
         check_.Note(std::string(field) + ".role: got " + std::to_string(from.role()) +
-                    ", want 1..3 (coordinator, leader, worker)");
+                    ", want 1..4 (coordinator, leader, worker, store)");
         return to;
     }
   }
@@ -46,7 +49,9 @@ class Decoder {
             .program = Text("hello.program", from.program(), kMaxNameBytes),
             .cores = from.cores(),
             .memory_bytes = from.memory_bytes(),
-            .device = from.device()};
+            .device = from.device(),
+            .endpoint = Text("hello.endpoint", from.endpoint(), kMaxNameBytes),
+            .storage_bytes = from.storage_bytes()};
   }
 
   cluster::Welcome Get(const v1::Welcome& from) {
@@ -55,9 +60,10 @@ class Decoder {
             .run = Text("welcome.run", from.run(), kMaxNameBytes),
             .job = Text("welcome.job", from.job(), kMaxDocumentBytes),
             .model = Text("welcome.model", from.model(), kMaxDocumentBytes),
-            .leader = Get("welcome.leader", from.leader()),
+            .layout = Get(from.layout()),
             .heartbeat_ms = from.heartbeat_ms(),
-            .device_timeout_ms = from.device_timeout_ms()};
+            .device_timeout_ms = from.device_timeout_ms(),
+            .shard = static_cast<int64_t>(from.shard_plus_1() - 1)};
   }
 
   cluster::Refuse Get(const v1::Refuse& from) {
@@ -71,7 +77,8 @@ class Decoder {
             .samples_per_second = from.samples_per_second(),
             .loss = from.loss(),
             .step = static_cast<int64_t>(from.step_plus_1() - 1),
-            .leases = static_cast<int64_t>(from.leases_plus_1() - 1)};
+            .leases = static_cast<int64_t>(from.leases_plus_1() - 1),
+            .stats = Get(from.stats())};
   }
 
   static cluster::HeartbeatAck Get(const v1::HeartbeatAck& from) { return {.term = from.term()}; }
@@ -81,7 +88,9 @@ class Decoder {
             .lease = Get(from.lease()),
             .version = from.version(),
             .next = Get(from.next()),
-            .again = from.again()};
+            .again = from.again(),
+            .newest = from.newest(),
+            .lr = from.lr()};
   }
 
   cluster::ReturnLease Get(const v1::ReturnLease& from) {
@@ -116,22 +125,31 @@ class Decoder {
             .version = from.version(),
             .loss_sum = from.loss_sum(),
             .correct = from.correct(),
-            .gradient = nullptr};
+            .gradient = nullptr,
+            .range = Get(from.range()),
+            .lr = from.lr()};
   }
 
   static cluster::PushAck Get(const v1::PushAck& from) {
     return {.term = from.term(),
             .sequence = from.sequence(),
             .applied = from.applied(),
-            .version = from.version()};
+            .version = from.version(),
+            .range = Get(from.range())};
   }
 
   static cluster::Pull Get(const v1::Pull& from) {
-    return {.term = from.term(), .device = from.device(), .version = from.version()};
+    return {.term = from.term(),
+            .device = from.device(),
+            .version = from.version(),
+            .range = Get(from.range())};
   }
 
   static cluster::Parameters Get(const v1::Parameters& from) {
-    return {.term = from.term(), .version = from.version(), .values = nullptr};
+    return {.term = from.term(),
+            .version = from.version(),
+            .values = nullptr,
+            .range = Get(from.range())};
   }
 
   cluster::BeginStep Get(const v1::BeginStep& from) {
@@ -139,9 +157,12 @@ class Decoder {
             .step = from.step(),
             .epoch = from.epoch(),
             .total_samples = from.total_samples(),
-            .leases = Leases("begin_step.leases", from.leases()),
+            .leases = GetAll<Lease>("begin_step.leases", from.leases()),
             .lr = from.lr(),
-            .checkpoint = from.checkpoint()};
+            .checkpoint = from.checkpoint(),
+            .range = Get(from.range()),
+            .quorum_samples = from.quorum_samples(),
+            .version = from.version()};
   }
 
   cluster::Committed Get(const v1::Committed& from) {
@@ -150,24 +171,26 @@ class Decoder {
     return {.term = from.term(),
             .step = from.step(),
             .version = from.version(),
-            .leases = Leases("committed.leases", from.leases()),
+            .leases = GetAll<Lease>("committed.leases", from.leases()),
             .devices = {from.devices().begin(), from.devices().end()},
             .loss_sum = from.loss_sum(),
             .correct = from.correct(),
             .samples = from.samples(),
             .gradient_norm = from.gradient_norm(),
-            .problem = Text("committed.problem", from.problem(), kMaxReasonBytes)};
+            .problem = Text("committed.problem", from.problem(), kMaxReasonBytes),
+            .range = Get(from.range())};
   }
 
   static cluster::AskMissing Get(const v1::AskMissing& from) {
-    return {.term = from.term(), .step = from.step()};
+    return {.term = from.term(), .step = from.step(), .range = Get(from.range())};
   }
 
   cluster::Missing Get(const v1::Missing& from) {
     check_.AtMost("missing.slots", static_cast<size_t>(from.slots_size()), kMaxLeases, "slots");
     return {.term = from.term(),
             .step = from.step(),
-            .slots = {from.slots().begin(), from.slots().end()}};
+            .slots = {from.slots().begin(), from.slots().end()},
+            .range = Get(from.range())};
   }
 
   cluster::CheckpointDone Get(const v1::CheckpointDone& from) {
@@ -175,6 +198,85 @@ class Decoder {
             .step = from.step(),
             .path = Text("checkpoint_done.path", from.path(), kMaxReasonBytes),
             .problem = Text("checkpoint_done.problem", from.problem(), kMaxReasonBytes)};
+  }
+
+  static cluster::BeginStream Get(const v1::BeginStream& from) {
+    return {.term = from.term(),
+            .range = Get(from.range()),
+            .mode = static_cast<uint8_t>(from.mode() & 0xFF)};
+  }
+
+  static cluster::EndStream Get(const v1::EndStream& from) {
+    return {.term = from.term(),
+            .range = Get(from.range()),
+            .checkpoint = from.checkpoint(),
+            .step = from.step()};
+  }
+
+  static cluster::StreamEnded Get(const v1::StreamEnded& from) {
+    return {.term = from.term(), .range = Get(from.range()), .version = from.version()};
+  }
+
+  cluster::Replicate Get(const v1::Replicate& from) {
+    return {.term = from.term(),
+            .layout = from.layout(),
+            .range = Get(from.range()),
+            .record = Get(from.record()),
+            .lr = from.lr(),
+            .fraction = from.fraction(),
+            .applied = GetAll<cluster::Applied>("replicate.applied", from.applied()),
+            .gradient = nullptr};
+  }
+
+  static cluster::Replicated Get(const v1::Replicated& from) {
+    return {.term = from.term(),
+            .layout = from.layout(),
+            .range = Get(from.range()),
+            .version = from.version()};
+  }
+
+  cluster::Reshape Get(const v1::Reshape& from) {
+    return {.term = from.term(), .from = Get(from.from()), .to = Get(from.to())};
+  }
+
+  cluster::RangeState Get(const v1::RangeState& from) {
+    return {.term = from.term(),
+            .layout = from.layout(),
+            .range = Get(from.range()),
+            .step = from.step(),
+            .version = from.version(),
+            .optimizer_steps = from.optimizer_steps(),
+            .applied = GetAll<cluster::Applied>("range_state.applied", from.applied()),
+            .values = nullptr};
+  }
+
+  cluster::Seated Get(const v1::Seated& from) {
+    return {.term = from.term(),
+            .layout = from.layout(),
+            .range = Get(from.range()),
+            .version = from.version(),
+            .standby = from.standby(),
+            .problem = Text("seated.problem", from.problem(), kMaxReasonBytes)};
+  }
+
+  cluster::Relayout Get(const v1::Relayout& from) {
+    return {.term = from.term(), .layout = Get(from.layout())};
+  }
+
+  cluster::AskSamples Get(const v1::AskSamples& from) {
+    check_.AtMost("ask_samples.indices", static_cast<size_t>(from.indices_size()), kMaxLeases,
+                  "indices");
+    return {.term = from.term(),
+            .request = from.request(),
+            .indices = {from.indices().begin(), from.indices().end()}};
+  }
+
+  cluster::Samples Get(const v1::Samples& from) {
+    return {.term = from.term(),
+            .request = from.request(),
+            .count = from.count(),
+            .problem = Text("samples.problem", from.problem(), kMaxReasonBytes),
+            .values = nullptr};
   }
 
   cluster::Message Body(const v1::Envelope& from) {
@@ -217,6 +319,28 @@ class Decoder {
         return Get(from.ask_missing());
       case v1::Envelope::kMissing:
         return Get(from.missing());
+      case v1::Envelope::kBeginStream:
+        return Get(from.begin_stream());
+      case v1::Envelope::kEndStream:
+        return Get(from.end_stream());
+      case v1::Envelope::kStreamEnded:
+        return Get(from.stream_ended());
+      case v1::Envelope::kReplicate:
+        return Get(from.replicate());
+      case v1::Envelope::kReplicated:
+        return Get(from.replicated());
+      case v1::Envelope::kReshape:
+        return Get(from.reshape());
+      case v1::Envelope::kRangeState:
+        return Get(from.range_state());
+      case v1::Envelope::kSeated:
+        return Get(from.seated());
+      case v1::Envelope::kRelayout:
+        return Get(from.relayout());
+      case v1::Envelope::kAskSamples:
+        return Get(from.ask_samples());
+      case v1::Envelope::kSamples:
+        return Get(from.samples());
       case v1::Envelope::BODY_NOT_SET:
         break;
     }
@@ -227,6 +351,45 @@ class Decoder {
   }
 
  private:
+  static cluster::Range Get(const v1::Range& from) {
+    return {.begin = from.begin(), .count = from.count()};
+  }
+
+  static cluster::Applied Get(const v1::Applied& from) {
+    return {.device = from.device(),
+            .incarnation = from.incarnation(),
+            .sequence = from.sequence(),
+            .lease = from.lease()};
+  }
+
+  static cluster::DeviceStats Get(const v1::DeviceStats& from) {
+    return {.lease_seconds = from.lease_seconds(),
+            .sample_seconds = from.sample_seconds(),
+            .up_bytes_per_second = from.up_bytes_per_second(),
+            .down_bytes_per_second = from.down_bytes_per_second(),
+            .round_trip_seconds = from.round_trip_seconds(),
+            .free_bytes = from.free_bytes(),
+            .other_load = from.other_load(),
+            .temperature = from.temperature(),
+            .changes = from.changes(),
+            .stored_bytes = from.stored_bytes()};
+  }
+
+  cluster::Layout Get(const v1::Layout& from) {
+    check_.AtMost("layout.parts", static_cast<size_t>(from.parts_size()), kMaxParts, "parts");
+    cluster::Layout to{.number = from.number(), .parts = {}};
+    if (!check_.status().ok()) return to;
+    for (const v1::Layout::Part& part : from.parts()) {
+      to.parts.push_back({.range = Get(part.range()),
+                          .leader = Get("layout.leader", part.leader()),
+                          .endpoint = Text("layout.endpoint", part.endpoint(), kMaxEndpointBytes),
+                          .standby = part.standby(),
+                          .standby_endpoint = Text("layout.standby_endpoint",
+                                                   part.standby_endpoint(), kMaxEndpointBytes)});
+    }
+    return to;
+  }
+
   static Lease Get(const v1::Lease& from) {
     return {.id = from.id(),
             .step = from.step(),
@@ -241,13 +404,14 @@ class Decoder {
     return check_.status().ok() ? from : std::string();
   }
 
-  std::vector<Lease> Leases(std::string_view field,
-                            const google::protobuf::RepeatedPtrField<v1::Lease>& from) {
-    check_.AtMost(field, static_cast<size_t>(from.size()), kMaxLeases, "leases");
-    std::vector<Lease> to;
+  template <class To, class From>
+  std::vector<To> GetAll(std::string_view field,
+                         const google::protobuf::RepeatedPtrField<From>& from) {
+    check_.AtMost(field, static_cast<size_t>(from.size()), kMaxLeases, "entries");
+    std::vector<To> to;
     if (!check_.status().ok()) return to;
     to.reserve(static_cast<size_t>(from.size()));
-    for (const v1::Lease& lease : from) to.push_back(Get(lease));
+    for (const From& each : from) to.push_back(Get(each));
     return to;
   }
 

@@ -32,9 +32,11 @@ class Encoder {
         return to->set_role(v1::ROLE_LEADER);
       case Role::kWorker:
         return to->set_role(v1::ROLE_WORKER);
+      case Role::kStore:
+        return to->set_role(v1::ROLE_STORE);
     }
     check_.Note("role: got " + std::to_string(static_cast<int>(from.role)) +
-                ", want coordinator, leader or worker");
+                ", want coordinator, leader, worker or store");
   }
 
   void Put(const cluster::Hello& from, v1::Envelope* envelope) {
@@ -46,6 +48,8 @@ class Encoder {
     to->set_cores(from.cores);
     to->set_memory_bytes(from.memory_bytes);
     to->set_device(from.device);
+    Text("hello.endpoint", from.endpoint, kMaxNameBytes, to->mutable_endpoint());
+    to->set_storage_bytes(from.storage_bytes);
   }
 
   void Put(const cluster::Welcome& from, v1::Envelope* envelope) {
@@ -55,7 +59,8 @@ class Encoder {
     Text("welcome.run", from.run, kMaxNameBytes, to->mutable_run());
     Text("welcome.job", from.job, kMaxDocumentBytes, to->mutable_job());
     Text("welcome.model", from.model, kMaxDocumentBytes, to->mutable_model());
-    Put(from.leader, to->mutable_leader());
+    Put(from.layout, to->mutable_layout());
+    to->set_shard_plus_1(static_cast<uint64_t>(from.shard) + 1);
     to->set_heartbeat_ms(from.heartbeat_ms);
     to->set_device_timeout_ms(from.device_timeout_ms);
   }
@@ -74,6 +79,7 @@ class Encoder {
     to->set_loss(from.loss);
     to->set_step_plus_1(static_cast<uint64_t>(from.step) + 1);
     to->set_leases_plus_1(static_cast<uint64_t>(from.leases) + 1);
+    Put(from.stats, to->mutable_stats());
   }
 
   void Put(const cluster::HeartbeatAck& from, v1::Envelope* envelope) {
@@ -87,6 +93,8 @@ class Encoder {
     to->set_version(from.version);
     Put(from.next, to->mutable_next());
     to->set_again(from.again);
+    to->set_newest(from.newest);
+    to->set_lr(from.lr);
   }
 
   void Put(const cluster::ReturnLease& from, v1::Envelope* envelope) {
@@ -125,6 +133,8 @@ class Encoder {
     to->set_version(from.version);
     to->set_loss_sum(from.loss_sum);
     to->set_correct(from.correct);
+    Put(from.range, to->mutable_range());
+    to->set_lr(from.lr);
   }
 
   void Put(const cluster::PushAck& from, v1::Envelope* envelope) {
@@ -133,6 +143,7 @@ class Encoder {
     to->set_sequence(from.sequence);
     to->set_applied(from.applied);
     to->set_version(from.version);
+    Put(from.range, to->mutable_range());
   }
 
   void Put(const cluster::Pull& from, v1::Envelope* envelope) {
@@ -140,12 +151,14 @@ class Encoder {
     to->set_term(from.term);
     to->set_device(from.device);
     to->set_version(from.version);
+    Put(from.range, to->mutable_range());
   }
 
   void Put(const cluster::Parameters& from, v1::Envelope* envelope) {
     v1::Parameters* to = envelope->mutable_parameters();
     to->set_term(from.term);
     to->set_version(from.version);
+    Put(from.range, to->mutable_range());
   }
 
   void Put(const cluster::BeginStep& from, v1::Envelope* envelope) {
@@ -154,17 +167,23 @@ class Encoder {
     to->set_step(from.step);
     to->set_epoch(from.epoch);
     to->set_total_samples(from.total_samples);
-    Leases("begin_step.leases", from.leases, to->mutable_leases());
+    PutAll("begin_step.leases", from.leases, to->mutable_leases());
     to->set_lr(from.lr);
     to->set_checkpoint(from.checkpoint);
+    Put(from.range, to->mutable_range());
+    to->set_quorum_samples(from.quorum_samples);
+    to->set_version(from.version);
   }
 
   void Put(const cluster::Committed& from, v1::Envelope* envelope) {
-    v1::Committed* to = envelope->mutable_committed();
+    Put(from, envelope->mutable_committed());
+  }
+
+  void Put(const cluster::Committed& from, v1::Committed* to) {
     to->set_term(from.term);
     to->set_step(from.step);
     to->set_version(from.version);
-    Leases("committed.leases", from.leases, to->mutable_leases());
+    PutAll("committed.leases", from.leases, to->mutable_leases());
     check_.AtMost("committed.devices", from.devices.size(), kMaxLeases, "devices");
     to->mutable_devices()->Add(from.devices.begin(), from.devices.end());
     to->set_loss_sum(from.loss_sum);
@@ -172,12 +191,14 @@ class Encoder {
     to->set_samples(from.samples);
     to->set_gradient_norm(from.gradient_norm);
     Text("committed.problem", from.problem, kMaxReasonBytes, to->mutable_problem());
+    Put(from.range, to->mutable_range());
   }
 
   void Put(const cluster::AskMissing& from, v1::Envelope* envelope) {
     v1::AskMissing* to = envelope->mutable_ask_missing();
     to->set_term(from.term);
     to->set_step(from.step);
+    Put(from.range, to->mutable_range());
   }
 
   void Put(const cluster::Missing& from, v1::Envelope* envelope) {
@@ -186,6 +207,7 @@ class Encoder {
     to->set_step(from.step);
     check_.AtMost("missing.slots", from.slots.size(), kMaxLeases, "slots");
     to->mutable_slots()->Add(from.slots.begin(), from.slots.end());
+    Put(from.range, to->mutable_range());
   }
 
   void Put(const cluster::CheckpointDone& from, v1::Envelope* envelope) {
@@ -196,7 +218,137 @@ class Encoder {
     Text("checkpoint_done.problem", from.problem, kMaxReasonBytes, to->mutable_problem());
   }
 
+  void Put(const cluster::BeginStream& from, v1::Envelope* envelope) {
+    v1::BeginStream* to = envelope->mutable_begin_stream();
+    to->set_term(from.term);
+    Put(from.range, to->mutable_range());
+    to->set_mode(from.mode);
+  }
+
+  void Put(const cluster::EndStream& from, v1::Envelope* envelope) {
+    v1::EndStream* to = envelope->mutable_end_stream();
+    to->set_term(from.term);
+    Put(from.range, to->mutable_range());
+    to->set_checkpoint(from.checkpoint);
+    to->set_step(from.step);
+  }
+
+  void Put(const cluster::StreamEnded& from, v1::Envelope* envelope) {
+    v1::StreamEnded* to = envelope->mutable_stream_ended();
+    to->set_term(from.term);
+    Put(from.range, to->mutable_range());
+    to->set_version(from.version);
+  }
+
+  void Put(const cluster::Replicate& from, v1::Envelope* envelope) {
+    v1::Replicate* to = envelope->mutable_replicate();
+    to->set_term(from.term);
+    to->set_layout(from.layout);
+    Put(from.range, to->mutable_range());
+    Put(from.record, to->mutable_record());
+    to->set_lr(from.lr);
+    to->set_fraction(from.fraction);
+    PutAll("replicate.applied", from.applied, to->mutable_applied());
+  }
+
+  void Put(const cluster::Replicated& from, v1::Envelope* envelope) {
+    v1::Replicated* to = envelope->mutable_replicated();
+    to->set_term(from.term);
+    to->set_layout(from.layout);
+    Put(from.range, to->mutable_range());
+    to->set_version(from.version);
+  }
+
+  void Put(const cluster::Reshape& from, v1::Envelope* envelope) {
+    v1::Reshape* to = envelope->mutable_reshape();
+    to->set_term(from.term);
+    Put(from.from, to->mutable_from());
+    Put(from.to, to->mutable_to());
+  }
+
+  void Put(const cluster::RangeState& from, v1::Envelope* envelope) {
+    v1::RangeState* to = envelope->mutable_range_state();
+    to->set_term(from.term);
+    to->set_layout(from.layout);
+    Put(from.range, to->mutable_range());
+    to->set_step(from.step);
+    to->set_version(from.version);
+    to->set_optimizer_steps(from.optimizer_steps);
+    PutAll("range_state.applied", from.applied, to->mutable_applied());
+  }
+
+  void Put(const cluster::Seated& from, v1::Envelope* envelope) {
+    v1::Seated* to = envelope->mutable_seated();
+    to->set_term(from.term);
+    to->set_layout(from.layout);
+    Put(from.range, to->mutable_range());
+    to->set_version(from.version);
+    to->set_standby(from.standby);
+    Text("seated.problem", from.problem, kMaxReasonBytes, to->mutable_problem());
+  }
+
+  void Put(const cluster::Relayout& from, v1::Envelope* envelope) {
+    v1::Relayout* to = envelope->mutable_relayout();
+    to->set_term(from.term);
+    Put(from.layout, to->mutable_layout());
+  }
+
+  void Put(const cluster::AskSamples& from, v1::Envelope* envelope) {
+    v1::AskSamples* to = envelope->mutable_ask_samples();
+    to->set_term(from.term);
+    to->set_request(from.request);
+    check_.AtMost("ask_samples.indices", from.indices.size(), kMaxLeases, "indices");
+    to->mutable_indices()->Add(from.indices.begin(), from.indices.end());
+  }
+
+  void Put(const cluster::Samples& from, v1::Envelope* envelope) {
+    v1::Samples* to = envelope->mutable_samples();
+    to->set_term(from.term);
+    to->set_request(from.request);
+    to->set_count(from.count);
+    Text("samples.problem", from.problem, kMaxReasonBytes, to->mutable_problem());
+  }
+
  private:
+  static void Put(const cluster::Range& from, v1::Range* to) {
+    to->set_begin(from.begin);
+    to->set_count(from.count);
+  }
+
+  static void Put(const cluster::Applied& from, v1::Applied* to) {
+    to->set_device(from.device);
+    to->set_incarnation(from.incarnation);
+    to->set_sequence(from.sequence);
+    to->set_lease(from.lease);
+  }
+
+  static void Put(const cluster::DeviceStats& from, v1::DeviceStats* to) {
+    to->set_lease_seconds(from.lease_seconds);
+    to->set_sample_seconds(from.sample_seconds);
+    to->set_up_bytes_per_second(from.up_bytes_per_second);
+    to->set_down_bytes_per_second(from.down_bytes_per_second);
+    to->set_round_trip_seconds(from.round_trip_seconds);
+    to->set_free_bytes(from.free_bytes);
+    to->set_other_load(from.other_load);
+    to->set_temperature(from.temperature);
+    to->set_changes(from.changes);
+    to->set_stored_bytes(from.stored_bytes);
+  }
+
+  void Put(const cluster::Layout& from, v1::Layout* to) {
+    to->set_number(from.number);
+    check_.AtMost("layout.parts", from.parts.size(), kMaxParts, "parts");
+    for (const cluster::Layout::Part& part : from.parts) {
+      v1::Layout::Part* put = to->add_parts();
+      Put(part.range, put->mutable_range());
+      Put(part.leader, put->mutable_leader());
+      Text("layout.endpoint", part.endpoint, kMaxEndpointBytes, put->mutable_endpoint());
+      put->set_standby(part.standby);
+      Text("layout.standby_endpoint", part.standby_endpoint, kMaxEndpointBytes,
+           put->mutable_standby_endpoint());
+    }
+  }
+
   static void Put(const Lease& from, v1::Lease* to) {
     to->set_id(from.id);
     to->set_step(from.step);
@@ -211,14 +363,26 @@ class Encoder {
     *to = ToValidUtf8(from);
   }
 
-  void Leases(std::string_view field, const std::vector<Lease>& from,
-              google::protobuf::RepeatedPtrField<v1::Lease>* to) {
-    check_.AtMost(field, from.size(), kMaxLeases, "leases");
-    for (const Lease& lease : from) Put(lease, to->Add());
+  template <class From, class To>
+  void PutAll(std::string_view field, const std::vector<From>& from,
+              google::protobuf::RepeatedPtrField<To>* to) {
+    check_.AtMost(field, from.size(), kMaxLeases, "entries");
+    for (const From& each : from) Put(each, to->Add());
   }
 
   WireCheck check_;
 };
+
+// The payload of those kinds that have one.
+template <class Other>
+const cluster::Payload* PayloadIn(const Other&) {
+  return nullptr;
+}
+const cluster::Payload* PayloadIn(const cluster::Push& m) { return &m.gradient; }
+const cluster::Payload* PayloadIn(const cluster::Parameters& m) { return &m.values; }
+const cluster::Payload* PayloadIn(const cluster::Replicate& m) { return &m.gradient; }
+const cluster::Payload* PayloadIn(const cluster::RangeState& m) { return &m.values; }
+const cluster::Payload* PayloadIn(const cluster::Samples& m) { return &m.values; }
 
 }  // namespace
 
@@ -235,11 +399,7 @@ Status EncodeEnvelope(const cluster::Envelope& envelope, v1::Envelope* out) {
 }
 
 const cluster::Payload* PayloadOf(const cluster::Message& message) {
-  if (const auto* push = std::get_if<cluster::Push>(&message)) return &push->gradient;
-  if (const auto* parameters = std::get_if<cluster::Parameters>(&message)) {
-    return &parameters->values;
-  }
-  return nullptr;
+  return std::visit([](const auto& each) { return PayloadIn(each); }, message);
 }
 
 cluster::Payload* PayloadOf(cluster::Message* message) {

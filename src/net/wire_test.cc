@@ -146,9 +146,10 @@ TEST(Wire, AnOlderPeerDoesNotSayWhatItDoesNotKnow) {
   const auto beat = std::get<cluster::Heartbeat>(DecodeEnvelope(envelope)->message);
   EXPECT_EQ(beat.step, -1);
   EXPECT_EQ(beat.leases, -1);
-  envelope.mutable_welcome()->mutable_leader()->set_role(v1::ROLE_LEADER);
+  envelope.mutable_welcome()->set_term(3);
   const auto welcome = std::get<cluster::Welcome>(DecodeEnvelope(envelope)->message);
   EXPECT_EQ(welcome.device_timeout_ms, 0);
+  EXPECT_EQ(welcome.shard, -1);
 }
 
 TEST(Wire, RefusesARoleThatDoesNotExist) {

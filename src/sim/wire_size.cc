@@ -18,32 +18,66 @@ int64_t Size(const cluster::Payload& payload) {
   return payload == nullptr ? 0 : static_cast<int64_t>(payload->size());
 }
 
+constexpr int64_t kRange = 12;    // two varints, tag and length
+constexpr int64_t kApplied = 30;  // four varints, tag and length
+constexpr int64_t kStats = 75;    // seven doubles and three varints
+
+int64_t Size(const cluster::Layout& layout) {
+  int64_t bytes = 6;
+  for (const cluster::Layout::Part& part : layout.parts) {
+    bytes += 14 + kRange + Size(part.endpoint) + Size(part.standby_endpoint);
+  }
+  return bytes;
+}
+
 // What a message has beside its payload and the envelope.
 int64_t Head(const cluster::Hello& m) {
-  return 40 + Size(m.name) + Size(m.token) + Size(m.program);
+  return 46 + Size(m.name) + Size(m.token) + Size(m.program) + Size(m.endpoint);
 }
-int64_t Head(const cluster::Welcome& m) { return 40 + Size(m.run) + Size(m.job) + Size(m.model); }
+int64_t Head(const cluster::Welcome& m) {
+  return 36 + Size(m.run) + Size(m.job) + Size(m.model) + Size(m.layout);
+}
 int64_t Head(const cluster::Refuse& m) { return 10 + Size(m.reason); }
-int64_t Head(const cluster::Heartbeat&) { return 36; }
+int64_t Head(const cluster::Heartbeat&) { return 36 + kStats; }
 int64_t Head(const cluster::HeartbeatAck&) { return 5; }
-int64_t Head(const cluster::Grant&) { return 20 + 2 * kLease; }
+int64_t Head(const cluster::Grant&) { return 30 + 2 * kLease; }
 int64_t Head(const cluster::ReturnLease& m) { return 10 + kLease + Size(m.reason); }
 int64_t Head(const cluster::Fault& m) { return 20 + Size(m.reason); }
 int64_t Head(const cluster::Finished& m) { return 10 + Size(m.reason); }
 int64_t Head(const cluster::Bye& m) { return 5 + Size(m.reason); }
-int64_t Head(const cluster::Push&) { return 50 + kLease; }
-int64_t Head(const cluster::PushAck&) { return 15; }
-int64_t Head(const cluster::Pull&) { return 15; }
-int64_t Head(const cluster::Parameters&) { return 15; }
+int64_t Head(const cluster::Push&) { return 60 + kLease + kRange; }
+int64_t Head(const cluster::PushAck&) { return 15 + kRange; }
+int64_t Head(const cluster::Pull&) { return 15 + kRange; }
+int64_t Head(const cluster::Parameters&) { return 15 + kRange; }
 int64_t Head(const cluster::BeginStep& m) {
-  return 40 + kLease * static_cast<int64_t>(m.leases.size());
+  return 44 + kRange + kLease * static_cast<int64_t>(m.leases.size());
 }
 int64_t Head(const cluster::Committed& m) {
-  return 60 + (kLease + 4) * static_cast<int64_t>(m.leases.size());
+  return 60 + kRange + (kLease + 4) * static_cast<int64_t>(m.leases.size());
 }
-int64_t Head(const cluster::AskMissing&) { return 10; }
-int64_t Head(const cluster::Missing& m) { return 15 + 2 * static_cast<int64_t>(m.slots.size()); }
+int64_t Head(const cluster::AskMissing&) { return 10 + kRange; }
+int64_t Head(const cluster::Missing& m) {
+  return 15 + kRange + 2 * static_cast<int64_t>(m.slots.size());
+}
 int64_t Head(const cluster::CheckpointDone& m) { return 20 + Size(m.path) + Size(m.problem); }
+
+int64_t Head(const cluster::BeginStream&) { return 10 + kRange; }
+int64_t Head(const cluster::EndStream&) { return 12 + kRange; }
+int64_t Head(const cluster::StreamEnded&) { return 10 + kRange; }
+int64_t Head(const cluster::Replicate& m) {
+  return 30 + kRange + Head(m.record) + kApplied * static_cast<int64_t>(m.applied.size());
+}
+int64_t Head(const cluster::Replicated&) { return 15 + kRange; }
+int64_t Head(const cluster::Reshape& m) { return 10 + Size(m.from) + Size(m.to); }
+int64_t Head(const cluster::RangeState& m) {
+  return 25 + kRange + kApplied * static_cast<int64_t>(m.applied.size());
+}
+int64_t Head(const cluster::Seated& m) { return 15 + kRange + Size(m.problem); }
+int64_t Head(const cluster::Relayout& m) { return 5 + Size(m.layout); }
+int64_t Head(const cluster::AskSamples& m) {
+  return 12 + 3 * static_cast<int64_t>(m.indices.size());
+}
+int64_t Head(const cluster::Samples& m) { return 15 + Size(m.problem); }
 
 int64_t PayloadBytes(const cluster::Message& message, const WireOptions& wire) {
   if (const auto* push = std::get_if<cluster::Push>(&message)) {
