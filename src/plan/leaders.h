@@ -1,7 +1,7 @@
 #pragma once
 // Leader splitting: which devices lead which range of the parameter vector, so that a step's
 // updates and parameters are carried by many links instead of the coordinator's alone.
-// Source of the idea: Hao and Zhang 2021, EDDL, section 4 (leader role splitting). The prediction
+// Source of the idea: Hao and Zhang 2021, EDDL (leader role splitting). The prediction
 // and the choice are our own; docs/elastic.md derives them.
 
 #include <cstdint>
