@@ -110,8 +110,7 @@ std::vector<Candidate> Candidates(const LeaderInput& input, int64_t most) {
 std::vector<LedRange> RangesOf(std::span<const Candidate> leaders, int64_t values,
                                const LeaderOptions& options) {
   std::vector<double> weights;
-  for (const Candidate& leader : leaders)
-    weights.push_back(1 / std::max(leader.whole_s, 1e-12));
+  for (const Candidate& leader : leaders) weights.push_back(1 / std::max(leader.whole_s, 1e-12));
   const int64_t blocks = (values + options.alignment - 1) / options.alignment;
   const std::vector<int64_t> shares = ProportionalShares(blocks, weights);
   std::vector<LedRange> ranges;
