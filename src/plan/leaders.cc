@@ -1,0 +1,264 @@
+#include "plan/leaders.h"
+
+#include <algorithm>
+#include <limits>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/check.h"
+#include "plan/shares.h"
+
+namespace weft::plan {
+namespace {
+
+constexpr double kFewer = 0.02;  // of the time; fewer leaders are worth that
+
+// What a device does for others, in values of the vector.
+struct Duty {
+  double led = 0;
+  double copied_out = 0;  // to standbys
+  double copied_in = 0;   // as a standby
+};
+using Duties = std::unordered_map<uint32_t, Duty>;
+
+Duties DutiesOf(std::span<const LedRange> ranges) {
+  Duties duties;
+  for (const LedRange& range : ranges) {
+    const auto count = static_cast<double>(range.count);
+    duties[range.leader].led += count;
+    if (range.standby == 0) continue;
+    duties[range.leader].copied_out += count;
+    duties[range.standby].copied_in += count;
+  }
+  return duties;
+}
+
+double Seconds(double bytes, double bytes_per_s) {
+  return bytes_per_s > 0 ? bytes / bytes_per_s : 0;
+}
+
+// Seconds that a step keeps a link busy, in each direction.
+struct Traffic {
+  double updates_in_s = 0;
+  double updates_out_s = 0;
+  double parameters_in_s = 0;  // and copies, which also follow the updates
+  double parameters_out_s = 0;
+};
+
+// Of a leader that `others` send updates to; `values` are what it works with but does not lead.
+Traffic TrafficOf(const LeaderInput& input, const Link& link, const Duty& duty, int64_t others,
+                  double values) {
+  const double update = input.update_value_bytes;
+  const double parameter = input.parameter_value_bytes;
+  const double copy = input.replica_value_bytes;
+  const double sent = duty.led * static_cast<double>(others);
+  return {Seconds(sent * update, link.down_bytes_per_s),
+          Seconds(values * update, link.up_bytes_per_s),
+          Seconds(values * parameter + duty.copied_in * copy, link.down_bytes_per_s),
+          Seconds(sent * parameter + duty.copied_out * copy, link.up_bytes_per_s)};
+}
+
+Traffic HubTraffic(const LeaderInput& input, const Duty& duty) {
+  return TrafficOf(input, input.hub, duty, input.updates, 0);
+}
+
+Traffic DeviceTraffic(const LeaderInput& input, const Link& link, const Duty& duty) {
+  return TrafficOf(input, link, duty, std::max<int64_t>(input.updates - 1, 0),
+                   static_cast<double>(input.values) - duty.led);
+}
+
+// The busiest links of a step.
+struct Busiest {
+  double updates_s = 0;
+  double parameters_s = 0;
+  double one_way_s = 0;  // both, in one direction of a link
+
+  void Add(const Traffic& traffic) {
+    updates_s = std::max({updates_s, traffic.updates_in_s, traffic.updates_out_s});
+    parameters_s = std::max({parameters_s, traffic.parameters_in_s, traffic.parameters_out_s});
+    one_way_s = std::max({one_way_s, traffic.updates_in_s + traffic.parameters_in_s,
+                          traffic.updates_out_s + traffic.parameters_out_s});
+  }
+};
+
+// A leader to be, and how long leading all of the vector would keep its link busy.
+struct Candidate {
+  uint32_t device;
+  double whole_s;
+};
+
+double WholeSeconds(const Traffic& traffic) {
+  return traffic.updates_in_s + traffic.parameters_out_s;
+}
+
+bool Measured(const Link& link) { return link.up_bytes_per_s > 0 && link.down_bytes_per_s > 0; }
+
+// Those with the most bandwidth, in order; of equals the hub, then the lower id.
+std::vector<Candidate> Candidates(const LeaderInput& input, int64_t most) {
+  const Duty all{.led = static_cast<double>(input.values)};
+  std::vector<Candidate> candidates;
+  if (Measured(input.hub)) candidates.push_back({kHub, WholeSeconds(HubTraffic(input, all))});
+  for (const LinkedDevice& device : input.devices)
+    if (device.can_lead && Measured(device.link))
+      candidates.push_back({device.device, WholeSeconds(DeviceTraffic(input, device.link, all))});
+  std::ranges::stable_sort(candidates, {}, &Candidate::whole_s);
+  candidates.resize(std::min(candidates.size(), static_cast<size_t>(most)));
+  return candidates;
+}
+
+// Ranges in proportion to bandwidth; none if one would be too small.
+std::vector<LedRange> RangesOf(std::span<const Candidate> leaders, int64_t values,
+                               const LeaderOptions& options) {
+  std::vector<double> weights;
+  for (const Candidate& leader : leaders) weights.push_back(1 / std::max(leader.whole_s, 1e-12));
+  const int64_t blocks = (values + options.alignment - 1) / options.alignment;
+  const std::vector<int64_t> shares = ProportionalShares(blocks, weights);
+  std::vector<LedRange> ranges;
+  int64_t begin = 0;
+  for (size_t i = 0; i < leaders.size(); ++i) {
+    const int64_t end = std::min(values, begin + shares[i] * options.alignment);
+    if (leaders.size() > 1 && end - begin < options.fewest_values) return {};
+    ranges.push_back({begin, end - begin, leaders[i].device});
+    begin = end;
+  }
+  return ranges;
+}
+
+std::vector<LedRange> Flat(const LeaderInput& input) { return {{0, input.values, kHub, 0}}; }
+
+// The devices that standbys are chosen from: those that lead, in the order of their ranges; where
+// one leads alone, the others that could follow it.
+std::vector<const LinkedDevice*> StandbyRing(const LeaderInput& input,
+                                             std::span<const LedRange> ranges) {
+  std::unordered_map<uint32_t, const LinkedDevice*> able;
+  for (const LinkedDevice& device : input.devices)
+    if (device.can_lead) able[device.device] = &device;
+  std::vector<const LinkedDevice*> ring;
+  const auto join = [&](uint32_t id) {
+    const auto it = able.find(id);
+    if (it == able.end()) return;
+    ring.push_back(it->second);
+    able.erase(it);
+  };
+  for (const LedRange& range : ranges) join(range.leader);
+  if (ring.size() > 1) return ring;
+  for (const LinkedDevice& device : input.devices) join(device.device);
+  return ring;
+}
+
+using Ids = std::unordered_set<uint32_t>;
+
+Ids AbleToLead(const LeaderInput& input) {
+  Ids able;
+  for (const LinkedDevice& device : input.devices)
+    if (device.can_lead) able.insert(device.device);
+  return able;
+}
+
+bool LeaderGone(std::span<const LedRange> ranges, const Ids& able) {
+  return std::ranges::any_of(ranges, [&](const LedRange& range) {
+    return range.leader != kHub && !able.contains(range.leader);
+  });
+}
+
+// Some range has no standby that is still there, and `chosen` knows one for it.
+bool LacksStandby(std::span<const LedRange> ranges, const Ids& able,
+                  std::span<const LedRange> chosen) {
+  for (size_t r = 0; r < ranges.size(); ++r)
+    if (!able.contains(ranges[r].standby) && chosen[r].standby != 0) return true;
+  return false;
+}
+
+}  // namespace
+
+double PredictCommunication(const LeaderInput& input, std::span<const LedRange> ranges) {
+  CHECK(input.values > 0 && input.updates >= 0);
+  Duties duties = DutiesOf(ranges);
+  Busiest busiest;
+  busiest.Add(HubTraffic(input, duties[kHub]));
+  duties.erase(kHub);
+  double round_trip_s = 0;
+  for (const LinkedDevice& device : input.devices) {
+    const auto it = duties.find(device.device);
+    busiest.Add(DeviceTraffic(input, device.link, it == duties.end() ? Duty{} : it->second));
+    round_trip_s = std::max(round_trip_s, device.round_trip_s);
+    if (it != duties.end()) duties.erase(it);
+  }
+  for (const auto& [device, duty] : duties)
+    if (duty.led > 0) return std::numeric_limits<double>::infinity();
+  return round_trip_s +
+         (input.overlapped ? busiest.one_way_s : busiest.updates_s + busiest.parameters_s);
+}
+
+void ChooseStandbys(const LeaderInput& input, std::vector<LedRange>* ranges) {
+  for (LedRange& range : *ranges) range.standby = 0;
+  const bool flat = ranges->size() == 1 && ranges->front().leader == kHub;
+  if (flat || input.replica_value_bytes <= 0) return;
+  const std::vector<const LinkedDevice*> ring = StandbyRing(input, *ranges);
+  const Duties duties = DutiesOf(*ranges);
+  std::vector<double> busy_s;
+  for (const LinkedDevice* device : ring) {
+    const auto it = duties.find(device->device);
+    const Duty duty = it == duties.end() ? Duty{} : it->second;
+    busy_s.push_back(WholeSeconds(DeviceTraffic(input, device->link, duty)));
+  }
+  for (LedRange& range : *ranges) {
+    const auto own = std::ranges::find(ring, range.leader, &LinkedDevice::device) - ring.begin();
+    size_t best = ring.size();
+    for (size_t k = 1; k <= ring.size(); ++k) {
+      const size_t i = (static_cast<size_t>(own) + k) % ring.size();
+      if (ring[i]->device == range.leader) continue;
+      if (best == ring.size() || busy_s[i] < busy_s[best]) best = i;
+    }
+    if (best == ring.size()) continue;
+    range.standby = ring[best]->device;
+    busy_s[best] += Seconds(static_cast<double>(range.count) * input.replica_value_bytes,
+                            ring[best]->link.down_bytes_per_s);
+  }
+}
+
+LeaderPlan PlanLeaders(const LeaderInput& input, const LeaderOptions& options) {
+  const double flat_s = PredictCommunication(input, Flat(input));
+  LeaderPlan best{Flat(input), flat_s, flat_s};
+  if (!Measured(input.hub)) return best;
+  const std::vector<Candidate> candidates = Candidates(input, options.most_leaders);
+  for (size_t k = 1; k <= candidates.size(); ++k) {
+    std::vector<LedRange> ranges = RangesOf({candidates.data(), k}, input.values, options);
+    if (ranges.empty()) break;
+    ChooseStandbys(input, &ranges);
+    const double seconds = PredictCommunication(input, ranges);
+    if (seconds < (1 - kFewer) * best.communication_s) best = {std::move(ranges), seconds, flat_s};
+  }
+  const double worth_s = options.worth * (input.compute_s + flat_s);
+  if (flat_s - best.communication_s <= worth_s) return {Flat(input), flat_s, flat_s};
+  return best;
+}
+
+void LeaderPlanner::Holds(int64_t step, std::vector<LedRange> ranges) {
+  ranges_ = std::move(ranges);
+  planned_ = step;
+}
+
+std::optional<LeaderPlan> LeaderPlanner::Next(int64_t step, const LeaderInput& input) {
+  if (ranges_.empty()) ranges_ = Flat(input);
+  const Ids able = AbleToLead(input);
+  const bool gone = LeaderGone(ranges_, able);
+  if (gone || !planned_ || step - *planned_ >= options_.change_steps) {
+    planned_ = step;
+    LeaderPlan plan = PlanLeaders(input, options_);
+    const double held_s = PredictCommunication(input, ranges_);
+    const double worth_s = options_.worth * (input.compute_s + held_s);
+    if (gone || held_s - plan.communication_s > worth_s) {
+      ranges_ = plan.ranges;
+      return plan;
+    }
+  }
+  std::vector<LedRange> chosen = ranges_;
+  ChooseStandbys(input, &chosen);
+  if (!LacksStandby(ranges_, able, chosen)) return std::nullopt;
+  ranges_ = std::move(chosen);
+  return LeaderPlan{ranges_, PredictCommunication(input, ranges_),
+                    PredictCommunication(input, Flat(input))};
+}
+
+}  // namespace weft::plan
