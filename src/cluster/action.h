@@ -67,19 +67,29 @@ struct OpenRun {
 struct ReadAhead {
   Lease lease;
 };
-// Compute the mean gradient of the lease with these parameters, encode it, then call
-// Worker::OnComputed, OnFault or OnCannotCompute. One at a time.
+// A stretch of the parameters.
+struct Piece {
+  Range range;
+  int64_t version = 0;
+  Payload values;  // codec packet of the range
+};
+// Compute the update of the lease with these parameters: the mean gradient, or what local steps
+// change. Encode each of `ranges` and hand it to Worker::OnPart as soon as it is final, or to
+// Worker::OnComputed at the end; or call Worker::OnFault or OnCannotCompute. One at a time.
 struct Compute {
   uint64_t term = 0;
   Lease lease;
   int64_t version = 0;
-  Payload parameters;  // codec packet
+  std::vector<Piece> pieces;  // ascending; they tile the vector
+  std::vector<Range> ranges;  // to push
+  double lr = 0;              // of local steps, as granted
 };
-// The fate of an update that was computed: tell the encoder (update_encoder.h).
+// The fate of a range of an update that was computed: tell the encoder (update_encoder.h).
 struct Settled {
   uint64_t term = 0;
   Lease lease;
   bool applied = false;
+  Range range;
 };
 
 // ---- any machine's

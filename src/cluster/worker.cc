@@ -183,7 +183,7 @@ void Worker::ForgetRun() {
   next_.clear();
   announced_.clear();
   for (const auto& [sequence, push] : pushed_) {
-    actions_.push_back(Settled{push.term, push.lease, false});
+    actions_.push_back(Settled{push.term, push.lease, false, push.range});
   }
   pushed_.clear();
   granted_version_ = -1;
@@ -216,7 +216,7 @@ void Worker::On(TimePoint, const Grant& grant) {
   }
   if (grant.again) SayAgain(grant);
   if (Has(grant.lease)) return;
-  queue_.push_back({grant.lease, grant.version});
+  queue_.push_back({grant.lease, grant.version, grant.lr});
   if (grant.next.count > 0) next_.push_back(grant.next);
   ReadAheadOnce(grant.lease);
   PullUnlessHeld(grant.version);
@@ -245,7 +245,7 @@ void Worker::On(TimePoint, const PushAck& ack) {
   if (ack.term != term_ || it == pushed_.end()) return;
   const Push push = std::move(it->second);
   pushed_.erase(it);
-  actions_.push_back(Settled{push.term, push.lease, ack.applied});
+  actions_.push_back(Settled{push.term, push.lease, ack.applied, push.range});
   if (!ack.applied && ack.version <= push.version) {
     // Refused though its step is still open: it must not wait for this device.
     Return(push.lease, "the leader refused the update");
@@ -286,14 +286,20 @@ bool Worker::Has(const Lease& lease) const {
 }
 
 void Worker::ComputeNext() {
-  if (computing_ || queue_.empty()) return;
+  if (computing_ || queue_.empty() || layout_.parts.empty()) return;
   const Work work = queue_.front();
   PullUnlessHeld(work.version);
   if (held_.values == nullptr || held_.version < work.version) return;
   queue_.pop_front();
   if (held_.version > work.version) return ComputeNext();  // its step is over
   abandoned_ = false;
-  computing_ = Compute{term_, work.lease, work.version, held_.values};
+  const Range range = layout_.parts.front().range;
+  computing_ = Compute{.term = term_,
+                       .lease = work.lease,
+                       .version = work.version,
+                       .pieces = {{range, held_.version, held_.values}},
+                       .ranges = {range},
+                       .lr = work.lr};
   announced_.erase(announced_.begin(), announced_.upper_bound(work.lease.id));
   actions_.push_back(*computing_);
   if (!queue_.empty()) return;
@@ -308,26 +314,48 @@ std::optional<Compute> Worker::TakeResult() {
   return wanted ? std::optional(std::move(work)) : std::nullopt;
 }
 
+void Worker::PushPart(const Compute& work, const Range& range, const Payload& gradient,
+                      double loss_sum, int64_t correct) {
+  const Push push{.term = work.term,
+                  .device = device_,
+                  .incarnation = options_.incarnation,
+                  .sequence = next_sequence_++,
+                  .lease = work.lease,
+                  .version = work.version,
+                  .loss_sum = loss_sum,
+                  .correct = correct,
+                  .gradient = gradient,
+                  .range = range,
+                  .lr = work.lr};
+  pushed_.emplace(push.sequence, push);
+  ToLeader(push);
+}
+
+Actions Worker::OnPart(TimePoint, const Range& range, const Payload& gradient, double loss_sum,
+                       int64_t correct) {
+  CHECK(computing_.has_value());
+  if (phase_ != Phase::kStopped && !abandoned_) {
+    PushPart(*computing_, range, gradient, loss_sum, correct);
+  } else {
+    actions_.push_back(Settled{computing_->term, computing_->lease, false, range});
+  }
+  return Take();
+}
+
 Actions Worker::OnComputed(TimePoint, const Update& update) {
   const Compute was = *computing_;
   const std::optional<Compute> work = TakeResult();
   if (work) {
     samples_per_second_ = update.samples_per_second;
     loss_ = update.loss_sum / static_cast<double>(std::max<int64_t>(work->lease.count, 1));
-    const Push push{.term = work->term,
-                    .device = device_,
-                    .incarnation = options_.incarnation,
-                    .sequence = next_sequence_++,
-                    .lease = work->lease,
-                    .version = work->version,
-                    .loss_sum = update.loss_sum,
-                    .correct = update.correct,
-                    .gradient = update.gradient};
-    pushed_.emplace(push.sequence, push);
-    ToLeader(push);
+    for (const auto& [range, gradient] : update.parts) {
+      PushPart(*work, range, gradient, update.loss_sum, update.correct);
+    }
     PullUnlessHeld(work->version + 1);
   } else {
-    actions_.push_back(Settled{was.term, was.lease, false});
+    for (const auto& [range, gradient] : update.parts) {
+      actions_.push_back(Settled{was.term, was.lease, false, range});
+    }
   }
   ComputeNext();
   return Take();

@@ -50,11 +50,15 @@ class Worker {
   Actions OnDisconnected(TimePoint now, const std::string& reason);
   Actions Handle(TimePoint now, Address from, const Message& message);
 
+  // A range of the update while the rest is still being computed. Loss and correct are of the whole
+  // lease.
+  Actions OnPart(TimePoint now, const Range& range, const Payload& gradient, double loss_sum,
+                 int64_t correct);
   // What a Compute led to.
   struct Update {
     double loss_sum = 0;
     int64_t correct = 0;
-    Payload gradient;  // codec packet
+    std::vector<std::pair<Range, Payload>> parts;  // those that OnPart did not get
     double samples_per_second = 0;
   };
   Actions OnComputed(TimePoint now, const Update& update);
@@ -81,6 +85,7 @@ class Worker {
   struct Work {
     Lease lease;
     int64_t version = 0;
+    double lr = 0;
   };
 
   void On(TimePoint now, const Welcome& welcome);
@@ -108,6 +113,8 @@ class Worker {
   bool Has(const Lease& lease) const;
   void ComputeNext();
   std::optional<Compute> TakeResult();
+  void PushPart(const Compute& work, const Range& range, const Payload& gradient, double loss_sum,
+                int64_t correct);
   void PullUnlessHeld(int64_t version);
   void ReadAheadOnce(const Lease& lease);
   void ToCoordinator(Message message);
