@@ -231,8 +231,8 @@ Status Trainer::Check(const cluster::Compute& compute) const {
   }
   if (next != size) return wrong("pieces", {0, next});
   for (const cluster::Range& range : compute.ranges) {
-    const bool inside =
-        range.begin >= 0 && range.count >= 0 && range.count <= size && range.end() <= size;
+    const bool inside = range.begin >= 0 && range.count >= 0 && range.count <= size &&
+                        range.begin <= size - range.count;
     if (!inside) return wrong("ranges", range);
   }
   return OkStatus();
