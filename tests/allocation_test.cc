@@ -131,6 +131,49 @@ TEST_P(Allocation, NoneInAFusedStep) {
   }
 }
 
+// Takes and gives all that a step lets it.
+class Everything : public ParameterGate, public GradientSink {
+ public:
+  Everything(Engine* engine, std::vector<float>* flat) : engine_(engine), flat_(*flat) {}
+  bool Await(int64_t begin, int64_t count) override {
+    engine_->SetParameterStretch(begin, Stretch(begin, count));
+    return true;
+  }
+  void OnLoss(const StepResult&) override {}
+  void OnStretch(int64_t begin, int64_t count) override {
+    engine_->GetGradientStretch(begin, Stretch(begin, count));
+  }
+
+ private:
+  std::span<float> Stretch(int64_t begin, int64_t count) {
+    return flat_.subspan(static_cast<size_t>(begin), static_cast<size_t>(count));
+  }
+  Engine* engine_;
+  std::span<float> flat_;
+};
+
+// With parameters that come and gradients that leave while it runs: whole, and in parts.
+TEST_P(Allocation, NoneInAStepThatStreams) {
+  const auto graph = Graph();
+  const int64_t batch_size = BatchFor(*graph);
+  const data::Batch batch = tests::RandomBatch(*graph, batch_size, 1);
+  for (const bool limited : {false, true}) {
+    EngineOptions options;
+    if (limited) {
+      options.memory_budget = tests::LeastBudget(graph, batch_size, options, plan::Mode::kTrain);
+    }
+    const auto engine = Engine::Create(graph, options);
+    ASSERT_TRUE(engine.ok());
+    ASSERT_TRUE((*engine)->Prepare(plan::Mode::kTrain, batch_size).ok());
+    std::vector<float> flat = graph->InitialParameters(1);
+    Everything everything(engine->get(), &flat);
+    ExpectNoAllocation([&] {
+      const auto result = (*engine)->Train(batch, {.gate = &everything, .sink = &everything});
+      ASSERT_TRUE(result.ok());
+    });
+  }
+}
+
 TEST(AllocationCount, SeesWhatIsAllocated) {
   ours = 0;
   counting = true;

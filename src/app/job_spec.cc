@@ -3,7 +3,6 @@
 #include "base/check.h"
 
 namespace weft::app {
-namespace {
 
 engine::OptimizerOptions OptimizerOf(const config::OptimizerOptions& optimizer) {
   const auto kind = engine::OptimizerFromName(optimizer.name);
@@ -18,6 +17,8 @@ engine::OptimizerOptions OptimizerOf(const config::OptimizerOptions& optimizer) 
   options.weight_decay = optimizer.weight_decay;
   return options;
 }
+
+namespace {
 
 engine::ScheduleOptions ScheduleOf(const config::OptimizerOptions& optimizer,
                                    int64_t steps_per_epoch) {

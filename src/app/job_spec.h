@@ -11,6 +11,7 @@ struct JobSpecExtras {
   std::string token;  // of workers
   int64_t start_workers = 1;
 };
+engine::OptimizerOptions OptimizerOf(const config::OptimizerOptions& optimizer);
 cluster::JobSpec JobSpecOf(const Job& job, const JobSpecExtras& extras);
 
 }  // namespace weft::app

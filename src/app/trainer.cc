@@ -2,11 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
+#include "app/job_spec.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "engine/local_steps.h"
 #include "kernel/update.h"
+#include "plan/shares.h"
 
 namespace weft::app {
 namespace {
@@ -30,68 +34,256 @@ Status NotFinite(const char* what, double value, int64_t step) {
                   step, what, value));
 }
 
+// Values that the stretch [begin, begin + count) and the range have in common.
+int64_t Overlap(const cluster::Range& range, int64_t begin, int64_t count) {
+  return std::max<int64_t>(0, std::min(range.end(), begin + count) - std::max(range.begin, begin));
+}
+
+plan::Mode ModeOf(int64_t local_steps) {
+  return local_steps > 1 ? plan::Mode::kTrainStreaming : plan::Mode::kTrain;
+}
+
 }  // namespace
 
-Trainer::Trainer(std::shared_ptr<const Job> job, std::unique_ptr<engine::Engine> engine,
-                 std::unique_ptr<codec::Codec> up, std::unique_ptr<codec::Codec> down)
+// ---- parameters in
+
+// Decodes each piece once, when a stretch of it is wanted.
+class Trainer::Arrival : public engine::ParameterGate {
+ public:
+  Arrival(Trainer* trainer, const cluster::Compute& compute, const TrainerHooks& hooks)
+      : trainer_(trainer),
+        compute_(compute),
+        hooks_(hooks),
+        decoded_(compute.pieces.size(), false) {}
+
+  bool Await(int64_t begin, int64_t count) override {
+    status_ = Fetch(begin, count);
+    if (!status_.ok()) return false;
+    trainer_->engine_->SetParameterStretch(begin, trainer_->Flat(begin, count));
+    return true;
+  }
+
+  // Into the trainer's flat vector.
+  Status Fetch(int64_t begin, int64_t count) {
+    for (size_t i = 0; i < decoded_.size(); ++i) {
+      const cluster::Piece& piece = compute_.pieces[i];
+      if (decoded_[i] || Overlap(piece.range, begin, count) == 0) continue;
+      const cluster::Payload values = piece.values != nullptr ? piece.values : Wait(i);
+      if (values == nullptr) return {Code::kCancelled, "parameters: they did not come"};
+      RETURN_IF_ERROR(
+          trainer_->down_->Decode(*values, trainer_->Flat(piece.range.begin, piece.range.count))
+              .Annotate("parameters"));
+      decoded_[i] = true;
+    }
+    return OkStatus();
+  }
+
+  const Status& status() const { return status_; }
+  Duration waited() const { return waited_; }
+
+ private:
+  cluster::Payload Wait(size_t piece) {
+    if (!hooks_.await) return nullptr;
+    const TimePoint start = base::SystemClock().Now();
+    cluster::Payload values = hooks_.await(piece);
+    waited_ += base::SystemClock().Now() - start;
+    return values;
+  }
+
+  Trainer* trainer_;
+  const cluster::Compute& compute_;
+  const TrainerHooks& hooks_;
+  std::vector<bool> decoded_;  // one a piece
+  Status status_;
+  Duration waited_{};
+};
+
+// ---- updates out
+
+// Gathers the gradient in the trainer's flat vector and encodes each range once all of it is there.
+class Trainer::Departure : public engine::GradientSink {
+ public:
+  Departure(Trainer* trainer, const cluster::Compute& compute, const TrainerHooks& hooks)
+      : trainer_(trainer), compute_(compute), hooks_(hooks), sent_(compute.ranges.size(), false) {
+    for (const cluster::Range& range : compute.ranges) missing_.push_back(range.count);
+  }
+
+  void OnLoss(const engine::StepResult& result) override {
+    result_ = result;
+    if (!std::isfinite(result.loss_sum)) {
+      status_ = NotFinite("loss", result.loss(), compute_.lease.step);
+    }
+  }
+
+  void OnStretch(int64_t begin, int64_t count) override {
+    if (!status_.ok()) return;
+    trainer_->engine_->GetGradientStretch(begin, trainer_->Flat(begin, count));
+    bool all = true;
+    for (size_t i = 0; i < missing_.size(); ++i) {
+      missing_[i] -= Overlap(compute_.ranges[i], begin, count);
+      all &= missing_[i] == 0;
+    }
+    // The last ones go with the result.
+    if (!all && hooks_.on_part) status_ = SendFinal();
+  }
+
+  // All that has not left; the trainer's flat vector holds all of the update.
+  Result<cluster::Worker::Update> Finish() {
+    RETURN_IF_ERROR(status_);
+    cluster::Worker::Update update;
+    update.loss_sum = result_.loss_sum;
+    update.correct = result_.correct;
+    for (size_t i = 0; i < sent_.size(); ++i) {
+      if (sent_[i]) continue;
+      ASSIGN_OR_RETURN(cluster::Payload packet, Encode(i));
+      update.parts.emplace_back(compute_.ranges[i], std::move(packet));
+    }
+    return update;
+  }
+
+ private:
+  Status SendFinal() {
+    for (size_t i = sent_.size(); i-- > 0;) {
+      if (sent_[i] || missing_[i] > 0) continue;
+      ASSIGN_OR_RETURN(cluster::Payload packet, Encode(i));
+      hooks_.on_part(compute_.ranges[i], std::move(packet), result_.loss_sum, result_.correct);
+      sent_[i] = true;
+    }
+    return OkStatus();
+  }
+
+  Result<cluster::Payload> Encode(size_t i) {
+    const cluster::Range& range = compute_.ranges[i];
+    const std::span<const float> values = trainer_->Flat(range.begin, range.count);
+    if (!kernel::AllFinite(values)) return NotFinite("gradient", NAN, compute_.lease.step);
+    return trainer_->encoder_.Encode(compute_.term, compute_.lease, range, values);
+  }
+
+  Trainer* trainer_;
+  const cluster::Compute& compute_;
+  const TrainerHooks& hooks_;
+  // One a range:
+  std::vector<int64_t> missing_;  // values that are not final
+  std::vector<bool> sent_;
+  engine::StepResult result_;
+  Status status_;
+};
+
+// ---- the trainer
+
+Trainer::Trainer(std::shared_ptr<const Job> job, const TrainerOptions& options,
+                 std::unique_ptr<engine::Engine> engine, std::unique_ptr<codec::Codec> up,
+                 std::unique_ptr<codec::Codec> down)
     : job_(std::move(job)),
+      options_(options),
       engine_(std::move(engine)),
       down_(std::move(down)),
       encoder_(std::move(up), EncoderOptions(*job_)),
       reader_(job_->train.get(), {.seed = static_cast<uint64_t>(job_->config.job.seed)}),
       flat_(static_cast<size_t>(job_->graph->parameter_count())) {}
 
-Result<std::unique_ptr<Trainer>> Trainer::Make(std::shared_ptr<const Job> job, int threads,
-                                               size_t memory_budget) {
-  engine::EngineOptions options;
-  options.threads = threads;
-  options.kernels = job->config.cluster.kernels;
-  options.seed = static_cast<uint64_t>(job->config.job.seed);
-  options.clock = job->config.job.deterministic ? nullptr : &base::SystemClock();
-  options.memory_budget = memory_budget;
-  if (memory_budget > 0) {
+Result<std::unique_ptr<Trainer>> Trainer::Make(std::shared_ptr<const Job> job,
+                                               const TrainerOptions& options) {
+  engine::EngineOptions of_engine;
+  of_engine.threads = options.threads;
+  of_engine.kernels = job->config.cluster.kernels;
+  of_engine.seed = static_cast<uint64_t>(job->config.job.seed);
+  of_engine.clock = job->config.job.deterministic ? nullptr : &base::SystemClock();
+  of_engine.memory_budget = options.memory_budget;
+  if (options.local_steps > 1) {
+    of_engine.state_vectors = engine::StateVectors(OptimizerOf(job->config.optimizer));
+  }
+  if (options.memory_budget > 0) {
     // A lease of any size can go through one sample at a time if one of two samples can. Apart from
     // the engine, whose first plan settles how the weights lie.
-    ASSIGN_OR_RETURN(const auto probe, engine::Engine::Create(job->graph, options));
-    RETURN_IF_ERROR(probe->Prepare(plan::Mode::kTrain, 2));
+    ASSIGN_OR_RETURN(const auto probe, engine::Engine::Create(job->graph, of_engine));
+    RETURN_IF_ERROR(probe->Prepare(ModeOf(options.local_steps), 2));
   }
-  ASSIGN_OR_RETURN(auto engine, engine::Engine::Create(job->graph, options));
+  ASSIGN_OR_RETURN(auto engine, engine::Engine::Create(job->graph, of_engine));
   ASSIGN_OR_RETURN(auto up, codec::MakeCodec(job->config.link.codec));
   ASSIGN_OR_RETURN(auto down, codec::MakeCodec(job->config.link.down_codec));
   return std::unique_ptr<Trainer>(
-      new Trainer(std::move(job), std::move(engine), std::move(up), std::move(down)));
+      new Trainer(std::move(job), options, std::move(engine), std::move(up), std::move(down)));
+}
+
+std::span<float> Trainer::Flat(int64_t begin, int64_t count) {
+  return std::span(flat_).subspan(static_cast<size_t>(begin), static_cast<size_t>(count));
 }
 
 void Trainer::ReadAhead(const cluster::Lease& lease) { reader_.Prefetch(RangeOf(lease)); }
 
 void Trainer::Settle(const cluster::Settled& settled) {
-  encoder_.Settle(settled.term, settled.lease, settled.applied);
+  encoder_.Settle(settled.term, settled.lease, settled.range, settled.applied);
 }
 
-Result<cluster::Worker::Update> Trainer::Compute(const cluster::Compute& compute) {
+Status Trainer::Check(const cluster::Compute& compute) const {
+  const auto size = static_cast<int64_t>(flat_.size());
+  const auto wrong = [&](const char* what, const cluster::Range& range) {
+    return InvalidArgument(
+        fmt::format("{}: got {}+{}, of a vector of {}", what, range.begin, range.count, size));
+  };
+  int64_t next = 0;
+  for (const cluster::Piece& piece : compute.pieces) {
+    const bool fits =
+        piece.range.begin == next && piece.range.count >= 0 && piece.range.count <= size - next;
+    if (!fits) return wrong("pieces", piece.range);
+    next = piece.range.end();
+  }
+  if (next != size) return wrong("pieces", {0, next});
+  for (const cluster::Range& range : compute.ranges) {
+    const bool inside = range.begin >= 0 && range.count >= 0 && range.count <= size &&
+                        range.begin <= size - range.count;
+    if (!inside) return wrong("ranges", range);
+  }
+  return OkStatus();
+}
+
+// Plans, and says what was given up for the memory budget.
+Status Trainer::Prepare(int64_t samples) {
+  const plan::Mode mode = ModeOf(options_.local_steps);
+  const int64_t steps = std::clamp<int64_t>(options_.local_steps, 1, samples);
+  const int64_t batch = plan::EqualShares(samples, steps)[0];
+  RETURN_IF_ERROR(engine_->Prepare(mode, batch));
+  const std::string& given_up = engine_->plan(mode, batch).given_up;
+  if (given_up != given_up_) base::LogInfo("{}", given_up_ = given_up);
+  return OkStatus();
+}
+
+Status Trainer::ComputeGradient(const data::Batch& batch, Arrival* arrival, Departure* departure) {
+  const auto result = engine_->Train(batch, {.gate = arrival, .sink = departure});
+  RETURN_IF_ERROR(arrival->status());
+  return result.status();
+}
+
+Status Trainer::ComputeLocally(const data::Batch& batch, double lr, Arrival* arrival,
+                               Departure* departure) {
+  RETURN_IF_ERROR(arrival->Fetch(0, static_cast<int64_t>(flat_.size())));
+  start_ = flat_;
+  // The optimizer's state stays with the device from lease to lease, unless that would let the
+  // result depend on which device computed which.
+  if (job_->config.job.deterministic) engine_->ResetOptimizer();
+  const engine::LocalOptions local = {
+      .steps = options_.local_steps, .optimizer = OptimizerOf(job_->config.optimizer), .lr = lr};
+  ASSIGN_OR_RETURN(const engine::StepResult result,
+                   engine::TrainLocally(engine_.get(), batch, local, start_, flat_));
+  departure->OnLoss(result);
+  return OkStatus();
+}
+
+Result<cluster::Worker::Update> Trainer::Compute(const cluster::Compute& compute,
+                                                 const TrainerHooks& hooks) {
   const cluster::Lease& lease = compute.lease;
   const TimePoint start = base::SystemClock().Now();
-  RETURN_IF_ERROR(engine_->Prepare(plan::Mode::kTrain, lease.count));
-  const std::string& given_up = engine_->plan(plan::Mode::kTrain, lease.count).given_up;
-  if (given_up != given_up_) base::LogInfo("{}", given_up_ = given_up);
-  for (const cluster::Piece& piece : compute.pieces) {
-    const std::span<float> stretch = std::span(flat_).subspan(
-        static_cast<size_t>(piece.range.begin), static_cast<size_t>(piece.range.count));
-    RETURN_IF_ERROR(down_->Decode(*piece.values, stretch).Annotate("parameters"));
-  }
-  engine_->SetParameters(flat_);
+  RETURN_IF_ERROR(Check(compute));
+  RETURN_IF_ERROR(Prepare(lease.count));
+  Arrival arrival(this, compute, hooks);
+  Departure departure(this, compute, hooks);
   data::Batch batch = reader_.Get(RangeOf(lease));
-  ASSIGN_OR_RETURN(const engine::StepResult result, engine_->Train(batch));
+  RETURN_IF_ERROR(options_.local_steps > 1 ? ComputeLocally(batch, compute.lr, &arrival, &departure)
+                                           : ComputeGradient(batch, &arrival, &departure));
   reader_.Recycle(std::move(batch));
-  if (!std::isfinite(result.loss_sum)) return NotFinite("loss", result.loss(), lease.step);
-  engine_->GetGradient(flat_);
-  if (!kernel::AllFinite(flat_)) return NotFinite("gradient", NAN, lease.step);
-  ASSIGN_OR_RETURN(cluster::Payload packet, encoder_.Encode(compute.term, lease, flat_));
-  const double seconds = base::Seconds(base::SystemClock().Now() - start);
-  cluster::Worker::Update update;
-  update.loss_sum = result.loss_sum;
-  update.correct = result.correct;
-  update.parts = {{compute.ranges.front(), std::move(packet)}};
+  ASSIGN_OR_RETURN(cluster::Worker::Update update, departure.Finish());
+  const double seconds = base::Seconds(base::SystemClock().Now() - start - arrival.waited());
   update.samples_per_second = static_cast<double>(lease.count) / std::max(seconds, 1e-9);
   return update;
 }

@@ -144,7 +144,8 @@ void WorkerHost::Do(const cluster::OpenRun& open) {
     const auto budget = options_.memory_budget > 0
                             ? options_.memory_budget
                             : static_cast<size_t>((*job)->config.cut.memory_budget.value);
-    auto trainer = Trainer::Make(std::move(job).value(), threads, budget);
+    auto trainer =
+        Trainer::Make(std::move(job).value(), {.threads = threads, .memory_budget = budget});
     open_status_ = trainer.status();
     if (trainer.ok()) {
       trainer_ = std::move(trainer).value();
@@ -171,7 +172,13 @@ void WorkerHost::Do(const cluster::Compute& compute) {
       });
       return;
     }
-    auto update = trainer_->Compute(compute);
+    const auto on_part = [this](const cluster::Range& range, cluster::Payload packet,
+                                double loss_sum, int64_t correct) {
+      loop_.Post([=, this, packet = std::move(packet)] {
+        Do(worker_.OnPart(base::SystemClock().Now(), range, packet, loss_sum, correct));
+      });
+    };
+    auto update = trainer_->Compute(compute, {.on_part = on_part, .await = {}});
     loop_.Post([this, update = std::move(update)] {
       const TimePoint now = base::SystemClock().Now();
       Do(update.ok() ? worker_.OnComputed(now, *update) : worker_.OnFault(now, update.status()));

@@ -1,5 +1,7 @@
 #include "cluster/update_encoder.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/check.h"
@@ -24,11 +26,20 @@ void UpdateEncoder::Rescale(int64_t samples) {
   residual_samples_ = samples;
 }
 
-Result<Payload> UpdateEncoder::Encode(uint64_t term, const Lease& lease,
+std::span<float> UpdateEncoder::ResidualOf(const Range& range) {
+  return std::span(residual_).subspan(static_cast<size_t>(range.begin),
+                                      static_cast<size_t>(range.count));
+}
+
+Result<Payload> UpdateEncoder::Encode(uint64_t term, const Lease& lease, const Range& range,
                                       std::span<const float> gradient) {
-  if (gradient.size() != static_cast<size_t>(options_.size)) {
-    return base::InvalidArgument("gradient: got " + std::to_string(gradient.size()) +
-                                 " values, want " + std::to_string(options_.size));
+  if (range.begin < 0 || range.count < 0 || range.begin > options_.size - range.count) {
+    return base::InvalidArgument(fmt::format("range: got {}+{}, want within {} values", range.begin,
+                                             range.count, options_.size));
+  }
+  if (gradient.size() != static_cast<size_t>(range.count)) {
+    return base::InvalidArgument(
+        fmt::format("gradient: got {} values, want {}", gradient.size(), range.count));
   }
   auto packet = std::make_shared<Bytes>();
   packet->reserve(codec_->MaxBytes(gradient.size()));
@@ -36,25 +47,48 @@ Result<Payload> UpdateEncoder::Encode(uint64_t term, const Lease& lease,
     RETURN_IF_ERROR(codec_->Encode(gradient, {}, packet.get()));
     return Payload(std::move(packet));
   }
-  Settle(term, lease, false);  // if it is computed a second time, the first no longer counts
+  Settle(term, lease, range, false);  // if it is computed again, the first no longer counts
   Rescale(lease.count);
-  std::vector<float> carried = residual_;
-  RETURN_IF_ERROR(codec_->Encode(gradient, residual_, packet.get()));
-  std::fill(residual_.begin() + options_.residual_size, residual_.end(), 0.0f);
-  kernel::Axpy(-1.0f, residual_, carried);
-  in_flight_[{term, lease.id}] = {lease.count, std::move(carried)};
+  const std::span<float> residual = ResidualOf(range);
+  std::vector<float> carried(residual.begin(), residual.end());
+  RETURN_IF_ERROR(codec_->Encode(gradient, residual, packet.get()));
+  const int64_t kept = std::clamp<int64_t>(options_.residual_size - range.begin, 0, range.count);
+  std::fill(residual.begin() + kept, residual.end(), 0.0f);
+  kernel::Axpy(-1.0f, residual, carried);
+  if (range.count > 0) {
+    in_flight_[{term, lease.id}].push_back({range.begin, lease.count, std::move(carried)});
+  }
   return Payload(std::move(packet));
 }
 
-void UpdateEncoder::Settle(uint64_t term, const Lease& lease, bool applied) {
+void UpdateEncoder::GiveBack(const InFlight& stretch) {
+  const auto scale = static_cast<float>(stretch.samples) / static_cast<float>(residual_samples_);
+  kernel::Axpy(scale, stretch.carried, ResidualOf({stretch.begin, stretch.end() - stretch.begin}));
+}
+
+void UpdateEncoder::Settle(uint64_t term, const Lease& lease, const Range& range, bool applied) {
   const auto it = in_flight_.find({term, lease.id});
   if (it == in_flight_.end()) return;
-  if (!applied && !base::Planted("update_encoder.forgets_the_refused")) {
-    const auto scale =
-        static_cast<float>(it->second.samples) / static_cast<float>(residual_samples_);
-    kernel::Axpy(scale, it->second.carried, residual_);
+  std::vector<InFlight> left;
+  const auto part = [](const InFlight& of, int64_t begin, int64_t end) {
+    const auto from = of.carried.begin();
+    return InFlight{begin, of.samples, {from + (begin - of.begin), from + (end - of.begin)}};
+  };
+  for (InFlight& stretch : it->second) {
+    const int64_t begin = std::max(stretch.begin, range.begin);
+    const int64_t end = std::min(stretch.end(), range.end());
+    if (begin >= end) {
+      left.push_back(std::move(stretch));
+      continue;
+    }
+    if (stretch.begin < begin) left.push_back(part(stretch, stretch.begin, begin));
+    if (end < stretch.end()) left.push_back(part(stretch, end, stretch.end()));
+    if (!applied && !base::Planted("update_encoder.forgets_the_refused")) {
+      GiveBack(part(stretch, begin, end));
+    }
   }
-  in_flight_.erase(it);
+  it->second = std::move(left);
+  if (it->second.empty()) in_flight_.erase(it);
 }
 
 }  // namespace weft::cluster

@@ -419,12 +419,13 @@ void Worker::PushPart(TimePoint now, const Part& part, double loss_sum, int64_t 
   ToLeader(push.range, push);
 }
 
-Actions Worker::OnPart(TimePoint now, const Part& part, double loss_sum, int64_t correct) {
+Actions Worker::OnPart(TimePoint now, const Range& range, const Payload& gradient,
+                       double loss_sum, int64_t correct) {
   CHECK(computing_.has_value());
   if (phase_ == Phase::kStopped || abandoned_) {
-    actions_.push_back(Settled{computing_->term, computing_->lease, false, part.range});
+    actions_.push_back(Settled{computing_->term, computing_->lease, false, range});
   } else {
-    PushPart(now, part, loss_sum, correct);
+    PushPart(now, {range, gradient}, loss_sum, correct);
   }
   return Take();
 }

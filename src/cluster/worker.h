@@ -65,8 +65,9 @@ class Worker {
     Range range;
     Payload gradient;  // codec packet
   };
-  // One that is ready before the others.
-  Actions OnPart(TimePoint now, const Part& part, double loss_sum, int64_t correct);
+  // One that is ready before the others. Loss and correct are of the whole lease.
+  Actions OnPart(TimePoint now, const Range& range, const Payload& gradient, double loss_sum,
+                 int64_t correct);
   // What a Compute led to.
   struct Update {
     double loss_sum = 0;

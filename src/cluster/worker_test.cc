@@ -27,6 +27,8 @@ Lease LeaseOf(int64_t step, int64_t slot = 0) {
           .count = 10};
 }
 
+constexpr Range kAll = {0, 4};  // the whole vector
+
 Payload SomeBytes() { return std::make_shared<Bytes>(Bytes{1, 2, 3}); }
 
 WorkerOptions Options() {
@@ -49,7 +51,7 @@ class WorkerTest : public ::testing::Test {
     welcome.device = device;
     welcome.term = term;
     welcome.run = "run";
-    welcome.layout = {.number = 1, .parts = {{.range = {0, 4}, .leader = kLeader}}};
+    welcome.layout = {.number = 1, .parts = {{.range = kAll, .leader = kLeader}}};
     welcome.heartbeat_ms = 500;
     welcome.device_timeout_ms = device_timeout_ms_;
     return welcome;
@@ -120,6 +122,39 @@ TEST_F(WorkerTest, PullsComputesPushesAndAsksForTheNextVersion) {
   // The next grant finds its parameters already asked for.
   EXPECT_THAT(Sent<Pull>(GrantOf(LeaseOf(1))), IsEmpty());
   EXPECT_THAT(Asked<Compute>(Version(1)), SizeIs(1));
+}
+
+TEST_F(WorkerTest, PushesARangeWhileTheRestIsComputed) {
+  Connect();
+  Version(0);
+  const Compute compute = Asked<Compute>(GrantOf(LeaseOf(0))).at(0);
+  ASSERT_THAT(compute.pieces, SizeIs(1));
+  EXPECT_EQ(compute.pieces[0].range, kAll);
+  EXPECT_EQ(*compute.pieces[0].values, *SomeBytes());
+  EXPECT_EQ(compute.ranges, std::vector<Range>{kAll});
+  const auto first = Sent<Push>(worker_.OnPart(now_, {1, 3}, SomeBytes(), 5.0, 3));
+  ASSERT_THAT(first, SizeIs(1));
+  EXPECT_EQ(first[0].range, (Range{1, 3}));
+  EXPECT_EQ(first[0].loss_sum, 5.0);
+  const auto rest = Sent<Push>(worker_.OnComputed(now_, {5.0, 3, {{{0, 1}, SomeBytes()}}, 100}));
+  ASSERT_THAT(rest, SizeIs(1));
+  EXPECT_EQ(rest[0].range, (Range{0, 1}));
+  EXPECT_EQ(rest[0].lease, first[0].lease);
+  EXPECT_GT(rest[0].sequence, first[0].sequence);
+  const auto settled = Asked<Settled>(Hear(PushAck{1, first[0].sequence, true, 1}, kLeader));
+  EXPECT_EQ(settled.at(0).range, (Range{1, 3}));
+}
+
+TEST_F(WorkerTest, ARangeThatNobodyWantsAnyMoreIsSettled) {
+  Connect();
+  Version(0);
+  GrantOf(LeaseOf(0));
+  GrantOf(LeaseOf(1));  // the step of the first is over
+  const Actions actions = worker_.OnPart(now_, {1, 3}, SomeBytes(), 5.0, 3);
+  EXPECT_THAT(Sent<Push>(actions), IsEmpty());
+  ASSERT_THAT(Asked<Settled>(actions), SizeIs(1));
+  EXPECT_FALSE(Asked<Settled>(actions)[0].applied);
+  EXPECT_EQ(Asked<Settled>(actions)[0].range, (Range{1, 3}));
 }
 
 TEST_F(WorkerTest, SeveralLeasesOfAStepGoOneAfterAnother) {

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "kernel/update.h"
+#include "plan/gradient_times.h"
 
 namespace weft::engine {
 
@@ -13,12 +14,36 @@ using plan::Mode;
 using plan::Place;
 using plan::Program;
 
+namespace {
+
+// Calls `each` with the index and the values of every parameter of a stretch.
+template <class Values, class Each>
+void ForEachParameter(const model::Graph& graph, int64_t begin, Values values, const Each& each) {
+  const int64_t end = begin + static_cast<int64_t>(values.size());
+  int64_t next = begin;
+  for (size_t i = 0; i < graph.parameters().size(); ++i) {
+    const model::Parameter& parameter = graph.parameters()[i];
+    if (parameter.offset < begin || parameter.offset >= end) continue;
+    const int64_t count = parameter.shape.elements();
+    CHECK(parameter.offset == next && next + count <= end) << "not of whole parameters";
+    each(i, values.subspan(static_cast<size_t>(next - begin), static_cast<size_t>(count)));
+    next += count;
+  }
+  CHECK_EQ(next, end) << "not of whole parameters";
+}
+
+}  // namespace
+
 struct Engine::Bound {
   const Program* program = nullptr;
   std::vector<std::unique_ptr<kernel::Kernel>> kernels;  // one a step; null: a hand-over
+  // Of training programs:
+  std::vector<plan::Stretch> reads;   // plan::FirstReads
+  std::vector<plan::Stretch> finals;  // plan::FinalGradients
 };
 
 struct Engine::Prepared {
+  uint64_t used = 0;  // uses_ when it was used last
   plan::BatchPlan plan;
   std::vector<Bound> bound;          // one a program
   ParameterStore::Reader gradients;  // kTrain only
@@ -31,6 +56,48 @@ struct Engine::Update {
   bool first = true;     // the part is the first one
   bool last = true;
   float share = 1;  // of the part's samples in the batch
+};
+
+// Through the steps of one program, in order.
+class Engine::Hooks {
+ public:
+  Hooks(const Bound& bound, const TrainHooks& hooks)
+      : gate_(hooks.gate), sink_(hooks.sink), read_(bound.reads), final_(bound.finals) {}
+
+  Status BeforeStep(size_t step) {
+    while (gate_ != nullptr && IsNext(read_, step)) {
+      const plan::Stretch stretch = Take(&read_);
+      if (!gate_->Await(stretch.begin, stretch.count)) {
+        return {Code::kCancelled, "the parameters did not come"};
+      }
+    }
+    return OkStatus();
+  }
+  void OnLoss(const StepResult& result) {
+    if (sink_ != nullptr) sink_->OnLoss(result);
+  }
+  void AfterStep(size_t step) {
+    while (sink_ != nullptr && IsNext(final_, step)) {
+      const plan::Stretch stretch = Take(&final_);
+      sink_->OnStretch(stretch.begin, stretch.count);
+    }
+  }
+
+ private:
+  using Stretches = std::span<const plan::Stretch>;
+  static bool IsNext(const Stretches& list, size_t step) {
+    return !list.empty() && list.front().step == static_cast<int>(step);
+  }
+  static plan::Stretch Take(Stretches* list) {
+    const plan::Stretch first = list->front();
+    *list = list->subspan(1);
+    return first;
+  }
+
+  ParameterGate* gate_;
+  GradientSink* sink_;
+  Stretches read_;   // not asked for yet
+  Stretches final_;  // not told yet
 };
 
 Result<std::unique_ptr<Engine>> Engine::Create(std::shared_ptr<const model::Graph> graph,
@@ -62,10 +129,29 @@ Status Engine::Prepare(Mode mode, int64_t batch) {
   fit.state_vectors = options_.state_vectors;
   auto prepared = std::make_unique<Prepared>();
   ASSIGN_OR_RETURN(prepared->plan, plan::FitMemory(*graph_, backend_.get(), fit));
+  ForgetOldest(mode);
   RETURN_IF_ERROR(MakeRoom(prepared->plan));
   Bind(prepared.get());
+  prepared->used = ++uses_;
   prepared_[key] = std::move(prepared);
   return OkStatus();
+}
+
+bool Engine::IsPrepared(Mode mode, int64_t batch) const {
+  return prepared_.contains({mode, batch});
+}
+
+// Makes way for one more plan of the mode.
+void Engine::ForgetOldest(Mode mode) {
+  const auto end = prepared_.upper_bound({mode, INT64_MAX});
+  auto oldest = end;
+  size_t count = 0;
+  for (auto it = prepared_.lower_bound({mode, 0}); it != end; ++it, ++count) {
+    if (oldest == end || it->second->used < oldest->second->used) oldest = it;
+  }
+  if (count < kPreparedSizes) return;
+  if (oldest->second.get() == last_trained_) last_trained_ = nullptr;
+  prepared_.erase(oldest);
 }
 
 Status Engine::MakeRoom(const plan::BatchPlan& plan) {
@@ -78,15 +164,24 @@ Status Engine::MakeRoom(const plan::BatchPlan& plan) {
     gradients_ = tensor::Arena(parameters_.bytes());
     last_trained_ = nullptr;
   }
+  ResizeArena(plan);
+  return OkStatus();
+}
+
+// The programs share one arena, so all of them move to another one: if a new plan needs more, or
+// if what is left needs much less.
+void Engine::ResizeArena(const plan::BatchPlan& plan) {
   size_t wanted = 0;
-  for (const Program& program : plan.programs) wanted = std::max(wanted, program.arena_bytes);
-  if (wanted <= arena_.size()) return OkStatus();
-  // The programs share one arena, so all of them move to the larger one.
+  const auto add = [&](const plan::BatchPlan& each) {
+    for (const Program& program : each.programs) wanted = std::max(wanted, program.arena_bytes);
+  };
+  add(plan);
+  for (const auto& [key, other] : prepared_) add(other->plan);
+  if (wanted <= arena_.size() && wanted >= arena_.size() - arena_.size() / 4) return;
   arena_ = tensor::Arena();
   arena_ = tensor::Arena(wanted);
   for (auto& [key, other] : prepared_) Bind(other.get());
   last_trained_ = nullptr;
-  return OkStatus();
 }
 
 uint8_t* Engine::At(const Program& program, int value) const {
@@ -104,6 +199,10 @@ void Engine::Bind(Prepared* prepared) {
       for (const int arg : step.args) args.push_back(At(program, arg));
       bound.kernels.push_back(
           step.op == nullptr ? nullptr : step.op->Bind(args, arena_.data() + step.scratch_offset));
+    }
+    if (program.mode == Mode::kTrain || program.mode == Mode::kTrainStreaming) {
+      bound.reads = plan::FirstReads(*graph_, program);
+      bound.finals = plan::FinalGradients(*graph_, program);
     }
   }
   const Program& program = prepared->plan.programs[0];
@@ -126,7 +225,9 @@ const plan::BatchPlan& Engine::plan(Mode mode, int64_t batch) const {
 Result<Engine::Prepared*> Engine::Find(Mode mode, int64_t batch) {
   RETURN_IF_ERROR(Prepare(mode, batch));
   last_trained_ = nullptr;  // the arena is shared
-  return prepared_.find({mode, batch})->second.get();
+  Prepared* const found = prepared_.find({mode, batch})->second.get();
+  found->used = ++uses_;
+  return found;
 }
 
 // One part's samples of the batch, from sample `begin` on.
@@ -177,28 +278,29 @@ void Engine::TakeGradient(const Program& program, size_t i, const Update& update
 }
 
 Status Engine::RunPart(const Bound& bound, const data::Batch& batch, int64_t begin,
-                       const Update& update, StepResult* result) {
+                       const Update& update, Hooks hooks, StepResult* result) {
   const Program& program = *bound.program;
   Fill(program, batch, begin);
   if (observer_ != nullptr) observer_->BeforeSteps();
   for (size_t s = 0; s < program.steps.size(); ++s) {
-    if (static_cast<int>(s) == program.backward_begin) {
-      RETURN_IF_ERROR(AddStats(program, batch, begin, result));
-    }
+    RETURN_IF_ERROR(hooks.BeforeStep(s));
     if (bound.kernels[s] != nullptr) {
       bound.kernels[s]->Run();
     } else {
       TakeGradient(program, static_cast<size_t>(program.steps[s].parameter), update);
     }
     if (observer_ != nullptr) observer_->AfterStep(program.steps[s]);
+    if (static_cast<int>(s) + 1 == program.backward_begin) {
+      RETURN_IF_ERROR(AddStats(program, batch, begin, result));
+      hooks.OnLoss(*result);
+    }
+    hooks.AfterStep(s);
   }
-  // Without a backward pass the loss was the last step.
-  const bool forward_only = program.backward_begin == static_cast<int>(program.steps.size());
-  return forward_only ? AddStats(program, batch, begin, result) : OkStatus();
+  return OkStatus();
 }
 
 Result<StepResult> Engine::Run(const Prepared& prepared, const data::Batch& batch,
-                               const Update& update) {
+                               const Update& update, const TrainHooks& hooks) {
   const plan::BatchPlan& plan = prepared.plan;
   StepResult result;
   Update part = update;
@@ -208,16 +310,20 @@ Result<StepResult> Engine::Run(const Prepared& prepared, const data::Batch& batc
     part.first = i == 0;
     part.last = i + 1 == plan.parts.size();
     part.share = static_cast<float>(plan.parts[i]) / static_cast<float>(batch.size);
-    RETURN_IF_ERROR(RunPart(prepared.bound[plan.program_of(i)], batch, begin, part, &result));
+    const Bound& bound = prepared.bound[plan.program_of(i)];
+    const Hooks of_part(bound, {.gate = part.first ? hooks.gate : nullptr,
+                                .sink = part.last ? hooks.sink : nullptr});
+    RETURN_IF_ERROR(RunPart(bound, batch, begin, part, of_part, &result));
     begin += plan.parts[i];
   }
   return result;
 }
 
-Result<StepResult> Engine::Train(const data::Batch& batch) {
+Result<StepResult> Engine::Train(const data::Batch& batch, const TrainHooks& hooks) {
   ASSIGN_OR_RETURN(const Prepared* const prepared, Find(Mode::kTrain, batch.size));
-  ASSIGN_OR_RETURN(const StepResult result, Run(*prepared, batch, {}));
-  last_trained_ = prepared;
+  last_trained_ = prepared;  // the sink asks for its gradient
+  auto result = Run(*prepared, batch, {}, hooks);
+  if (!result.ok()) last_trained_ = nullptr;
   return result;
 }
 
@@ -235,24 +341,38 @@ Status Engine::Predict(const data::Batch& batch, std::span<float> logits) {
   return OkStatus();
 }
 
-void Engine::GetGradient(std::span<float> flat) const {
-  CHECK(last_trained_ != nullptr) << "Train first";
+void Engine::ReadGradient(size_t i, std::span<float> plain) const {
   const plan::BatchPlan& plan = last_trained_->plan;
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    last_trained_->gradients.Read(i, flat);
-    const float scale = plan.divided() ? 1 : plan.programs[0].parameters[i].gradient_scale;
-    const model::Parameter& parameter = graph_->parameters()[i];
-    if (scale != 1) {
-      kernel::Scale(scale, flat.subspan(static_cast<size_t>(parameter.offset),
-                                        static_cast<size_t>(parameter.shape.elements())));
-    }
-  }
+  last_trained_->gradients.Read(i, plain);
+  const float scale = plan.divided() ? 1 : plan.programs[0].parameters[i].gradient_scale;
+  if (scale != 1) kernel::Scale(scale, plain);
+}
+
+void Engine::GetGradient(std::span<float> flat) const {
+  CHECK_EQ(flat.size(), static_cast<size_t>(graph_->parameter_count()));
+  GetGradientStretch(0, flat);
+}
+
+void Engine::GetGradientStretch(int64_t begin, std::span<float> plain) const {
+  CHECK(last_trained_ != nullptr) << "Train first";
+  ForEachParameter(*graph_, begin, plain,
+                   [&](size_t i, std::span<float> values) { ReadGradient(i, values); });
+}
+
+void Engine::SetParameterStretch(int64_t begin, std::span<const float> plain) {
+  ForEachParameter(*graph_, begin, plain,
+                   [&](size_t i, std::span<const float> values) { parameters_.Set(i, values); });
 }
 
 void Engine::BeginUpdate(const OptimizerOptions& options) {
   const size_t bytes = StateVectors(options) * parameters_.bytes();
   if (optimizer_state_.size() < bytes) optimizer_state_ = tensor::Arena(bytes);
   ++optimizer_steps_;
+}
+
+void Engine::ResetOptimizer() {
+  optimizer_state_ = tensor::Arena();
+  optimizer_steps_ = 0;
 }
 
 void Engine::UpdateParameter(size_t i, std::span<const float> gradient, float gradient_scale,

@@ -5,8 +5,12 @@
 
 namespace weft::engine {
 
-size_t ParameterStore::PlainBytes(size_t i) const {
-  return static_cast<size_t>(graph_->parameters()[i].shape.elements()) * sizeof(float);
+size_t ParameterStore::PlainSize(size_t i) const {
+  return static_cast<size_t>(graph_->parameters()[i].shape.elements());
+}
+
+size_t ParameterStore::PlainOffset(size_t i) const {
+  return static_cast<size_t>(graph_->parameters()[i].offset);
 }
 
 Status ParameterStore::Place(const plan::Program& program, kernel::Backend* backend) {
@@ -42,20 +46,26 @@ Status ParameterStore::Place(const plan::Program& program, kernel::Backend* back
   return OkStatus();
 }
 
+void ParameterStore::Set(size_t i, std::span<const float> plain) {
+  CHECK(!layouts_.empty()) << "Place first";
+  CHECK_EQ(plain.size(), PlainSize(i));
+  const bool direct = exchanges_[i].set == nullptr;
+  void* const to = direct ? static_cast<void*>(values(i).data()) : staging_.data();
+  std::memcpy(to, plain.data(), plain.size_bytes());
+  if (!direct) exchanges_[i].set->Run();
+}
+
 void ParameterStore::Set(std::span<const float> flat) {
   CHECK_EQ(flat.size(), static_cast<size_t>(graph_->parameter_count()));
   CHECK(!layouts_.empty()) << "Place first";
-  for (size_t i = 0; i < size(); ++i) {
-    const float* const from = flat.data() + graph_->parameters()[i].offset;
-    const bool plain = exchanges_[i].set == nullptr;
-    void* const to = plain ? static_cast<void*>(values(i).data()) : staging_.data();
-    std::memcpy(to, from, PlainBytes(i));
-    if (!plain) exchanges_[i].set->Run();
-  }
+  for (size_t i = 0; i < size(); ++i) Set(i, flat.subspan(PlainOffset(i), PlainSize(i)));
 }
 
 void ParameterStore::Get(std::span<float> flat) const {
-  for (size_t i = 0; i < size(); ++i) reader_.Read(i, flat);
+  CHECK_EQ(flat.size(), static_cast<size_t>(graph_->parameter_count()));
+  for (size_t i = 0; i < size(); ++i) {
+    reader_.Read(i, flat.subspan(PlainOffset(i), PlainSize(i)));
+  }
 }
 
 ParameterStore::Reader ParameterStore::BindReader(std::span<void* const> addresses) const {
@@ -74,14 +84,14 @@ ParameterStore::Reader ParameterStore::BindReader(std::span<void* const> address
   return reader;
 }
 
-void ParameterStore::Reader::Read(size_t i, std::span<float> flat) const {
-  CHECK_EQ(flat.size(), static_cast<size_t>(store_->graph_->parameter_count()));
+void ParameterStore::Reader::Read(size_t i, std::span<float> plain) const {
+  CHECK_EQ(plain.size(), store_->PlainSize(i));
   const void* from = from_[i];
   if (reorders_[i] != nullptr) {
     reorders_[i]->Run();
     from = store_->staging_.data();
   }
-  std::memcpy(flat.data() + store_->graph_->parameters()[i].offset, from, store_->PlainBytes(i));
+  std::memcpy(plain.data(), from, plain.size_bytes());
 }
 
 }  // namespace weft::engine

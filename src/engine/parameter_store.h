@@ -40,12 +40,15 @@ class ParameterStore {
   // flat: [graph.parameter_count()].
   void Set(std::span<const float> flat);
   void Get(std::span<float> flat) const;
+  // plain: the values of parameter i alone, row-major.
+  void Set(size_t i, std::span<const float> plain);
 
-  // Copies tensors that lie at given addresses, each in the layout of its parameter, to their
-  // places in a flat vector. Made by BindReader.
+  // Copies tensors that lie at given addresses, each in the layout of its parameter, to plain ones.
+  // Made by BindReader.
   class Reader {
    public:
-    void Read(size_t i, std::span<float> flat) const;
+    // plain: the place of parameter i alone.
+    void Read(size_t i, std::span<float> plain) const;
 
    private:
     friend class ParameterStore;
@@ -67,7 +70,8 @@ class ParameterStore {
     std::unique_ptr<kernel::Kernel> set;
   };
 
-  size_t PlainBytes(size_t i) const;
+  size_t PlainSize(size_t i) const;  // values
+  size_t PlainOffset(size_t i) const;
 
   const model::Graph* graph_;
   std::vector<kernel::Layout> layouts_;

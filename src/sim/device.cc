@@ -100,7 +100,7 @@ void SimDevice::Do(const cluster::OpenRun& open) {
 }
 
 void SimDevice::Do(const cluster::Settled& settled) {
-  encoder_.Settle(settled.term, settled.lease, settled.applied);
+  encoder_.Settle(settled.term, settled.lease, settled.range, settled.applied);
   audience_.Tell(&Observer::OnSettled, loop_->now(), options_.number, settled, encoder_);
 }
 
@@ -150,28 +150,31 @@ void SimDevice::Finish(const cluster::Compute& compute) {
         worker_.OnFault(now, {Code::kFailedPrecondition, "the loss is not finite (NaN)"}));
   }
   std::vector<float> parameters(static_cast<size_t>(parameter_count_));
+  const auto part = [](auto& values, const cluster::Range& range) {
+    return std::span(values).subspan(static_cast<size_t>(range.begin),
+                                     static_cast<size_t>(range.count));
+  };
   for (const cluster::Piece& piece : compute.pieces) {
-    const std::span<float> stretch =
-        std::span(parameters).subspan(static_cast<size_t>(piece.range.begin),
-                                      static_cast<size_t>(piece.range.count));
-    CHECK(down_->Decode(*piece.values, stretch).ok());
+    CHECK(down_->Decode(*piece.values, part(parameters, piece.range)).ok());
   }
   const auto computed = options_.workload->Compute(parameters, compute.lease);
   if (!computed.ok()) return Perform(worker_.OnFault(now, computed.status()));
   cluster::Worker::Update update;
   update.loss_sum = computed->loss_sum;
   update.correct = computed->correct;
-  CHECK_EQ(compute.ranges.size(), 1u);
-  const cluster::Payload packet =
-      encoder_.Encode(compute.term, compute.lease, computed->gradient).value();
-  update.parts = {{compute.ranges.front(), packet}};
+  for (const cluster::Range& range : compute.ranges) {
+    const std::span<const float> gradient = part(computed->gradient, range);
+    update.parts.emplace_back(
+        range, encoder_.Encode(compute.term, compute.lease, range, gradient).value());
+  }
   const double seconds =
       options_.box->step_seconds.At(compute.lease.count) / options_.tempo->SpeedAt(now);
   if (seconds > 0) {
     update.samples_per_second = static_cast<double>(compute.lease.count) / seconds;
   }
+  CHECK_EQ(update.parts.size(), 1u) << "observers look at whole updates";
   audience_.Tell(&Observer::OnComputed, now, options_.number, compute,
-                 std::span<const float>(computed->gradient), packet, encoder_);
+                 std::span<const float>(computed->gradient), update.parts[0].gradient, encoder_);
   Perform(worker_.OnComputed(now, update));
 }
 

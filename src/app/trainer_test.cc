@@ -1,0 +1,294 @@
+#include "app/trainer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <optional>
+
+#include "app/job_spec.h"
+#include "config/run_config.h"
+#include "engine/local_steps.h"
+
+namespace weft::app {
+namespace {
+
+using cluster::Payload;
+using cluster::Range;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+// Two linear layers with nothing between: the weights of the last one scale the gradient of the
+// first and nothing else.
+constexpr char kTwoLayers[] = R"(
+layers = [{type = "flatten"}, {type = "linear", out = 4}, {type = "linear", out = "classes"}]
+)";
+
+std::shared_ptr<const Job> MakeJob(const std::string& model, const std::string& rest = "") {
+  const std::string preset = model.starts_with("\n") ? "lenet5" : model;
+  const auto config =
+      config::FromJson(R"({"job": {"epochs": 1, "batch": 16, "name": "tiny")" + rest + R"(},
+          "model": {"preset": ")" +
+                           preset + R"("},
+          "optimizer": {"lr": 0.1, "momentum": 0.9},
+          "data": {"train": "synthetic:shapes?n=64"}})",
+                       "job");
+  CHECK(config.ok()) << config.status().ToString();
+  auto opened = OpenJob(*config, {.test_data = false});
+  CHECK(opened.ok()) << opened.status().ToString();
+  if (preset == model) return *opened;
+  auto job = std::make_shared<Job>(**opened);
+  const auto doc = base::ParseToml(model, "m.toml");
+  auto graph = model::GraphFromDoc(
+      *doc, "m.toml", {.input = job->train->sample_shape(), .classes = job->train->classes()});
+  CHECK(graph.ok()) << graph.status().ToString();
+  job->graph = std::make_shared<const model::Graph>(std::move(graph).value());
+  return job;
+}
+
+std::span<const float> Cut(std::span<const float> flat, const Range& range) {
+  return flat.subspan(static_cast<size_t>(range.begin), static_cast<size_t>(range.count));
+}
+
+Payload Packed(std::span<const float> values) {
+  auto packet = std::make_shared<Bytes>();
+  CHECK(codec::MakeCodec("dense").value()->Encode(values, {}, packet.get()).ok());
+  return packet;
+}
+
+// The dense packets of disjoint ranges as one vector; NaN where there is none.
+class Collected {
+ public:
+  explicit Collected(const Job& job)
+      : values(static_cast<size_t>(job.graph->parameter_count()), NAN) {}
+  void Add(const Range& range, const Payload& packet) {
+    const auto stretch = std::span(values).subspan(static_cast<size_t>(range.begin),
+                                                   static_cast<size_t>(range.count));
+    CHECK(codec::MakeCodec("dense").value()->Decode(*packet, stretch).ok());
+    ranges.push_back(range);
+  }
+  void Add(const cluster::Worker::Update& update) {
+    for (const auto& [range, packet] : update.parts) Add(range, packet);
+  }
+
+  std::vector<float> values;
+  std::vector<Range> ranges;
+};
+
+class TrainerTest : public testing::Test {
+ protected:
+  explicit TrainerTest(std::shared_ptr<const Job> job = MakeJob("shapes-cnn"))
+      : job_(std::move(job)),
+        size_(job_->graph->parameter_count()),
+        start_(StartParameters(*job_).value()),
+        trainer_(Trainer::Make(job_, {}).value()) {}
+
+  cluster::Compute Whole() const {
+    return {.term = 1,
+            .lease = {.id = 1, .step = 7, .begin = 8, .count = 12},
+            .pieces = {{{0, size_}, 0, Packed(start_)}},
+            .ranges = {{0, size_}},
+            .lr = 0.05};
+  }
+  // In pieces, with values or without.
+  std::vector<cluster::Piece> Pieces(const std::vector<Range>& ranges, bool with_values) const {
+    std::vector<cluster::Piece> pieces;
+    for (const Range& range : ranges) {
+      pieces.push_back({range, 0, with_values ? Packed(Cut(start_, range)) : nullptr});
+    }
+    return pieces;
+  }
+  std::vector<Range> Thirds() const {
+    const int64_t third = size_ / 3;  // no border of a layer
+    return {{0, third}, {third, third}, {2 * third, size_ - 2 * third}};
+  }
+  data::Batch BatchOf(const cluster::Lease& lease) const {
+    data::Batch batch;
+    data::ReadBatch(*job_->train, static_cast<uint64_t>(job_->config.job.seed), true,
+                    {.epoch = lease.epoch, .begin = lease.begin, .count = lease.count}, &batch);
+    return batch;
+  }
+  std::unique_ptr<engine::Engine> MakeEngine() const {
+    return engine::Engine::Create(job_->graph,
+                                  {.seed = static_cast<uint64_t>(job_->config.job.seed)})
+        .value();
+  }
+  std::vector<float> Gradient(engine::StepResult* result = nullptr) const {
+    const auto engine = MakeEngine();
+    CHECK(engine->Prepare(plan::Mode::kTrain, 12).ok());
+    engine->SetParameters(start_);
+    const auto trained = engine->Train(BatchOf(Whole().lease));
+    CHECK(trained.ok());
+    if (result != nullptr) *result = *trained;
+    std::vector<float> gradient(start_.size());
+    engine->GetGradient(gradient);
+    return gradient;
+  }
+  // Ranges of the hand-overs, in order, all values in `got`.
+  TrainerHooks Collect(Collected* got) const {
+    return {.on_part = [got](const Range& range, const Payload& packet, double,
+                             int64_t) { got->Add(range, packet); },
+            .await = {}};
+  }
+
+  const std::shared_ptr<const Job> job_;
+  const int64_t size_;
+  std::vector<float> start_;
+  std::unique_ptr<Trainer> trainer_;
+};
+
+TEST_F(TrainerTest, TheUpdateIsTheEnginesGradient) {
+  engine::StepResult want;
+  const std::vector<float> gradient = Gradient(&want);
+  const auto update = trainer_->Compute(Whole());
+  ASSERT_TRUE(update.ok()) << update.status().ToString();
+  Collected got(*job_);
+  got.Add(*update);
+  EXPECT_EQ(got.values, gradient);
+  EXPECT_THAT(got.ranges, ElementsAre(Range{0, size_}));
+  EXPECT_EQ(update->loss_sum, want.loss_sum);
+  EXPECT_EQ(update->correct, want.correct);
+  EXPECT_GT(update->samples_per_second, 0);
+}
+
+TEST_F(TrainerTest, RangesLeaveAsSoonAsTheyAreFinal) {
+  engine::StepResult want;
+  const std::vector<float> gradient = Gradient(&want);
+  cluster::Compute compute = Whole();
+  compute.ranges = Thirds();
+  Collected got(*job_);
+  TrainerHooks hooks;
+  hooks.on_part = [&](const Range& range, const Payload& packet, double loss_sum, int64_t correct) {
+    got.Add(range, packet);
+    EXPECT_EQ(loss_sum, want.loss_sum);
+    EXPECT_EQ(correct, want.correct);
+  };
+  const auto update = trainer_->Compute(compute, hooks);
+  ASSERT_TRUE(update.ok()) << update.status().ToString();
+  EXPECT_THAT(got.ranges, ElementsAre(compute.ranges[2], compute.ranges[1]))
+      << "the last layers first; the first ones are final with the result";
+  got.Add(*update);
+  EXPECT_THAT(got.ranges, SizeIs(3));
+  EXPECT_EQ(got.values, gradient);
+  // All at once for those who do not listen.
+  const auto quiet = trainer_->Compute(compute);
+  ASSERT_TRUE(quiet.ok());
+  Collected all(*job_);
+  all.Add(*quiet);
+  EXPECT_THAT(all.ranges, SizeIs(3));
+  EXPECT_EQ(all.values, gradient);
+}
+
+TEST_F(TrainerTest, BeginsWhileLaterPiecesAreOnTheirWay) {
+  const std::vector<float> gradient = Gradient();
+  cluster::Compute compute = Whole();
+  const std::vector<cluster::Piece> values = Pieces(Thirds(), true);
+  compute.pieces = Pieces(Thirds(), false);
+  compute.pieces[0] = values[0];
+  std::vector<size_t> awaited;
+  const auto update = trainer_->Compute(compute, {.on_part = {}, .await = [&](size_t piece) {
+                                                    awaited.push_back(piece);
+                                                    return values[piece].values;
+                                                  }});
+  ASSERT_TRUE(update.ok()) << update.status().ToString();
+  EXPECT_THAT(awaited, ElementsAre(1, 2));
+  Collected got(*job_);
+  got.Add(*update);
+  EXPECT_EQ(got.values, gradient);
+}
+
+TEST_F(TrainerTest, APieceThatDoesNotComeCancelsTheLease) {
+  cluster::Compute compute = Whole();
+  compute.pieces = Pieces(Thirds(), true);
+  compute.pieces[1].values = nullptr;
+  EXPECT_EQ(trainer_->Compute(compute).status().code(), Code::kCancelled);
+  compute.pieces[1].values = std::make_shared<const Bytes>(Bytes{1, 2, 3});
+  const Status damaged = trainer_->Compute(compute).status();
+  EXPECT_EQ(damaged.code(), Code::kDataLoss);
+  EXPECT_THAT(damaged.message(), HasSubstr("parameters"));
+  EXPECT_TRUE(trainer_->Compute(Whole()).ok()) << "the next lease is computed as ever";
+}
+
+TEST_F(TrainerTest, RefusesPiecesAndRangesThatDoNotFit) {
+  const auto code = [&](const std::vector<Range>& pieces, const std::vector<Range>& ranges) {
+    cluster::Compute compute = Whole();
+    compute.pieces = Pieces(pieces, false);
+    compute.ranges = ranges;
+    return trainer_->Compute(compute).status().code();
+  };
+  const Range all = {0, size_};
+  EXPECT_EQ(code({{0, size_ - 1}}, {all}), Code::kInvalidArgument);
+  EXPECT_EQ(code({{0, 5}, {6, size_ - 6}}, {all}), Code::kInvalidArgument);
+  EXPECT_EQ(code({{0, 5}, {5, size_}}, {all}), Code::kInvalidArgument);
+  EXPECT_EQ(code({all}, {{1, size_}}), Code::kInvalidArgument);
+  EXPECT_EQ(code({all}, {{-1, 2}}), Code::kInvalidArgument);
+  EXPECT_EQ(code({all}, {{INT64_MAX, 2}}), Code::kInvalidArgument);
+}
+
+TEST_F(TrainerTest, NothingLeavesIfTheLossIsNotFinite) {
+  start_[static_cast<size_t>(job_->graph->trainable_count()) - 1] = NAN;  // a bias of the logits
+  cluster::Compute compute = Whole();
+  compute.ranges = Thirds();
+  Collected got(*job_);
+  const Status status = trainer_->Compute(compute, Collect(&got)).status();
+  EXPECT_EQ(status.code(), Code::kFailedPrecondition);
+  EXPECT_THAT(status.message(), HasSubstr("step 7: the loss is nan"));
+  EXPECT_THAT(got.ranges, IsEmpty());
+}
+
+class TwoLayers : public TrainerTest {
+ protected:
+  TwoLayers() : TrainerTest(MakeJob(kTwoLayers)) {}
+};
+
+TEST_F(TwoLayers, ARangeWhoseGradientIsNotFiniteDoesNotLeave) {
+  const model::Parameter& last_weight = job_->graph->parameters()[2];
+  std::ranges::fill(start_, 0.0f);
+  // Gradients through these are too large for a float; the logits they make of zeros are zeros.
+  for (int64_t i = 0; i < last_weight.shape.elements(); ++i) {
+    start_[static_cast<size_t>(last_weight.offset + i)] = i % 8 < 4 ? 3e38f : -3e38f;
+  }
+  cluster::Compute compute = Whole();
+  compute.ranges = {{0, last_weight.offset}, {last_weight.offset, size_ - last_weight.offset}};
+  Collected got(*job_);
+  const Status status = trainer_->Compute(compute, Collect(&got)).status();
+  EXPECT_EQ(status.code(), Code::kFailedPrecondition);
+  EXPECT_THAT(status.message(), HasSubstr("step 7: the gradient is nan"));
+  EXPECT_THAT(got.ranges, ElementsAre(compute.ranges[1])) << "its gradient is finite";
+}
+
+TEST_F(TwoLayers, LocalStepsSendWhatTheyChange) {
+  trainer_ = Trainer::Make(job_, {.local_steps = 3}).value();
+  const auto engine = MakeEngine();
+  const engine::LocalOptions local = {
+      .steps = 3, .optimizer = OptimizerOf(job_->config.optimizer), .lr = 0.05};
+  std::vector<float> want(start_.size());
+  cluster::Compute compute = Whole();
+  compute.ranges = Thirds();
+  // The second lease goes on with the velocity of the first.
+  for (int round = 0; round < 2; ++round) {
+    const auto result =
+        engine::TrainLocally(engine.get(), BatchOf(compute.lease), local, start_, want);
+    ASSERT_TRUE(result.ok());
+    const auto update = trainer_->Compute(compute);
+    ASSERT_TRUE(update.ok()) << update.status().ToString();
+    EXPECT_EQ(update->loss_sum, result->loss_sum);
+    Collected got(*job_);
+    got.Add(*update);
+    EXPECT_EQ(got.values, want) << round;
+  }
+}
+
+TEST_F(TwoLayers, LocalStepsOfADeterministicJobDependOnTheLeaseAlone) {
+  const auto job = MakeJob(kTwoLayers, R"(, "deterministic": true)");
+  const auto trainer = Trainer::Make(job, {.local_steps = 3}).value();
+  const auto first = trainer->Compute(Whole());
+  const auto second = trainer->Compute(Whole());
+  ASSERT_TRUE(first.ok() && second.ok());
+  EXPECT_EQ(*first->parts.at(0).gradient, *second->parts.at(0).gradient);
+}
+
+}  // namespace
+}  // namespace weft::app
