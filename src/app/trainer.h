@@ -26,6 +26,7 @@ class Trainer {
   static Result<std::unique_ptr<Trainer>> Make(std::shared_ptr<const Job> job, int threads,
                                                size_t memory_budget);
 
+  // Nothing where samples of the lease are yet to come.
   void ReadAhead(const cluster::Lease& lease);
 
   // Errors: kFailedPrecondition for a loss or gradient that is not finite (says the step and what
@@ -33,6 +34,13 @@ class Trainer {
   Result<cluster::Worker::Update> Compute(const cluster::Compute& compute);
 
   void Settle(const cluster::Settled& settled);
+
+  // Samples that the store has fed; ignored where this device reads the data itself. Errors: those
+  // of data::FedDataset::Put.
+  Status Keep(const cluster::KeepSamples& keep);
+  void Drop(const cluster::DropSamples& drop);
+  // Whether the samples of a lease are here. Errors: kDataLoss.
+  Status CheckSamples(const cluster::Lease& lease) const;
 
  private:
   Trainer(std::shared_ptr<const Job> job, std::unique_ptr<engine::Engine> engine,
