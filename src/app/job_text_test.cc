@@ -150,11 +150,13 @@ class FedTraining : public ::testing::Test {
     cluster::Compute compute;
     compute.term = 1;
     compute.lease = lease;
-    compute.parameters = std::make_shared<Bytes>(std::move(packet));
+    const cluster::Range all{0, std::ssize(parameters_)};
+    compute.pieces = {{all, 0, std::make_shared<Bytes>(std::move(packet))}};
+    compute.ranges = {all};
     const auto update = trainer->Compute(compute);
     CHECK(update.ok()) << update.status().ToString();
-    trainer->Settle({.term = 1, .lease = lease, .applied = true});
-    return *update->gradient;
+    trainer->Settle({.term = 1, .lease = lease, .applied = true, .range = all});
+    return *update->parts.at(0).gradient;
   }
 
   std::shared_ptr<const Job> job_ = Open(Config(), {.test_data = false});

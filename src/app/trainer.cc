@@ -101,7 +101,11 @@ Result<cluster::Worker::Update> Trainer::Compute(const cluster::Compute& compute
   RETURN_IF_ERROR(engine_->Prepare(plan::Mode::kTrain, lease.count));
   const std::string& given_up = engine_->plan(plan::Mode::kTrain, lease.count).given_up;
   if (given_up != given_up_) base::LogInfo("{}", given_up_ = given_up);
-  RETURN_IF_ERROR(down_->Decode(*compute.parameters, flat_).Annotate("parameters"));
+  for (const cluster::Piece& piece : compute.pieces) {
+    const std::span<float> stretch = std::span(flat_).subspan(
+        static_cast<size_t>(piece.range.begin), static_cast<size_t>(piece.range.count));
+    RETURN_IF_ERROR(down_->Decode(*piece.values, stretch).Annotate("parameters"));
+  }
   engine_->SetParameters(flat_);
   data::Batch batch = reader_.Get(RangeOf(lease));
   ASSIGN_OR_RETURN(const engine::StepResult result, engine_->Train(batch));
@@ -114,7 +118,7 @@ Result<cluster::Worker::Update> Trainer::Compute(const cluster::Compute& compute
   cluster::Worker::Update update;
   update.loss_sum = result.loss_sum;
   update.correct = result.correct;
-  update.gradient = std::move(packet);
+  update.parts = {{compute.ranges.front(), std::move(packet)}};
   update.samples_per_second = static_cast<double>(lease.count) / std::max(seconds, 1e-9);
   return update;
 }

@@ -49,6 +49,7 @@ class WorkerHost {
   void Do(const cluster::Settled& settled);
   void Do(const cluster::KeepSamples& keep);
   void Do(const cluster::DropSamples& drop);
+  void Do(const cluster::UseLayout&) {}
   void Do(const cluster::Emit& emit);
   void Do(const cluster::Stop& stop);
   template <class Other>

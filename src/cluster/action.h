@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "cluster/event.h"
+#include "cluster/held_parameters.h"
 #include "cluster/message.h"
 #include "cluster/snapshot.h"
 
@@ -67,19 +68,27 @@ struct OpenRun {
 struct ReadAhead {
   Lease lease;
 };
-// Compute the mean gradient of the lease with these parameters, encode it, then call
-// Worker::OnComputed, OnFault or OnCannotCompute. One at a time.
+// Compute the mean gradient of the lease with these parameters, encode each of `ranges` by itself,
+// then call Worker::OnComputed, OnFault or OnCannotCompute. One at a time. A range that is ready
+// before the others may be handed to Worker::OnPart at once.
 struct Compute {
   uint64_t term = 0;
   Lease lease;
   int64_t version = 0;
-  Payload parameters;  // codec packet
+  std::vector<Piece> pieces;  // tile the vector
+  std::vector<Range> ranges;  // likewise; one for each leader
+  double lr = 0;              // of local steps
 };
-// The fate of an update that was computed: tell the encoder (update_encoder.h).
+// The fate of an update of one range that was computed: tell the encoder (update_encoder.h).
 struct Settled {
   uint64_t term = 0;
   Lease lease;
   bool applied = false;
+  Range range{};
+};
+// From now on these leaders hold the parameters: their processes may be dialled.
+struct UseLayout {
+  Layout layout;
 };
 
 // Keep the samples of a packet (data/sample_packet.h), which are those of `indices`, in that order.
@@ -110,9 +119,9 @@ struct Stop {
   Status status;
 };
 
-using Action =
-    std::variant<Send, Reply, Admit, CloseConnection, SaveCheckpoint, Connect, Disconnect, OpenRun,
-                 ReadAhead, Compute, Settled, Emit, Stop, KeepSamples, DropSamples, ReadSamples>;
+using Action = std::variant<Send, Reply, Admit, CloseConnection, SaveCheckpoint, Connect,
+                            Disconnect, OpenRun, ReadAhead, Compute, Settled, UseLayout, Emit, Stop,
+                            KeepSamples, DropSamples, ReadSamples>;
 using Actions = std::vector<Action>;
 
 }  // namespace weft::cluster

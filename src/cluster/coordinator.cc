@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <numeric>
 
 #include "base/check.h"
 #include "base/planted.h"
@@ -25,18 +27,23 @@ bool SameToken(const std::string& got, const std::string& want) {
 
 }  // namespace
 
-Coordinator::Coordinator(JobSpec spec, CoordStore* store, int64_t first_step)
+Coordinator::Coordinator(JobSpec spec, CoordStore* store, int64_t first_step, int64_t first_version)
     : spec_(std::move(spec)),
       plan_(spec_),
-      devices_(store),
+      mode_(spec_.aggregation.mode),
+      seats_(spec_.parameter_count(), spec_.leader),
+      deck_(spec_.samples, spec_.shard_samples),
+      devices_(store, static_cast<int64_t>(spec_.shard_samples.size())),
       records_(store),
       ledger_(spec_.samples),
       patience_(std::chrono::milliseconds(spec_.device_timeout_ms)),
       step_(first_step),
+      version_(first_version),
       saved_step_(first_step),
       asked_step_(first_step) {
   CHECK(Validate(spec_).ok());
   CHECK(first_step >= 0);
+  book_.SetRanges(seats_.layout());
 }
 
 // ---- start and the store
@@ -51,19 +58,32 @@ Actions Coordinator::Start(TimePoint now) {
   return Take();
 }
 
+// A record is the epoch and its ledger. Where there is none, each step before took a whole batch.
 Status Coordinator::Restore() {
   RETURN_IF_ERROR(devices_.Load());
   ASSIGN_OR_RETURN(term_, records_.NextTerm());
-  ASSIGN_OR_RETURN(const auto ledger, records_.LoadLedger(step_));
-  if (ledger) return ledger_.Load(*ledger);
-  ledger_.AssumeCovered(plan_.BeginOf(step_));
+  ASSIGN_OR_RETURN(const auto record, records_.LoadLedger(step_));
+  epoch_ = plan_.EpochOf(step_);
+  if (record) {
+    const size_t space = record->find(' ');
+    const std::string epoch = record->substr(0, space);
+    const auto [end, error] = std::from_chars(epoch.data(), epoch.data() + epoch.size(), epoch_);
+    if (error != std::errc() || end != epoch.data() + epoch.size() || space == record->npos) {
+      return base::DataLoss("ledger record: got \"" + *record + "\"");
+    }
+    RETURN_IF_ERROR(ledger_.Load(record->substr(space + 1)));
+  } else {
+    ledger_.AssumeCovered(plan_.BeginOf(step_));
+  }
+  deck_.Open(ledger_.positions());
   return OkStatus();
 }
 
 // A checkpoint may still come without its record: where the store fails, or where the process dies
 // before the leader's word of the step is heard. Then Restore assumes what the checkpoint holds.
 void Coordinator::SaveLedger() {
-  const Status status = records_.SaveLedger(step_, ledger_.Save(), saved_step_);
+  const std::string record = fmt::format("{} {}", epoch_, ledger_.Save());
+  const Status status = records_.SaveLedger(step_, record, saved_step_);
   if (!status.ok()) Emit(Warning{"the ledger was not saved: " + status.message()});
 }
 
@@ -103,6 +123,7 @@ void Coordinator::Admitted(const DeviceTable::Admission& admission, ConnectionId
   // What went over the old connection may be lost: everything it held is dealt anew.
   dealer_.Release(device);
   dealer_.Add(device);
+  stream_.Add(device);
   if (admission.replaced) actions_.push_back(CloseConnection{*admission.replaced});
   actions_.push_back(Admit{connection, device});
   ToWorker(device, Welcome{.device = device,
@@ -110,16 +131,14 @@ void Coordinator::Admitted(const DeviceTable::Admission& admission, ConnectionId
                            .run = spec_.run,
                            .job = spec_.job,
                            .model = spec_.model,
-                           .layout = {.number = 1,
-                                      .parts = {{.range = {0, spec_.parameter_count()},
-                                                 .leader = spec_.leader,
-                                                 .endpoint = {},
-                                                 .standby_endpoint = {}}}},
+                           .layout = seats_.layout(),
                            .heartbeat_ms = spec_.heartbeat_ms,
-                           .device_timeout_ms = spec_.device_timeout_ms});
+                           .device_timeout_ms = spec_.device_timeout_ms,
+                           .shard = devices_.Find(device)->shard});
   Emit(DeviceJoined{device, devices_.Find(device)->name, admission.again});
   if (phase_ == Phase::kWaiting) return Advance();
   if (phase_ == Phase::kStepping) Deal();
+  if (phase_ == Phase::kStreaming) DealStream();
 }
 
 Actions Coordinator::OnDisconnected(TimePoint now, DeviceId device, const std::string& reason) {
@@ -134,6 +153,12 @@ void Coordinator::Lose(DeviceId device, const std::string& reason) {
   Emit(DeviceLeft{device, lost->name, reason});
   devices_.Remove(device);
   if (!base::Planted("coordinator.keeps_leases_of_the_lost")) dealer_.Remove(device);
+  stream_.Remove(device);
+  LoseSeats(device);
+  if (done()) return;
+  const bool alone = devices_.living().empty();
+  if (phase_ == Phase::kStreaming) return alone ? Settle() : DealStream();
+  if (alone && !ending_) AskForCheckpoint();
   if (phase_ != Phase::kStepping) return;
   disturbed_ = true;
   if (ending_ && devices_.living().empty()) {
@@ -145,7 +170,9 @@ void Coordinator::Lose(DeviceId device, const std::string& reason) {
 
 // A lease that every device here has returned: another device may come, or come back, for a while.
 void Coordinator::LookForHope() {
-  const auto hopeless = phase_ == Phase::kStepping ? dealer_.Hopeless() : std::nullopt;
+  std::optional<Lease> hopeless;
+  if (phase_ == Phase::kStepping) hopeless = dealer_.Hopeless();
+  if (phase_ == Phase::kStreaming) hopeless = stream_.Hopeless();
   if (!hopeless) return hopeless_since_.reset();
   if (!hopeless_since_) hopeless_since_ = now_;
   if (now_ - *hopeless_since_ < Timeout()) return;
@@ -157,7 +184,7 @@ std::optional<TimePoint> Coordinator::NextWake() const {
   const auto oldest = devices_.OldestSign();
   if (done() || !oldest) return std::nullopt;
   const TimePoint silent_at = std::max(*oldest + Timeout(), spare_until_);
-  if (phase_ != Phase::kStepping) return silent_at;
+  if (phase_ != Phase::kStepping && phase_ != Phase::kStreaming) return silent_at;
   const TimePoint ask_at = std::min(silent_at, ask_at_);
   return hopeless_since_ ? std::min(ask_at, *hopeless_since_ + Timeout()) : ask_at;
 }
@@ -167,6 +194,10 @@ Actions Coordinator::Tick(TimePoint now) {
   if (done()) return Take();
   if (now >= spare_until_) TakeOutSilent();
   if (phase_ == Phase::kStepping && now >= ask_at_) AskWhatIsMissing();
+  if (phase_ == Phase::kStreaming && now >= ask_at_) {
+    ask_at_ = now + Timeout();
+    if (stream_.ExpireOverdue(now, Timeout())) DealStream();
+  }
   LookForHope();
   return Take();
 }
@@ -182,14 +213,16 @@ void Coordinator::TakeOutSilent() {
 
 void Coordinator::AskWhatIsMissing() {
   ask_at_ = now_ + Timeout();
-  actions_.push_back(Send{spec_.leader, AskMissing{term_, step_}});
+  for (const Layout::Part& part : seats_.layout().parts) {
+    actions_.push_back(Send{part.leader, AskMissing{term_, step_, part.range}});
+  }
 }
 
 // ---- messages
 
 Actions Coordinator::Handle(TimePoint now, Address from, const Message& message) {
-  const bool is_leader = from == spec_.leader;
-  if (done() || (!is_leader && devices_.Find(from.device) == nullptr)) return {};
+  const bool is_here = from == spec_.leader;
+  if (done() || (!is_here && devices_.Find(from.device) == nullptr)) return {};
   NoteCall(now);
   devices_.Saw(from.device, now);
   std::visit([&](const auto& m) { On(now, from, m); }, message);
@@ -197,23 +230,33 @@ Actions Coordinator::Handle(TimePoint now, Address from, const Message& message)
 }
 
 // Meant for another role, or from one that has no business sending it.
-template <class Other>
-void Coordinator::On(TimePoint, Address from, const Other& other) {
+void Coordinator::NotTaken(Address from, const Message& message) {
   Emit(Warning{fmt::format("{} sent the coordinator a {}, which it does not take; dropped",
-                           Describe(from), MessageName(other))});
+                           Describe(from), MessageName(message))});
 }
 
-void Coordinator::On(TimePoint now, Address from, const Hello& hello) {
+template <class Other>
+void Coordinator::On(TimePoint, Address from, const Other& other) {
+  NotTaken(from, other);
+}
+
+void Coordinator::On(TimePoint, Address from, const Hello& hello) {
   const Device* device = devices_.Find(from.device);
   const bool twice = device != nullptr && device->incarnation == hello.incarnation;
-  if (!twice) On<Message>(now, from, hello);
+  if (!twice) NotTaken(from, hello);
 }
 
 void Coordinator::On(TimePoint now, Address from, const Heartbeat& heartbeat) {
   if (heartbeat.term != term_) return;
   Emit(DeviceProgress{from.device, heartbeat.samples_per_second, heartbeat.loss});
   ToWorker(from.device, HeartbeatAck{term_});
-  if (phase_ != Phase::kStepping || heartbeat.leases < 0) return;
+  if (heartbeat.leases < 0) return;
+  if (phase_ == Phase::kStreaming) {
+    const auto load = static_cast<int64_t>(stream_.Load(from.device));
+    if (heartbeat.leases < load && stream_.ExpireOf(from.device, now, Timeout())) DealStream();
+    return;
+  }
+  if (phase_ != Phase::kStepping) return;
   const int64_t known = heartbeat.step == step_ ? heartbeat.leases : 0;
   if (heartbeat.step > step_ || known >= dealer_.Load(from.device)) return;
   // Grants under way are younger than this.
@@ -224,7 +267,7 @@ void Coordinator::On(TimePoint now, Address from, const Heartbeat& heartbeat) {
 }
 
 void Coordinator::On(TimePoint now, Address from, const Missing& missing) {
-  if (from != spec_.leader) return On<Message>(now, from, missing);
+  if (seats_.Led(from, missing.range) == nullptr) return NotTaken(from, missing);
   if (missing.term != term_ || missing.step != step_ || phase_ != Phase::kStepping) return;
   bool expired = false;
   for (int64_t slot : missing.slots) {
@@ -236,7 +279,12 @@ void Coordinator::On(TimePoint now, Address from, const Missing& missing) {
 }
 
 void Coordinator::On(TimePoint, Address from, const ReturnLease& returned) {
-  if (returned.term != term_ || !dealer_.Return(returned.lease, from.device)) return;
+  if (returned.term != term_) return;
+  if (phase_ == Phase::kStreaming && stream_.Return(returned.lease, from.device)) {
+    return_reason_ = returned.reason;
+    return DealStream();
+  }
+  if (!dealer_.Return(returned.lease, from.device)) return;
   return_reason_ = returned.reason;
   Deal();
 }
@@ -258,20 +306,48 @@ void Coordinator::On(TimePoint, Address from, const Bye& bye) {
 }
 
 void Coordinator::On(TimePoint now, Address from, const Committed& committed) {
-  if (from != spec_.leader) return On<Message>(now, from, committed);
-  if (committed.term != term_ || committed.step != step_) return;
-  if (!committed.problem.empty()) {
+  if (from.role != Role::kLeader) return NotTaken(from, committed);
+  // Of a leader that is one no longer: its successor says it again.
+  if (committed.term != term_ || seats_.Led(from, committed.range) == nullptr) return;
+  const bool stepping = phase_ == Phase::kStepping || phase_ == Phase::kFinishing;
+  if (!committed.problem.empty() && (!stepping || committed.step == step_)) {
     return Fail(
         {Code::kFailedPrecondition, fmt::format("step {}: {}", committed.step, committed.problem)});
   }
-  RecordStep(committed);
+  if (phase_ == Phase::kStreaming || phase_ == Phase::kSettling) {
+    return OnStreamCommitted(now, committed);
+  }
+  if (committed.step != step_ || !applied_ranges_.insert(committed.range).second) return;
+  for (const CommitBook::Done& done : book_.Enter(committed)) committed_.push_back(done);
+  norm_squared_ += committed.gradient_norm * committed.gradient_norm;
+  if (committed.range.begin == 0) first_record_ = committed;
+  version_ = committed.version;
+  if (applied_ranges_.size() == seats_.layout().parts.size()) FinishStep(now);
+}
+
+void Coordinator::FinishStep(TimePoint now) {
+  RecordStep(*first_record_);
   if (!disturbed_) patience_.Took(now - step_began_);
   if (phase_ == Phase::kStepping) phase_ = Phase::kWaiting;
+  std::set<uint64_t> committed;
+  for (const CommitBook::Done& done : committed_) committed.insert(done.lease.id);
+  carried_.clear();
+  carried_by_.clear();
+  for (const Lease& lease : dealer_.leases()) {
+    if (committed.contains(lease.id)) continue;
+    carried_.push_back(lease);
+    carried_by_.push_back(dealer_.HolderOf(lease));
+  }
   dealer_.End();
   ++step_;
-  const bool ends_epoch = plan_.EndsEpoch(committed.step);
-  if (ends_epoch) CloseEpoch(plan_.EpochOf(committed.step));
+  const bool ends_epoch = deck_.left() == 0 && carried_.empty();
+  if (ends_epoch) CloseEpoch();
   if (asked_step_ == step_) SaveLedger();
+  AfterStep(ends_epoch);
+}
+
+// A step, or a stream, is over.
+void Coordinator::AfterStep(bool ends_epoch) {
   if (phase_ == Phase::kFinishing || ending_) return FinishWhenSaved();
   if (ends_epoch && spec_.pause_for_eval) {
     phase_ = Phase::kPaused;
@@ -280,8 +356,8 @@ void Coordinator::On(TimePoint now, Address from, const Committed& committed) {
   Advance();
 }
 
-void Coordinator::On(TimePoint now, Address from, const CheckpointDone& checkpoint) {
-  if (from != spec_.leader) return On<Message>(now, from, checkpoint);
+void Coordinator::On(TimePoint, Address from, const CheckpointDone& checkpoint) {
+  if (from != spec_.leader) return NotTaken(from, checkpoint);
   if (checkpoint.term != term_) return;
   if (checkpoint.problem.empty()) {
     saved_step_ = std::max(saved_step_, checkpoint.step);
@@ -298,14 +374,17 @@ void Coordinator::On(TimePoint now, Address from, const CheckpointDone& checkpoi
 
 bool Coordinator::CheckpointAfter(int64_t step) const {
   const bool due = spec_.checkpoint_every > 0 && (step + 1) % spec_.checkpoint_every == 0;
-  return due || plan_.EndsEpoch(step);
+  return due || ends_epoch_;
 }
 
 void Coordinator::Advance() {
-  if (step_ >= plan_.total_steps()) return End(RunDone::How::kCompleted, "the run is complete");
+  if (epoch_ >= spec_.epochs) return End(RunDone::How::kCompleted, "the run is complete");
   const auto have = static_cast<int64_t>(devices_.living().size());
   const int64_t want = started_ ? 1 : spec_.start_workers;
-  if (have >= want) return BeginStep();
+  if (have >= want) {
+    if (ReshapeIfDue()) return;
+    return Streams() ? BeginStream() : BeginStep();
+  }
   phase_ = Phase::kWaiting;
   if (!std::exchange(told_waiting_, true)) Emit(WaitingForWorkers{have, want});
 }
@@ -317,26 +396,107 @@ void Coordinator::BeginStep() {
   disturbed_ = false;
   step_began_ = now_;
   ask_at_ = now_ + patience_.allowed();
+  applied_ranges_.clear();
+  first_record_.reset();
+  committed_.clear();
+  norm_squared_ = 0;
   NoteQuiet();
-  dealer_.Begin(plan_.Leases(step_, dealer_.Available(step_)));
+  Cut cut = CutStep();
+  if (cut.leases.empty() && carried_.empty()) {
+    // Of what is left, nothing belongs to a device that is here.
+    CloseEpoch();
+    return AfterStep(true);
+  }
+  step_samples_ = cut.samples;
+  ends_epoch_ = deck_.left() == 0;
+  const size_t carried = carried_.size();
+  cut.leases.insert(cut.leases.end(), carried_.begin(), carried_.end());
+  cut.owners.insert(cut.owners.end(), carried_by_.begin(), carried_by_.end());
+  dealer_.Begin(std::move(cut.leases), cut.owners, carried);
   next_ = ProbablyNext();
   SendBeginStep(CheckpointAfter(step_));
   Deal();
+  if (spec_.aggregation.over_selection > 0) DealCopies();
+}
+
+// ---- what a step consists of
+
+Coordinator::Cut Coordinator::CutStep() {
+  Cut cut;
+  cut.samples = std::min(plan_.batch(), deck_.left());
+  if (plan_.fixed_slots() > 0) {
+    for (const int64_t share : plan_.FixedShares(cut.samples)) AddLeases(share, 0, &cut);
+    return cut;
+  }
+  const std::vector<DeviceId> ready = dealer_.Ready(step_);
+  if (!spec_.shard_samples.empty()) {
+    CutShards(ready, &cut);
+    return cut;
+  }
+  const double devices = static_cast<double>(ready.size()) / (1 + spec_.aggregation.over_selection);
+  const auto slots = std::max<int64_t>(1, std::llround(devices));
+  for (const int64_t share : plan_.EqualShares(cut.samples, slots)) AddLeases(share, 0, &cut);
+  return cut;
+}
+
+// Each device its part of the batch, from its own samples.
+void Coordinator::CutShards(const std::vector<DeviceId>& devices, Cut* cut) {
+  const auto count = static_cast<int64_t>(devices.size());
+  if (count == 0) return;
+  const int64_t share = (plan_.batch() + count - 1) / count;
+  cut->samples = 0;
+  for (const DeviceId device : devices) {
+    const int64_t shard = devices_.Find(device)->shard;
+    if (shard < 0) continue;
+    const int64_t most = std::min(share, deck_.LeftOf(shard));
+    for (int64_t left = most; left > 0;) {
+      const Deck::Piece piece = deck_.TakeOf(shard, left);
+      left -= piece.count;
+      cut->samples += piece.count;
+      cut->leases.push_back(plan_.LeaseOf(step_, epoch_, static_cast<int64_t>(cut->leases.size()),
+                                          piece.begin, piece.count));
+      cut->owners.push_back(device);
+    }
+  }
+}
+
+// One lease, or several where positions are not in one piece.
+void Coordinator::AddLeases(int64_t share, DeviceId owner, Cut* cut) {
+  while (share > 0) {
+    const Deck::Piece piece = deck_.Take(share);
+    share -= piece.count;
+    cut->leases.push_back(plan_.LeaseOf(step_, epoch_, static_cast<int64_t>(cut->leases.size()),
+                                        piece.begin, piece.count));
+    cut->owners.push_back(owner);
+  }
 }
 
 void Coordinator::SendBeginStep(bool checkpoint) {
   if (checkpoint) asked_step_ = step_ + 1;
-  actions_.push_back(
-      Send{spec_.leader,
-           cluster::BeginStep{.term = term_,
-                              .step = step_,
-                              .epoch = plan_.EpochOf(step_),
-                              .total_samples = plan_.SamplesOf(step_),
-                              .leases = dealer_.leases(),
-                              .lr = engine::LearningRate(spec_.schedule, step_, total_steps()),
-                              .checkpoint = checkpoint,
-                              .range = {0, spec_.parameter_count()},
-                              .version = step_}});
+  for (const Layout::Part& part : seats_.layout().parts) SendBeginStep(part, checkpoint);
+}
+
+void Coordinator::SendBeginStep(const Layout::Part& part, bool checkpoint) {
+  cluster::BeginStep begin{.term = term_,
+                           .step = step_,
+                           .epoch = epoch_,
+                           .total_samples = 0,
+                           .leases = {},
+                           .lr = engine::LearningRate(spec_.schedule, step_, total_steps()),
+                           .checkpoint = checkpoint,
+                           .range = part.range,
+                           .version = version_};
+  for (const Lease& lease : dealer_.leases()) {
+    if (book_.Has(lease.id, part.range)) continue;
+    begin.leases.push_back(lease);
+    begin.total_samples += lease.count;
+  }
+  const double quorum = spec_.aggregation.quorum;
+  if (quorum < 1 && !ends_epoch_) {
+    const double enough = std::ceil(quorum * static_cast<double>(step_samples_));
+    begin.quorum_samples = std::max<int64_t>(1, static_cast<int64_t>(enough));
+  }
+  actions_.push_back(Send{part.leader, std::move(begin)});
 }
 
 // A device whose heartbeats are missing may be gone, long before it is sure.
@@ -346,6 +506,7 @@ void Coordinator::NoteQuiet() {
 }
 
 void Coordinator::Deal() {
+  if (phase_ != Phase::kStepping) return;
   NoteQuiet();
   if (devices_.living().empty() && !std::exchange(told_waiting_, true)) {
     Emit(WaitingForWorkers{0, 1});
@@ -355,52 +516,79 @@ void Coordinator::Deal() {
     if (dealt.before != 0 && dealt.before != dealt.device) {
       Emit(LeaseRedealt{dealt.lease, dealt.before, dealt.device});
     }
-    const auto slot = static_cast<size_t>(dealt.lease.slot);
-    ToWorker(dealt.device, Grant{.term = term_,
-                                 .lease = dealt.lease,
-                                 .version = step_,
-                                 .next = slot < next_.size() ? next_[slot] : Lease{},
-                                 .again = dealt.again});
+    SendGrant(dealt);
   }
   LookForHope();
 }
 
-// A device keeps its slot from step to step if as many devices are there then.
-std::vector<Lease> Coordinator::ProbablyNext() const {
-  if (step_ + 1 >= plan_.total_steps()) return {};
-  return plan_.Leases(step_ + 1, static_cast<int64_t>(dealer_.leases().size()));
+// To devices without a lease, from the last one on: shares rise in no order, but copies of all are
+// equally welcome.
+void Coordinator::DealCopies() {
+  std::vector<size_t> places(dealer_.leases().size());
+  std::iota(places.rbegin(), places.rend(), size_t{0});
+  for (const Dealer::Dealt& dealt : dealer_.DealCopies(places, dealer_.Ready(step_))) {
+    SendGrant(dealt);
+  }
 }
 
-void Coordinator::RecordStep(const Committed& committed) {
-  ledger_.Commit(committed.leases);
-  StepDone done{.step = committed.step,
-                .epoch = plan_.EpochOf(committed.step),
-                .samples = committed.samples,
-                .loss = committed.loss_sum / static_cast<double>(committed.samples),
-                .correct = committed.correct,
-                .lr = engine::LearningRate(spec_.schedule, committed.step, total_steps()),
-                .gradient_norm = committed.gradient_norm,
+void Coordinator::SendGrant(const Dealer::Dealt& dealt) {
+  const auto slot = static_cast<size_t>(dealt.lease.slot);
+  const bool probable = dealt.lease.step == step_ && slot < next_.size();
+  ToWorker(dealt.device, Grant{.term = term_,
+                               .lease = dealt.lease,
+                               .version = version_,
+                               .next = probable ? next_[slot] : Lease{},
+                               .again = dealt.again,
+                               .overlap = spec_.aggregation.quorum < 1,
+                               .lr = engine::LearningRate(spec_.schedule, step_, total_steps())});
+}
+
+// A device keeps its slot from step to step if as many devices are there then.
+std::vector<Lease> Coordinator::ProbablyNext() const {
+  if (!spec_.shard_samples.empty() || dealer_.leases().empty()) return {};
+  const bool same_epoch = deck_.left() > 0;
+  if (!same_epoch && epoch_ + 1 >= spec_.epochs) return {};
+  const int64_t left = same_epoch ? deck_.left() : spec_.samples;
+  return plan_.Leases(step_ + 1, same_epoch ? epoch_ : epoch_ + 1, same_epoch ? deck_.next() : 0,
+                      std::min(plan_.batch(), left), static_cast<int64_t>(dealer_.leases().size()));
+}
+
+void Coordinator::RecordStep(const Committed& first) {
+  std::vector<Lease> leases;
+  for (const CommitBook::Done& done : committed_) leases.push_back(done.lease);
+  ledger_.Commit(leases);
+  StepDone done{.step = first.step,
+                .epoch = epoch_,
+                .samples = first.samples,
+                .loss = first.loss_sum / static_cast<double>(first.samples),
+                .correct = first.correct,
+                .lr = engine::LearningRate(spec_.schedule, first.step, total_steps()),
+                .gradient_norm = std::sqrt(norm_squared_),
                 .parts = {}};
-  for (size_t i = 0; i < committed.leases.size() && i < committed.devices.size(); ++i) {
-    done.parts.push_back({committed.devices[i], committed.leases[i].count});
-    dealer_.Committed(committed.leases[i], committed.devices[i]);
+  for (size_t i = 0; i < first.leases.size() && i < first.devices.size(); ++i) {
+    done.parts.push_back({first.devices[i], first.leases[i].count});
+    dealer_.Committed(first.leases[i], first.devices[i]);
   }
-  epoch_.loss += committed.loss_sum;
-  epoch_.correct += committed.correct;
-  epoch_.samples += committed.samples;
+  sums_.loss += first.loss_sum;
+  sums_.correct += first.correct;
+  sums_.samples += first.samples;
   Emit(std::move(done));
 }
 
-void Coordinator::CloseEpoch(int64_t epoch) {
-  const Ledger::EpochCount count = ledger_.EndEpoch();
-  const auto samples = static_cast<double>(epoch_.samples);
-  Emit(EpochDone{.epoch = epoch,
+void Coordinator::CloseEpoch() {
+  const int64_t absent = spec_.shard_samples.empty() ? 0 : deck_.left();
+  const Ledger::EpochCount count = ledger_.EndEpoch(absent);
+  const auto samples = static_cast<double>(std::max<int64_t>(sums_.samples, 1));
+  Emit(EpochDone{.epoch = epoch_,
                  .next_step = step_,
-                 .loss = epoch_.loss / samples,
-                 .accuracy = static_cast<double>(epoch_.correct) / samples,
+                 .loss = sums_.loss / samples,
+                 .accuracy = static_cast<double>(sums_.correct) / samples,
                  .lost = count.lost,
-                 .duplicated = count.duplicated});
-  epoch_ = {};
+                 .duplicated = count.duplicated,
+                 .absent = absent});
+  sums_ = {};
+  ++epoch_;
+  deck_.Open({});
 }
 
 // ---- the end
@@ -430,6 +618,9 @@ void Coordinator::End(RunDone::How how, const std::string& reason) {
     if (asked_step_ <= step_) SendBeginStep(true);  // the step under way, now with a checkpoint
     return;
   }
+  if (phase_ == Phase::kStreaming) return Settle();
+  if (phase_ == Phase::kSettling) return;
+  if (phase_ == Phase::kReshaping) seats_.Abandon();
   dealer_.End();
   FinishWhenSaved();
 }
@@ -445,15 +636,22 @@ void Coordinator::Fail(const Status& status) {
 void Coordinator::FinishWhenSaved() {
   phase_ = Phase::kFinishing;
   if (saved_step_ >= step_) return Finish();
-  if (asked_step_ == step_) return;
-  // Asks for a checkpoint of the step that is already applied: the leader saves what it has.
+  AskForCheckpoint();
+}
+
+// Of the step that is already applied: the leaders save what they have.
+void Coordinator::AskForCheckpoint() {
+  if (asked_step_ == step_ || saved_step_ >= step_) return;
   asked_step_ = step_;
   SaveLedger();
   cluster::BeginStep again;
   again.term = term_;
   again.step = step_ - 1;
   again.checkpoint = true;
-  actions_.push_back(Send{spec_.leader, again});
+  for (const Layout::Part& part : seats_.layout().parts) {
+    again.range = part.range;
+    actions_.push_back(Send{part.leader, again});
+  }
 }
 
 void Coordinator::Finish() {

@@ -2,11 +2,15 @@
 // Coordinator: admits devices, deals the leases of one step after another, watches for devices that
 // die, keeps the ledger and ends the run. It never touches a tensor.
 //
-//   waiting -> stepping -> (paused for evaluation) -> stepping ... -> finishing -> done
+//   waiting -> stepping  -> (reshaping) -> (paused for evaluation) -> waiting ... -> finishing ->
+//   done
+//           -> streaming -> settling ->
 //
-// A step is done when the leader says Committed. Fencing: the term grows by one at each start and
-// is in every message; what comes with another term is not heard.
-// A lease expires: one that its holder does not know of, or has had for far longer than steps take
+// A step is done when the leaders of all ranges have said Committed. In a stream there are no
+// steps: each lease is committed by itself, and the stream ends with nothing under way (it settles)
+// at an epoch's end, for a checkpoint, and before leaders or the mode change. Fencing: the term
+// grows by one at each start and is in every message; what comes with another term is not heard. A
+// lease expires: one that its holder does not know of, or has had for far longer than steps take
 // (patience.h), goes to another device as well, and whoever is first counts. Which ones are out it
 // asks the leader, and only once a step takes that long.
 // Source of the lease idea: Gray and Cheriton 1989, Leases; fencing as in Chubby's sequencers
@@ -20,15 +24,19 @@
 
 #include "base/clock.h"
 #include "cluster/action.h"
+#include "cluster/commit_book.h"
 #include "cluster/coord_store.h"
 #include "cluster/dealer.h"
+#include "cluster/deck.h"
 #include "cluster/devices.h"
 #include "cluster/job_spec.h"
+#include "cluster/layout_keeper.h"
 #include "cluster/ledger.h"
 #include "cluster/message.h"
 #include "cluster/patience.h"
 #include "cluster/run_records.h"
 #include "cluster/step_plan.h"
+#include "cluster/stream_dealer.h"
 
 namespace weft::cluster {
 
@@ -36,8 +44,10 @@ namespace weft::cluster {
 class Coordinator {
  public:
   // `spec` must be valid. `store` holds this run's records only and must outlive the coordinator.
-  // `first_step` is 0, or the step of the snapshot that the leader resumes from.
-  Coordinator(JobSpec spec, CoordStore* store, int64_t first_step);
+  // `first_step` and `first_version` are 0, or those of the snapshot that the leader resumes from.
+  Coordinator(JobSpec spec, CoordStore* store, int64_t first_step, int64_t first_version);
+  Coordinator(JobSpec spec, CoordStore* store, int64_t first_step)
+      : Coordinator(std::move(spec), store, first_step, first_step) {}
 
   // Call once, before anything else. A failing store ends in Stop.
   Actions Start(TimePoint now);
@@ -65,13 +75,31 @@ class Coordinator {
   static constexpr Address kAddress = {kCoordinatorDevice, Role::kCoordinator};
   uint64_t term() const { return term_; }
   bool done() const { return phase_ == Phase::kDone; }
+  // As long as each takes a whole batch.
   int64_t total_steps() const { return plan_.total_steps(); }
+  const Layout& layout() const { return seats_.layout(); }
   const Ledger& ledger() const { return ledger_; }
   const DeviceTable& devices() const { return devices_; }
 
  private:
-  // Waiting for workers; for a step to commit; for Continue; for the last checkpoint.
-  enum class Phase { kWaiting, kStepping, kPaused, kFinishing, kDone };
+  // Waiting for workers; for a step to commit; for leases of a stream; for a stream to end; for
+  // leaders to take their seats; for Continue; for the last checkpoint.
+  enum class Phase {
+    kWaiting,
+    kStepping,
+    kStreaming,
+    kSettling,
+    kReshaping,
+    kPaused,
+    kFinishing,
+    kDone
+  };
+  // How a step's samples are cut into leases, and for whom.
+  struct Cut {
+    std::vector<Lease> leases;
+    std::vector<DeviceId> owners;  // 0: anybody
+    int64_t samples = 0;
+  };
 
   void On(TimePoint now, Address from, const Hello& hello);
   void On(TimePoint now, Address from, const Heartbeat& heartbeat);
@@ -81,26 +109,60 @@ class Coordinator {
   void On(TimePoint now, Address from, const Committed& committed);
   void On(TimePoint now, Address from, const Missing& missing);
   void On(TimePoint now, Address from, const CheckpointDone& done);
+  void On(TimePoint now, Address from, const StreamEnded& ended);
+  void On(TimePoint now, Address from, const Seated& seated);
   template <class Other>
   void On(TimePoint now, Address from, const Other& other);
+  void NotTaken(Address from, const Message& message);
 
+  // coordinator.cc: devices, steps, the end.
   Status Restore();
   void Admitted(const DeviceTable::Admission& admission, ConnectionId connection);
   void Advance();
   void BeginStep();
+  Cut CutStep();
+  void CutShards(const std::vector<DeviceId>& devices, Cut* cut);
+  void AddLeases(int64_t share, DeviceId owner, Cut* cut);
   void SendBeginStep(bool checkpoint);
+  void SendBeginStep(const Layout::Part& part, bool checkpoint);
+  void AskForCheckpoint();
   void LookForHope();
   void NoteQuiet();
   void Deal();
+  void DealCopies();
+  void SendGrant(const Dealer::Dealt& dealt);
   std::vector<Lease> ProbablyNext() const;
   void NoteCall(TimePoint now);
   void TakeOutSilent();
   void AskWhatIsMissing();
   Duration Timeout() const { return std::chrono::milliseconds(spec_.device_timeout_ms); }
   void Lose(DeviceId device, const std::string& reason);
-  void RecordStep(const Committed& committed);
-  void CloseEpoch(int64_t epoch);
+  void FinishStep(TimePoint now);
+  void RecordStep(const Committed& first);
+  void CloseEpoch();
+  void AfterStep(bool ends_epoch);
   void SaveLedger();
+
+  // coordinator_stream.cc: runs without steps.
+  bool Streams() const { return mode_ != aggregate::Mode::kSync; }
+  void BeginStream();
+  void SendBeginStream(const Layout::Part& part, aggregate::Mode mode);
+  void DealStream();
+  std::optional<Lease> CutForStream(DeviceId device);
+  void OnStreamCommitted(TimePoint now, const Committed& committed);
+  void RecordStream(const Committed& committed);
+  void EmitRound();
+  void Settle();
+  void EndStreamIfSettled();
+  void SendEndStream(const Layout::Part& part);
+  bool Absent() const;
+  void StreamOver();
+
+  // coordinator_layout.cc: who leads what.
+  bool ReshapeIfDue();
+  void BeginReshape(Layout next);
+  void LoseSeats(DeviceId device);
+  void TellLayout();
 
   void End(RunDone::How how, const std::string& reason);
   void Fail(const Status& status);
@@ -114,6 +176,10 @@ class Coordinator {
 
   const JobSpec spec_;
   const StepPlan plan_;
+  aggregate::Mode mode_;
+  LayoutKeeper seats_;
+  Deck deck_;
+  CommitBook book_;
   DeviceTable devices_;
   RunRecords records_;
   Dealer dealer_;
@@ -127,9 +193,31 @@ class Coordinator {
   bool disturbed_ = false;   // the open step lasts longer than it would by itself
   std::vector<Lease> next_;  // of the step after the open one, probably
 
+  // Of the open step: ranges that are applied, what the first of them told, what is committed.
+  std::set<Range> applied_ranges_;
+  std::optional<Committed> first_record_;
+  double norm_squared_ = 0;
+  std::vector<CommitBook::Done> committed_;
+  // Of the step before: leases that a quorum did not wait for, and who holds them.
+  std::vector<Lease> carried_;
+  std::vector<DeviceId> carried_by_;
+  int64_t step_samples_ = 0;
+  bool ends_epoch_ = false;  // nothing of the epoch will be left
+
+  StreamDealer stream_;
+  bool settling_ = false;    // nothing new is dealt
+  bool flushing_ = false;    // buffers are being emptied
+  int64_t round_dealt_ = 0;  // samples, since step_ rose
+  int64_t round_slots_ = 0;  // leases, likewise
+  int64_t rounds_ = 0;       // since the stream began
+  std::set<Range> ended_;    // ranges whose stream is over
+  StepDone round_;           // what was committed since the last one was told
+
   Phase phase_ = Phase::kWaiting;
   uint64_t term_ = 0;
-  int64_t step_;                             // the step under way, or the next one
+  int64_t step_;     // the step under way, or the next one
+  int64_t version_;  // of the parameters it starts from
+  int64_t epoch_ = 0;
   int64_t saved_step_;                       // what the newest checkpoint goes on from
   int64_t asked_step_;                       // what the newest one asked for goes on from
   bool started_ = false;                     // a step was begun
@@ -142,7 +230,7 @@ class Coordinator {
     int64_t correct = 0;
     int64_t samples = 0;
   };
-  Sums epoch_;
+  Sums sums_;        // of the epoch
   Actions actions_;  // of the call under way
 };
 

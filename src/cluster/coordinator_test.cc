@@ -80,7 +80,8 @@ class CoordinatorTest : public ::testing::Test {
                                   .correct = 4,
                                   .samples = begin.total_samples,
                                   .gradient_norm = 2,
-                                  .problem = {}});
+                                  .problem = {},
+                                  .range = begin.range});
   }
 
   TimePoint now_{};
@@ -353,12 +354,12 @@ class LateLeaseTest : public CoordinatorTest {
 TEST_F(LateLeaseTest, ALeaseThatTakesFarLongerThanStepsDoGoesToAnotherAsWell) {
   EXPECT_THAT(Sent<AskMissing>(Beat(milliseconds(3500))), IsEmpty());
   EXPECT_EQ(Sent<AskMissing>(Beat(milliseconds(500))).at(0).step, begin_.step) << "4 steps' time";
-  const Actions actions = Say(kLeader, Missing{1, begin_.step, {1}});
+  const Actions actions = Say(kLeader, Missing{1, begin_.step, {1}, {0, 2}});
   const Grant grant = Sent<Grant>(actions).at(0);
   EXPECT_EQ(grant.lease, begin_.leases[1]);
   EXPECT_EQ(Emitted<LeaseRedealt>(actions).at(0).from, 2u);
   EXPECT_EQ(Emitted<LeaseRedealt>(actions).at(0).to, 1u);
-  EXPECT_THAT(Sent<Grant>(Say(kLeader, Missing{1, begin_.step, {1}})), IsEmpty()) << "once";
+  EXPECT_THAT(Sent<Grant>(Say(kLeader, Missing{1, begin_.step, {1}, {0, 2}})), IsEmpty()) << "once";
   // The second device was overtaken and sits out a step.
   EXPECT_THAT(Sent<BeginStep>(Commit(begin_, 1)).at(0).leases, SizeIs(1));
 }
@@ -368,7 +369,7 @@ TEST_F(LateLeaseTest, AStepThatNobodyFinishesIsAskedAfterForEverButSeldomDealt) 
   size_t asked = 0;
   for (int i = 0; i < 400; ++i) {
     asked += Sent<AskMissing>(Beat(milliseconds(500))).size();
-    grants += Sent<Grant>(Say(kLeader, Missing{1, begin_.step, {0, 1}})).size();
+    grants += Sent<Grant>(Say(kLeader, Missing{1, begin_.step, {0, 1}, {0, 2}})).size();
   }
   EXPECT_GE(asked, 99u);
   EXPECT_EQ(grants, 2 * 5u) << "after 4, 8, 16, 32 and 64 seconds more";
@@ -376,10 +377,10 @@ TEST_F(LateLeaseTest, AStepThatNobodyFinishesIsAskedAfterForEverButSeldomDealt) 
 
 TEST_F(LateLeaseTest, OnlyTheLeaderSaysWhatIsMissingAndOnlyOfThisStep) {
   Beat(seconds(10));
-  EXPECT_THAT(Emitted<Warning>(Say(WorkerAt(1), Missing{1, begin_.step, {0}})), SizeIs(1));
-  EXPECT_THAT(Say(kLeader, Missing{2, begin_.step, {0}}), IsEmpty());
-  EXPECT_THAT(Say(kLeader, Missing{1, begin_.step - 1, {0}}), IsEmpty());
-  EXPECT_THAT(Say(kLeader, Missing{1, begin_.step, {-1, 2, int64_t{1} << 40}}), IsEmpty());
+  EXPECT_THAT(Emitted<Warning>(Say(WorkerAt(1), Missing{1, begin_.step, {0}, {0, 2}})), SizeIs(1));
+  EXPECT_THAT(Say(kLeader, Missing{2, begin_.step, {0}, {0, 2}}), IsEmpty());
+  EXPECT_THAT(Say(kLeader, Missing{1, begin_.step - 1, {0}, {0, 2}}), IsEmpty());
+  EXPECT_THAT(Say(kLeader, Missing{1, begin_.step, {-1, 2, int64_t{1} << 40}, {0, 2}}), IsEmpty());
 }
 
 // ---- what a transport may do
@@ -413,9 +414,13 @@ TEST_F(CoordinatorTest, AResumedRunTakesItsLedgerAlong) {
   Commit(Sent<BeginStep>(actions).at(0));
   Make(spec, 2);
   actions = Join(1);
-  EXPECT_EQ(Sent<BeginStep>(actions).at(0).step, 2);
-  actions = Commit(Sent<BeginStep>(actions).at(0));
-  EXPECT_EQ(Emitted<EpochDone>(actions).at(0).lost, 1);
+  begin = Sent<BeginStep>(actions).at(0);
+  EXPECT_EQ(begin.step, 2);
+  ASSERT_THAT(begin.leases, SizeIs(2)) << "what was not applied is dealt now";
+  EXPECT_EQ(begin.leases[0].begin, 7);
+  EXPECT_EQ(begin.leases[0].count, 1);
+  actions = Commit(begin);
+  EXPECT_EQ(Emitted<EpochDone>(actions).at(0).lost, 0);
 }
 
 TEST_F(CoordinatorTest, ADrainedRunTakesItsLedgerAlong) {
@@ -423,9 +428,10 @@ TEST_F(CoordinatorTest, ADrainedRunTakesItsLedgerAlong) {
   BeginStep begin = Sent<BeginStep>(Join(1)).at(0);
   begin.leases[0].count -= 1;  // position 7 is never applied
   Commit(begin);
-  coordinator_->OnDisconnected(now_, 1, "gone");
-  const Actions actions = coordinator_->Drain(now_, "asked to");
+  const Actions actions = coordinator_->OnDisconnected(now_, 1, "gone");
   EXPECT_EQ(Sent<BeginStep>(actions).at(0).step, 0) << "the checkpoint of what is applied";
+  coordinator_->Drain(now_, "asked to");
+  EXPECT_FALSE(coordinator_->done()) << "it waits for the checkpoint";
   Say(kLeader, CheckpointDone{1, 1, "here", ""});
   EXPECT_TRUE(coordinator_->done());
   Make(Spec(), 1);

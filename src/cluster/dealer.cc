@@ -45,6 +45,16 @@ int64_t Dealer::Available(int64_t step) const {
   return there > 0 ? there : static_cast<int64_t>(seats_.size());
 }
 
+std::vector<DeviceId> Dealer::Ready(int64_t step) const {
+  std::vector<DeviceId> ready, all;
+  for (const auto& [device, seat] : seats_) {
+    all.push_back(device);
+    const bool out = seat.out_until > step && out_.contains({seat.out_until, device});
+    if (!out && std::ranges::find(quiet_, device) == quiet_.end()) ready.push_back(device);
+  }
+  return ready.empty() ? all : ready;
+}
+
 int64_t Dealer::Load(DeviceId device) const {
   const auto it = seats_.find(device);
   return it == seats_.end() ? 0 : static_cast<int64_t>(it->second.slots.size());
@@ -65,12 +75,34 @@ void Dealer::SeatUntil(int64_t step) {
 
 // ---- steps
 
-void Dealer::Begin(std::vector<Lease> leases) {
+void Dealer::Begin(std::vector<Lease> leases, const std::vector<DeviceId>& owners, size_t carried) {
   End();
   leases_ = std::move(leases);
+  own_ = leases_.size() - carried;
   slots_.assign(leases_.size(), {});
   for (size_t slot = 0; slot < slots_.size(); ++slot) free_.insert(free_.end(), slot);
   if (last_holder_.size() < leases_.size()) last_holder_.resize(leases_.size());
+  for (size_t slot = 0; slot < owners.size(); ++slot) {
+    if (owners[slot] == 0) continue;
+    last_holder_[slot] = owners[slot];
+    if (slot >= own_ && seats_.contains(owners[slot])) Give(slot, owners[slot], {});
+  }
+}
+
+std::optional<size_t> Dealer::PlaceOf(const Lease& lease) const {
+  if (lease.slot >= 0 && lease.slot < static_cast<int64_t>(own_)) {
+    const auto at = static_cast<size_t>(lease.slot);
+    if (leases_[at] == lease) return at;
+  }
+  for (size_t at = own_; at < leases_.size(); ++at) {
+    if (leases_[at] == lease) return at;
+  }
+  return std::nullopt;
+}
+
+DeviceId Dealer::HolderOf(const Lease& lease) const {
+  const auto at = PlaceOf(lease);
+  return at ? slots_[*at].holder : 0;
 }
 
 void Dealer::End() {
@@ -78,6 +110,7 @@ void Dealer::End() {
     if (slots_[slot].holder != 0) Free(slot);
   }
   leases_.clear();
+  own_ = 0;
   slots_.clear();
   free_.clear();
 }
@@ -137,6 +170,19 @@ std::vector<Dealer::Dealt> Dealer::Deal(TimePoint now) {
   return dealt;
 }
 
+std::vector<Dealer::Dealt> Dealer::DealCopies(const std::vector<size_t>& leases,
+                                              const std::vector<DeviceId>& devices) {
+  std::vector<Dealt> dealt;
+  auto next = leases.begin();
+  for (const DeviceId device : devices) {
+    if (next == leases.end()) break;
+    if (Load(device) > 0 || !seats_.contains(device)) continue;
+    slots_[*next].copies.insert(device);
+    dealt.push_back({leases_[*next++], device, 0, false});
+  }
+  return dealt;
+}
+
 void Dealer::DealFree(TimePoint now, std::vector<Dealt>* dealt) {
   if (by_load_.empty()) return;
   // First the slots that stay where their samples are, so that the others see the full load.
@@ -146,11 +192,11 @@ void Dealer::DealFree(TimePoint now, std::vector<Dealt>* dealt) {
       const DeviceId device = Choose(slot);
       if (device == 0 || (keep && device != last_holder_[slot])) continue;
       Give(slot, device, now);
+      last_holder_[slot] = device;
       const Slot& given = slots_[slot];
       dealt->push_back({leases_[slot], device, given.before, given.late.contains(device)});
     }
   }
-  for (const Dealt& d : *dealt) last_holder_[static_cast<size_t>(d.lease.slot)] = d.device;
 }
 
 // ---- one lease, one device
@@ -162,12 +208,12 @@ void Dealer::Release(DeviceId device) {
 }
 
 bool Dealer::Return(const Lease& lease, DeviceId device) {
-  if (lease.slot < 0 || lease.slot >= static_cast<int64_t>(leases_.size())) return false;
-  const auto at = static_cast<size_t>(lease.slot);
-  Slot& slot = slots_[at];
+  const auto at = PlaceOf(lease);
+  if (!at) return false;
+  Slot& slot = slots_[*at];
   const bool holds = slot.holder == device;
-  if (leases_[at] != lease || (!holds && !slot.late.contains(device))) return false;
-  if (holds) Free(at);
+  if (!holds && !slot.late.contains(device) && slot.copies.erase(device) == 0) return false;
+  if (holds) Free(*at);
   slot.returned_by.insert(device);
   return holds;
 }
@@ -209,10 +255,10 @@ std::optional<Lease> Dealer::Hopeless() const {
 }
 
 void Dealer::Committed(const Lease& lease, DeviceId device) {
-  const auto slots = static_cast<int64_t>(leases_.size());
-  if (lease.slot < 0 || lease.slot >= slots) return;
+  const auto at = PlaceOf(lease);
+  if (!at) return;
   if (const auto it = seats_.find(device); it != seats_.end()) it->second.steps_out = 0;
-  for (const DeviceId late : slots_[static_cast<size_t>(lease.slot)].late) {
+  for (const DeviceId late : slots_[*at].late) {
     const auto it = seats_.find(late);
     if (late == device || it == seats_.end()) continue;
     Seat& seat = it->second;

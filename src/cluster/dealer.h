@@ -27,16 +27,22 @@ class Dealer {
   // Devices that have not been heard of for a while. They get only what nobody else can take, until
   // they are no longer among them. What they hold they keep.
   void SetQuiet(const std::vector<DeviceId>& quiet);
-  // Opens a step; nobody holds anything yet.
-  void Begin(std::vector<Lease> leases);
+  // Opens a step; nobody holds anything yet. owners: for whom each lease was cut, 0 or empty: for
+  // anybody. The last `carried` leases are of earlier steps, and their owners hold them already.
+  void Begin(std::vector<Lease> leases, const std::vector<DeviceId>& owners = {},
+             size_t carried = 0);
   // No step is open.
   void End();
 
   const std::vector<Lease>& leases() const { return leases_; }
   // Devices that the next step can count on: those that do not sit it out and are not quiet.
   int64_t Available(int64_t step) const;
+  // The same, by id; all devices if none is left.
+  std::vector<DeviceId> Ready(int64_t step) const;
   // How many leases the device is the newest holder of.
   int64_t Load(DeviceId device) const;
+  // Who holds it; 0: nobody, or it is not of this step.
+  DeviceId HolderOf(const Lease& lease) const;
 
   struct Dealt {
     Lease lease;
@@ -48,6 +54,10 @@ class Dealer {
   // its share, else to the one with the fewest. Never to one that returned it; to one that let it
   // expire only if there is no other.
   std::vector<Dealt> Deal(TimePoint now);
+  // Gives each of these devices, if it holds nothing, a lease that another one holds as well, in
+  // the order of `leases` (places in leases()); the first update counts.
+  std::vector<Dealt> DealCopies(const std::vector<size_t>& leases,
+                                const std::vector<DeviceId>& devices);
 
   // What the device holds is free: its connection is another one now.
   void Release(DeviceId device);
@@ -74,7 +84,8 @@ class Dealer {
     TimePoint dealt_at;
     int64_t expired = 0;  // times
     std::set<DeviceId> returned_by;
-    std::set<DeviceId> late;  // held it until it expired
+    std::set<DeviceId> late;    // held it until it expired
+    std::set<DeviceId> copies;  // have it beside the holder
   };
   struct Seat {
     std::set<size_t> slots;  // held
@@ -85,6 +96,8 @@ class Dealer {
   // Takes devices out of by_load_, and those that were out back in.
   void Hush(const std::vector<DeviceId>& quiet);
 
+  // The place of a lease of this step.
+  std::optional<size_t> PlaceOf(const Lease& lease) const;
   DeviceId Choose(size_t slot) const;
   DeviceId LeastLoaded(const Slot& slot, bool late_too) const;
   bool Sits(DeviceId device) const;
@@ -96,6 +109,7 @@ class Dealer {
   void SetLoad(DeviceId device, Seat& seat, size_t slot, bool held);
 
   std::vector<Lease> leases_;
+  size_t own_ = 0;  // of them, the first so many are of this step
   std::vector<Slot> slots_;
   std::set<size_t> free_;
   std::map<DeviceId, Seat> seats_;

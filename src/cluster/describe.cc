@@ -29,8 +29,9 @@ std::string Fields(const Heartbeat& m) {
 }
 std::string Fields(const HeartbeatAck& m) { return fmt::format("term {}", m.term); }
 std::string Fields(const Grant& m) {
-  return fmt::format("term {} lease {} version {} next {} again {} newest {} lr {}", m.term,
-                     Describe(m.lease), m.version, Describe(m.next), m.again, m.newest, m.lr);
+  return fmt::format("term {} lease {} version {} next {} again {} newest {} overlap {} lr {}",
+                     m.term, Describe(m.lease), m.version, Describe(m.next), m.again, m.newest,
+                     m.overlap, m.lr);
 }
 std::string Fields(const ReturnLease& m) {
   return fmt::format("term {} lease {} reason {}", m.term, Describe(m.lease), m.reason);

@@ -10,6 +10,8 @@ namespace {
 
 // "device/<id>" -> "<incarnation>".
 constexpr std::string_view kPrefix = "device/";
+// "shard/<name>" -> "<shard>".
+constexpr std::string_view kShardPrefix = "shard/";
 
 template <class T>
 bool ParseWhole(std::string_view text, T* value) {
@@ -31,6 +33,14 @@ Status DeviceTable::Load() {
     }
     incarnations_[id] = incarnation;
     next_id_ = std::max(next_id_, id + 1);
+  }
+  ASSIGN_OR_RETURN(const auto shards, store_->List(std::string(kShardPrefix)));
+  for (const auto& [key, value] : shards) {
+    int64_t shard = 0;
+    if (!ParseWhole(value, &shard) || shard < 0) {
+      return base::DataLoss(fmt::format("store record {}: got \"{}\"", key, value));
+    }
+    shard_of_[key.substr(kShardPrefix.size())] = shard;
   }
   return OkStatus();
 }
@@ -54,8 +64,33 @@ Result<DeviceTable::Admission> DeviceTable::Admit(TimePoint now, ConnectionId co
                                .name = TakeName(admission.device, hello.name),
                                .incarnation = hello.incarnation,
                                .connection = connection,
-                               .last_seen = now};
+                               .last_seen = now,
+                               .endpoint = hello.endpoint};
+  Device& device = living_[admission.device];
+  ASSIGN_OR_RETURN(device.shard, ShardFor(device.name));
   return admission;
+}
+
+// A name that was here before has its shard again; others get the first that is nobody's. -1: none
+// is left.
+Result<int64_t> DeviceTable::ShardFor(const std::string& name) {
+  if (shards_ == 0) return -1;
+  if (const auto known = shard_of_.find(name); known != shard_of_.end()) {
+    return known->second < shards_ ? known->second : -1;
+  }
+  std::set<int64_t> taken;
+  for (const auto& [other, shard] : shard_of_) taken.insert(shard);
+  for (int64_t shard = 0; shard < shards_; ++shard) {
+    if (taken.contains(shard)) continue;
+    RETURN_IF_ERROR(
+        store_->Put({{fmt::format("{}{}", kShardPrefix, name), std::to_string(shard)}}));
+    return shard_of_[name] = shard;
+  }
+  return -1;
+}
+
+void DeviceTable::Note(DeviceId id, const DeviceStats& stats) {
+  if (const auto it = living_.find(id); it != living_.end()) it->second.stats = stats;
 }
 
 std::string DeviceTable::TakeName(DeviceId id, const std::string& wanted) {

@@ -22,6 +22,9 @@ struct Device {
   uint64_t incarnation = 0;
   ConnectionId connection = 0;
   TimePoint last_seen;
+  std::string endpoint;  // where others can dial it; empty: nowhere
+  int64_t shard = -1;    // of the data; -1: none
+  DeviceStats stats;     // as it said last
 };
 
 // Each call takes O(log n) of n devices, SilentSince that for each device it names.
@@ -29,7 +32,8 @@ class DeviceTable {
  public:
   // `store` must outlive the table; ids given and names are kept in it, so that an id is never
   // given twice within a run, whatever restarts.
-  explicit DeviceTable(CoordStore* store) : store_(store) {}
+  // `shards`: parts of the data that stand for devices' own; each is given to one name.
+  explicit DeviceTable(CoordStore* store, int64_t shards = 0) : store_(store), shards_(shards) {}
 
   // Reads what an earlier coordinator of this run gave out. Errors: of the store; kDataLoss.
   Status Load();
@@ -46,6 +50,7 @@ class DeviceTable {
   // Null if the device is not in the run now.
   const Device* Find(DeviceId id) const;
   void Saw(DeviceId id, TimePoint now);
+  void Note(DeviceId id, const DeviceStats& stats);
   void Remove(DeviceId id);
 
   // Those in the run now, by id.
@@ -68,7 +73,11 @@ class DeviceTable {
   std::string TakeName(DeviceId id, const std::string& wanted);
   void FreeName(DeviceId id);
 
+  Result<int64_t> ShardFor(const std::string& name);
+
   CoordStore* store_;
+  int64_t shards_;
+  std::map<std::string, int64_t> shard_of_;  // by name
   DeviceId next_id_ = 1;
   std::map<DeviceId, uint64_t> incarnations_;  // of every id ever given
   std::map<DeviceId, Device> living_;

@@ -34,6 +34,17 @@ std::string Line(const LeaseRedealt& e) {
 std::string Line(const WaitingForWorkers& e) {
   return fmt::format("waiting for workers: have {}, want {}", e.have, e.want);
 }
+std::string Line(const LeadersChanged& e) {
+  std::string text =
+      fmt::format("{} leader{} from now on", e.parts.size(), e.parts.size() == 1 ? "" : "s");
+  for (const Layout::Part& part : e.parts) {
+    text += fmt::format(", {} of {} values", Describe(part.leader), part.range.count);
+  }
+  return text + ": " + e.reason;
+}
+std::string Line(const ModeChanged& e) {
+  return fmt::format("aggregation is {} from now on: {}", e.mode, e.reason);
+}
 std::string Line(const CheckpointSaved& e) {
   return fmt::format("checkpoint of step {} saved in {}", e.step, e.path);
 }

@@ -36,6 +36,7 @@ struct EpochDone {
   double accuracy = 0;  // likewise, on the training batches
   int64_t lost = 0;     // samples of this epoch, counted from what was applied
   int64_t duplicated = 0;
+  int64_t absent = 0;  // likewise, of shards whose device was not there
 };
 
 struct DeviceJoined {
@@ -67,6 +68,19 @@ struct LeaseRedealt {
 struct WaitingForWorkers {
   int64_t have = 0;
   int64_t want = 0;
+};
+
+// Other devices lead from now on, or other ranges.
+struct LeadersChanged {
+  uint64_t layout = 0;
+  std::vector<Layout::Part> parts;
+  std::string reason;
+};
+
+// Updates are joined in another way from now on.
+struct ModeChanged {
+  std::string mode;
+  std::string reason;
 };
 
 struct CheckpointSaved {
@@ -108,8 +122,8 @@ struct Warning {
 };
 
 using Event = std::variant<StepDone, EpochDone, DeviceJoined, DeviceLeft, DeviceProgress,
-                           LeaseRedealt, WaitingForWorkers, CheckpointSaved, RunDone, Joined,
-                           CoordinatorLost, Left, Warning>;
+                           LeaseRedealt, WaitingForWorkers, LeadersChanged, ModeChanged,
+                           CheckpointSaved, RunDone, Joined, CoordinatorLost, Left, Warning>;
 
 // One line for people: "lost the coordinator (connection reset); trying again in 0.8 s".
 std::string Describe(const Event& event);

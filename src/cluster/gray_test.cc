@@ -113,7 +113,7 @@ class GrayRun {
     if (!peer.finishes || now_ < *peer.finishes || peer.hangs) return;
     peer.finishes.reset();
     ++computed_;
-    Do(peer, peer.worker.OnComputed(now_, {1, 0, gradient_, 1}));
+    Do(peer, peer.worker.OnComputed(now_, {1, 0, {{{0, 1}, gradient_}}, 1}));
   }
 
   int NumberOf(const Peer& peer) const {

@@ -221,7 +221,8 @@ Committed Leader::Record() const {
                    .correct = 0,
                    .samples = open_->total_samples,
                    .gradient_norm = 0,
-                   .problem = {}};
+                   .problem = {},
+                   .range = all()};
   for (const std::optional<Held>& held : in_step_) {
     const bool first_again = base::Planted("leader.records_one_lease_twice");
     record.leases.push_back((first_again ? in_step_.front() : held)->push.lease);
@@ -235,7 +236,7 @@ Committed Leader::Record() const {
 void Leader::On(Address from, const AskMissing& ask) {
   if (from.role != Role::kCoordinator) return On<Message>(from, ask);
   if (ask.term != term_ || !open_ || open_->step != ask.step) return;
-  Missing missing{.term = term_, .step = ask.step, .slots = {}};
+  Missing missing{.term = term_, .step = ask.step, .slots = {}, .range = all()};
   for (size_t slot = 0; slot < in_step_.size(); ++slot) {
     if (!in_step_[slot]) missing.slots.push_back(static_cast<int64_t>(slot));
   }
@@ -243,10 +244,11 @@ void Leader::On(Address from, const AskMissing& ask) {
 }
 
 void Leader::Acknowledge(const Held& held, bool applied) {
-  actions_.push_back(Send{
-      held.from,
-      PushAck{
-          .term = term_, .sequence = held.push.sequence, .applied = applied, .version = version_}});
+  actions_.push_back(Send{held.from, PushAck{.term = term_,
+                                             .sequence = held.push.sequence,
+                                             .applied = applied,
+                                             .version = version_,
+                                             .range = all()}});
 }
 
 bool Leader::WasApplied(Address from, const Push& push) const {
@@ -282,7 +284,7 @@ void Leader::AnswerPull(const Pull& pull, Address to) {
     CHECK(down_->Encode(parameters_, {}, packet.get()).ok());
     encoded_ = std::move(packet);
   }
-  actions_.push_back(Send{to, Parameters{pull.term, version_, encoded_}});
+  actions_.push_back(Send{to, Parameters{pull.term, version_, encoded_, all()}});
 }
 
 void Leader::AnswerPulls() {

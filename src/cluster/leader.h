@@ -97,6 +97,7 @@ class Leader {
   void AnswerPulls();
   void RequestSave();
   void Save();
+  Range all() const { return {0, static_cast<int64_t>(parameters_.size())}; }
   void ToCoordinator(Message message);
   void Warn(std::string text) { actions_.push_back(Emit{Warning{std::move(text)}}); }
 

@@ -26,8 +26,8 @@ void Ledger::Commit(std::span<const Lease> leases) {
   }
 }
 
-Ledger::EpochCount Ledger::EndEpoch() {
-  const EpochCount count{samples_per_epoch_ - covered_.size(), epoch_duplicated_};
+Ledger::EpochCount Ledger::EndEpoch(int64_t absent) {
+  const EpochCount count{samples_per_epoch_ - covered_.size() - absent, epoch_duplicated_};
   lost_ += count.lost;
   covered_.Clear();
   epoch_duplicated_ = 0;

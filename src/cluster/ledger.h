@@ -24,7 +24,8 @@ class Ledger {
     int64_t duplicated = 0;
   };
   // Closes the epoch: what is not covered by now is lost. The next epoch is empty.
-  EpochCount EndEpoch();
+  // absent: so many of them could not be computed, as the device that holds them was not there.
+  EpochCount EndEpoch(int64_t absent = 0);
 
   // Of the epochs that have ended.
   int64_t lost_samples() const { return lost_; }
@@ -32,6 +33,7 @@ class Ledger {
   int64_t duplicated_samples() const { return duplicated_; }
   // Positions applied in the current epoch.
   int64_t covered() const { return covered_.size(); }
+  const IntervalSet& positions() const { return covered_; }
 
   // Text form for the coordinator's store, and back. Errors: kDataLoss.
   std::string Save() const;

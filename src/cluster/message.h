@@ -150,6 +150,8 @@ struct Grant {
   bool again = false;  // was granted to it before, and nothing came: what it pushed it pushes again
   // In a stream (BeginStream): `version` is the least, the newest at hand are taken.
   bool newest = false;
+  // What was granted for earlier steps stays wanted; otherwise a new version ends it.
+  bool overlap = false;
   double lr = 0;  // of local steps; of a stream, handed on with the Push
 };
 

@@ -29,9 +29,25 @@ class StepPlan {
   int64_t BeginOf(int64_t step) const { return (step % steps_per_epoch_) * batch_; }
   int64_t SamplesOf(int64_t step) const;
 
-  // The leases of a step when `workers` are alive: of fixed slots if the job has them, else one a
-  // worker. Parts that would be empty are left out; slots count from 0 without gaps.
-  std::vector<Lease> Leases(int64_t step, int64_t workers) const;
+  // Samples of a whole step: the job's batch, as often as a worker makes local steps.
+  int64_t batch() const { return batch_; }
+  int64_t samples() const { return samples_; }
+  // Parts that every step has, whoever is there; 0: they depend on the workers.
+  int64_t fixed_slots() const { return fixed_slots_; }
+  // How so many samples are cut into fixed slots, or evenly for so many workers. No part is empty.
+  std::vector<int64_t> FixedShares(int64_t total) const;
+  std::vector<int64_t> EqualShares(int64_t total, int64_t workers) const;
+  Lease LeaseOf(int64_t step, int64_t epoch, int64_t slot, int64_t begin, int64_t count) const;
+
+  // The leases of a step in one piece, when `workers` are alive: of fixed slots if the job has
+  // them, else one a worker. Parts that would be empty are left out; slots count from 0 without
+  // gaps.
+  std::vector<Lease> Leases(int64_t step, int64_t epoch, int64_t begin, int64_t total,
+                            int64_t workers) const;
+  // Of a run in which every step took a whole batch.
+  std::vector<Lease> Leases(int64_t step, int64_t workers) const {
+    return Leases(step, EpochOf(step), BeginOf(step), SamplesOf(step), workers);
+  }
 
  private:
   int64_t samples_;

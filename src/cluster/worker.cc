@@ -36,7 +36,9 @@ Actions Worker::OnConnected(TimePoint now) {
                       .program = options_.program,
                       .cores = options_.cores,
                       .memory_bytes = options_.memory_bytes,
-                      .device = device_});
+                      .device = device_,
+                      .endpoint = options_.endpoint,
+                      .storage_bytes = options_.storage_bytes});
   return Take();
 }
 
@@ -51,7 +53,7 @@ void Worker::GoOffline(TimePoint now, const std::string& reason) {
   phase_ = Phase::kOffline;
   queue_.clear();
   next_.clear();
-  pulled_.reset();
+  pulled_.clear();
   if (options_.give_up_after && now - offline_since_ >= *options_.give_up_after) {
     const std::string why = fmt::format("no coordinator for {:.0f} s ({})",
                                         base::Seconds(now - offline_since_), reason);
@@ -117,32 +119,39 @@ void Worker::Beat(TimePoint now) {
     return LoseConnection(now, "sign of life", device_timeout_);
   }
   ToCoordinator(Signs());
-  AskAfterOld();
+  AskAfterOld(now);
   wake_ = now + heartbeat_;
 }
 
 // The step of such an update is over, so its fate is known; the answer was lost, or the update is
 // still under way and too late. The question is the update without its gradient.
-void Worker::AskAfterOld() {
-  for (const auto& [sequence, push] : pushed_) {
-    if (push.version >= granted_version_) continue;
-    Push question = push;
+void Worker::AskAfterOld(TimePoint now) {
+  const Duration late = 2 * device_timeout_;
+  for (const auto& [sequence, pushed] : pushed_) {
+    const bool over = pushed.push.version < granted_version_;
+    if (pushed.overlap ? now - pushed.at < late : !over) continue;
+    Push question = pushed.push;
     question.gradient = nullptr;
-    ToLeader(std::move(question));
+    ToLeader(question.range, question);
   }
 }
 
 Heartbeat Worker::Signs() const {
-  const auto of_step = [&](const auto& work) { return work.version == granted_version_; };
-  const auto was_pushed = [&](const auto& entry) { return of_step(entry.second); };
-  auto leases = static_cast<int64_t>(done_.size());
-  leases += std::ranges::count_if(queue_, of_step) + std::ranges::count_if(pushed_, was_pushed);
-  if (computing_ && !abandoned_ && of_step(*computing_)) ++leases;
+  std::set<uint64_t> known(done_);
+  const auto note = [&](int64_t version, bool overlap, const Lease& lease) {
+    if (version == granted_version_ || overlap) known.insert(lease.id);
+  };
+  for (const Work& work : queue_) note(work.version, work.overlap, work.lease);
+  for (const auto& [sequence, pushed] : pushed_) {
+    note(pushed.push.version, pushed.overlap, pushed.push.lease);
+  }
+  if (computing_ && !abandoned_)
+    note(computing_->version, computing_as_.overlap, computing_->lease);
   return {.term = term_,
           .samples_per_second = samples_per_second_,
           .loss = loss_,
           .step = granted_version_,
-          .leases = leases};
+          .leases = static_cast<int64_t>(known.size())};
 }
 
 // ---- messages
@@ -168,13 +177,55 @@ void Worker::On(TimePoint now, const Welcome& welcome) {
   device_ = welcome.device;
   run_ = welcome.run;
   term_ = welcome.term;
-  layout_ = welcome.layout;
+  TakeLayout(welcome.layout);
   heartbeat_ = std::chrono::milliseconds(std::max<int64_t>(welcome.heartbeat_ms, 1));
   device_timeout_ = std::chrono::milliseconds(std::max<int64_t>(welcome.device_timeout_ms, 0));
   wake_ = now + heartbeat_;
   Emit(Joined{device_, again});
   if (!again) actions_.push_back(OpenRun{welcome});
-  for (const auto& [sequence, push] : pushed_) ToLeader(push);
+  for (const auto& [sequence, pushed] : pushed_) ToLeader(pushed.push.range, pushed.push);
+}
+
+void Worker::TakeLayout(const Layout& layout) {
+  layout_ = layout;
+  held_.SetCut(layout);
+  std::erase_if(pulled_, [&](const auto& entry) {
+    const auto is_it = [&](const Layout::Part& part) { return part.range == entry.first; };
+    return std::ranges::none_of(layout_.parts, is_it);
+  });
+  actions_.push_back(UseLayout{layout});
+}
+
+// Where another device leads now, what was said to the one before may be lost.
+void Worker::On(TimePoint now, const Relayout& relayout) {
+  if (relayout.term != term_ || relayout.layout.number <= layout_.number) return;
+  const Layout before = std::exchange(layout_, {});
+  TakeLayout(relayout.layout);
+  for (const Layout::Part& part : layout_.parts) {
+    const auto same = [&](const Layout::Part& old) {
+      return old.range == part.range && old.leader == part.leader;
+    };
+    if (std::ranges::none_of(before.parts, same)) AskAgain(now, part.range);
+  }
+  ComputeNext(now);
+}
+
+Actions Worker::OnPeerLost(TimePoint now, DeviceId device) {
+  for (const Layout::Part& part : layout_.parts) {
+    if (part.leader.device == device) AskAgain(now, part.range);
+  }
+  return Take();
+}
+
+// Pushes again what its leader has not acknowledged, and pulls again.
+void Worker::AskAgain(TimePoint now, const Range& range) {
+  for (const auto& [sequence, pushed] : pushed_) {
+    if (pushed.push.range == range) ToLeader(range, pushed.push);
+  }
+  const auto it = pulled_.find(range);
+  if (it == pulled_.end()) return;
+  it->second.at = now;
+  ToLeader(range, Pull{term_, device_, it->second.version, range});
 }
 
 // Under another term the leases were dealt anew, and the same version may have other parameters.
@@ -182,15 +233,15 @@ void Worker::ForgetRun() {
   queue_.clear();
   next_.clear();
   announced_.clear();
-  for (const auto& [sequence, push] : pushed_) {
-    actions_.push_back(Settled{push.term, push.lease, false});
+  for (const auto& [sequence, pushed] : pushed_) {
+    actions_.push_back(Settled{pushed.push.term, pushed.push.lease, false, pushed.push.range});
   }
   pushed_.clear();
   granted_version_ = -1;
   done_.clear();
   returned_.clear();
-  held_ = {};
-  pulled_.reset();
+  held_.Clear();
+  pulled_.clear();
   abandoned_ = computing_.has_value();
 }
 
@@ -206,62 +257,66 @@ void Worker::On(TimePoint, const Finished& finished) {
 
 void Worker::On(TimePoint, const HeartbeatAck&) {}  // that it came is what it says
 
-void Worker::On(TimePoint, const Grant& grant) {
+void Worker::On(TimePoint now, const Grant& grant) {
   if (phase_ != Phase::kJoined || grant.term != term_) return;
-  if (grant.version < granted_version_) return;  // its step is over
-  BeginVersion(grant.version);
+  if (grant.version < granted_version_ && !grant.overlap) return;  // its step is over
+  BeginVersion(std::max(grant.version, granted_version_), grant.overlap);
   if (done_.contains(grant.lease.id)) return;
   if (const auto it = returned_.find(grant.lease.id); it != returned_.end()) {
     return Return(grant.lease, it->second);
   }
-  if (grant.again) SayAgain(grant);
+  if (grant.again) SayAgain(now, grant);
   if (Has(grant.lease)) return;
-  queue_.push_back({grant.lease, grant.version});
+  queue_.push_back({grant.lease, grant.version, grant.newest, grant.overlap, grant.lr});
   if (grant.next.count > 0) next_.push_back(grant.next);
   ReadAheadOnce(grant.lease);
-  PullUnlessHeld(grant.version);
-  ComputeNext();
+  PullUnlessHeld(now, grant.version);
+  ComputeNext(now);
 }
 
 // The coordinator waits for the lease: whatever this worker said of it may be lost.
-void Worker::SayAgain(const Grant& grant) {
-  for (const auto& [sequence, push] : pushed_) {
-    if (push.lease == grant.lease) ToLeader(push);
+void Worker::SayAgain(TimePoint now, const Grant& grant) {
+  for (const auto& [sequence, pushed] : pushed_) {
+    if (pushed.push.lease == grant.lease) ToLeader(pushed.push.range, pushed.push);
   }
-  pulled_.reset();
-  PullUnlessHeld(grant.version);
+  pulled_.clear();
+  PullUnlessHeld(now, grant.version);
 }
 
-void Worker::On(TimePoint, const Parameters& parameters) {
+void Worker::On(TimePoint now, const Parameters& parameters) {
   if (parameters.term != term_ || parameters.values == nullptr) return;
-  if (pulled_ && parameters.version >= *pulled_) pulled_.reset();
-  if (held_.values != nullptr && parameters.version <= held_.version) return;
-  held_ = parameters;
-  ComputeNext();
+  const auto pulled = pulled_.find(parameters.range);
+  if (pulled != pulled_.end() && parameters.version >= pulled->second.version) {
+    pull_time_ = now - pulled->second.at;
+    pulled_.erase(pulled);
+  }
+  if (held_.Put(parameters)) ComputeNext(now);
 }
 
-void Worker::On(TimePoint, const PushAck& ack) {
+void Worker::On(TimePoint now, const PushAck& ack) {
   const auto it = pushed_.find(ack.sequence);
   if (ack.term != term_ || it == pushed_.end()) return;
-  const Push push = std::move(it->second);
+  const Pushed pushed = std::move(it->second);
+  const Push& push = pushed.push;
   pushed_.erase(it);
-  actions_.push_back(Settled{push.term, push.lease, ack.applied});
-  if (!ack.applied && ack.version <= push.version) {
-    // Refused though its step is still open: it must not wait for this device.
+  actions_.push_back(Settled{push.term, push.lease, ack.applied, push.range});
+  if (!ack.applied && (pushed.overlap || ack.version <= push.version)) {
+    // Refused though it is still wanted: it must not wait for this device.
     Return(push.lease, "the leader refused the update");
-  } else if (push.version == granted_version_) {
+  } else if (push.version == granted_version_ && !pushed.overlap && !IsPushed(push.lease)) {
     done_.insert(push.lease.id);
   }
+  ComputeNext(now);
 }
 
 // ---- work
 
-void Worker::BeginVersion(int64_t version) {
+void Worker::BeginVersion(int64_t version, bool overlap) {
   if (version == granted_version_) return;
   granted_version_ = version;
   done_.clear();
   returned_.clear();
-  DropOlderThan(version);
+  if (!overlap) DropOlderThan(version);
 }
 
 void Worker::Return(const Lease& lease, const std::string& reason) {
@@ -277,25 +332,62 @@ void Worker::DropOlderThan(int64_t version) {
   if (computing_ && computing_->version < version) abandoned_ = true;
 }
 
+bool Worker::IsPushed(const Lease& lease) const {
+  const auto is_it = [&](const auto& entry) { return entry.second.push.lease == lease; };
+  return std::ranges::any_of(pushed_, is_it);
+}
+
 // The lease is being worked on, or waits to be acknowledged.
 bool Worker::Has(const Lease& lease) const {
   const auto is_it = [&](const auto& work) { return work.lease == lease; };
-  const auto was_pushed = [&](const auto& entry) { return entry.second.lease == lease; };
-  return std::ranges::any_of(queue_, is_it) || std::ranges::any_of(pushed_, was_pushed) ||
+  return std::ranges::any_of(queue_, is_it) || IsPushed(lease) ||
          (computing_ && !abandoned_ && computing_->lease == lease);
 }
 
-void Worker::ComputeNext() {
+// Its leaders have all applied the step already.
+bool Worker::IsOver(const Work& work) const {
+  const auto versions = held_.Versions();
+  return !work.newest && !work.overlap && versions && versions->oldest > work.version;
+}
+
+// Where one leader is a step ahead because another device's update of the lease has reached it, and
+// the version before is not here, its newer parameters do as well.
+std::optional<std::vector<Piece>> Worker::PiecesFor(const Work& work) const {
+  if (work.newest) return held_.AtLeast(work.version);
+  auto pieces = held_.Exactly(work.version);
+  return pieces ? std::move(pieces) : held_.AtLeast(work.version);
+}
+
+void Worker::ComputeNext(TimePoint now) {
   if (computing_ || queue_.empty()) return;
   const Work work = queue_.front();
-  PullUnlessHeld(work.version);
-  if (held_.values == nullptr || held_.version < work.version) return;
+  PullUnlessHeld(now, work.version);
+  if (IsOver(work)) {
+    queue_.pop_front();
+    return ComputeNext(now);
+  }
+  // Its own update, or another one, brings newer parameters soon.
+  if (work.newest && !pulled_.empty() && !pushed_.empty() && !PullsWhileComputing()) return;
+  auto pieces = PiecesFor(work);
+  if (!pieces) return;
   queue_.pop_front();
-  if (held_.version > work.version) return ComputeNext();  // its step is over
+  Begin(now, work, std::move(*pieces));
+}
+
+void Worker::Begin(TimePoint now, const Work& work, std::vector<Piece> pieces) {
   abandoned_ = false;
-  computing_ = Compute{term_, work.lease, work.version, held_.values};
+  computing_as_ = work;
+  computing_since_ = now;
+  int64_t version = work.version;
+  if (work.newest) {
+    version = std::ranges::min(pieces, {}, &Piece::version).version;
+  }
+  std::vector<Range> ranges;
+  for (const Layout::Part& part : layout_.parts) ranges.push_back(part.range);
+  computing_ = Compute{term_, work.lease, version, std::move(pieces), std::move(ranges), work.lr};
   announced_.erase(announced_.begin(), announced_.upper_bound(work.lease.id));
   actions_.push_back(*computing_);
+  if (work.newest && PullsWhileComputing()) PullFresher(now);
   if (!queue_.empty()) return;
   for (const Lease& lease : std::exchange(next_, {})) ReadAheadOnce(lease);
 }
@@ -308,55 +400,102 @@ std::optional<Compute> Worker::TakeResult() {
   return wanted ? std::optional(std::move(work)) : std::nullopt;
 }
 
-Actions Worker::OnComputed(TimePoint, const Update& update) {
-  const Compute was = *computing_;
-  const std::optional<Compute> work = TakeResult();
-  if (work) {
-    samples_per_second_ = update.samples_per_second;
-    loss_ = update.loss_sum / static_cast<double>(std::max<int64_t>(work->lease.count, 1));
-    const Push push{.term = work->term,
-                    .device = device_,
-                    .incarnation = options_.incarnation,
-                    .sequence = next_sequence_++,
-                    .lease = work->lease,
-                    .version = work->version,
-                    .loss_sum = update.loss_sum,
-                    .correct = update.correct,
-                    .gradient = update.gradient};
-    pushed_.emplace(push.sequence, push);
-    ToLeader(push);
-    PullUnlessHeld(work->version + 1);
+void Worker::PushPart(TimePoint now, const Part& part, double loss_sum, int64_t correct) {
+  const auto piece = std::ranges::find(computing_->pieces, part.range, &Piece::range);
+  const Push push{.term = computing_->term,
+                  .device = device_,
+                  .incarnation = options_.incarnation,
+                  .sequence = next_sequence_++,
+                  .lease = computing_->lease,
+                  .version = computing_as_.newest && piece != computing_->pieces.end()
+                                 ? piece->version
+                                 : computing_->version,
+                  .loss_sum = loss_sum,
+                  .correct = correct,
+                  .gradient = part.gradient,
+                  .range = part.range,
+                  .lr = computing_as_.lr};
+  pushed_.emplace(push.sequence, Pushed{push, now, computing_as_.overlap});
+  ToLeader(push.range, push);
+}
+
+Actions Worker::OnPart(TimePoint now, const Part& part, double loss_sum, int64_t correct) {
+  CHECK(computing_.has_value());
+  if (phase_ == Phase::kStopped || abandoned_) {
+    actions_.push_back(Settled{computing_->term, computing_->lease, false, part.range});
   } else {
-    actions_.push_back(Settled{was.term, was.lease, false});
+    PushPart(now, part, loss_sum, correct);
   }
-  ComputeNext();
   return Take();
 }
 
-Actions Worker::OnFault(TimePoint, const Status& status) {
+Actions Worker::OnComputed(TimePoint now, const Update& update) {
+  CHECK(computing_.has_value());
+  const bool wanted = phase_ != Phase::kStopped && !abandoned_;
+  if (wanted) {
+    samples_per_second_ = update.samples_per_second;
+    const auto samples = static_cast<double>(std::max<int64_t>(computing_->lease.count, 1));
+    loss_ = update.loss_sum / samples;
+    compute_time_ = now - computing_since_;
+    for (const Part& part : update.parts) PushPart(now, part, update.loss_sum, update.correct);
+    if (!computing_as_.newest) {
+      PullUnlessHeld(now, computing_->version + 1);
+    } else if (!PullsWhileComputing()) {
+      PullFresher(now);
+    }
+  } else {
+    for (const Part& part : update.parts) {
+      actions_.push_back(Settled{computing_->term, computing_->lease, false, part.range});
+    }
+  }
+  TakeResult();
+  ComputeNext(now);
+  return Take();
+}
+
+Actions Worker::OnFault(TimePoint now, const Status& status) {
   if (const std::optional<Compute> work = TakeResult()) {
     ToCoordinator(Fault{term_, work->lease.step, CodeNumber(status.code()), status.message()});
   }
-  ComputeNext();
+  ComputeNext(now);
   return Take();
 }
 
-Actions Worker::OnCannotCompute(TimePoint, const Status& status) {
+Actions Worker::OnCannotCompute(TimePoint now, const Status& status) {
   if (const std::optional<Compute> work = TakeResult()) {
     Emit(Warning{"a lease is given back: " + status.message()});
     Return(work->lease, status.message());
   }
-  ComputeNext();
+  ComputeNext(now);
   return Take();
 }
 
 // A pull waits at the leader until the version is there, so the next one is asked for early.
-void Worker::PullUnlessHeld(int64_t version) {
-  const bool held = held_.values != nullptr && held_.version >= version;
-  if (held || phase_ != Phase::kJoined || pulled_ == version) return;
-  pulled_ = version;
-  ToLeader(Pull{term_, device_, version});
+void Worker::PullUnlessHeld(TimePoint now, int64_t version) {
+  const auto versions = held_.Versions();
+  if (phase_ != Phase::kJoined || (versions && versions->oldest >= version)) return;
+  for (const Layout::Part& part : layout_.parts) {
+    if (held_.NewestOf(part.range) < version) PullFrom(now, part, version);
+  }
 }
+
+void Worker::PullFrom(TimePoint now, const Layout::Part& part, int64_t version) {
+  const auto it = pulled_.find(part.range);
+  if (it != pulled_.end() && it->second.version == version) return;
+  pulled_[part.range] = {version, now};
+  ToLeader(part.range, Pull{term_, device_, version, part.range});
+}
+
+// In a stream: whatever is newer than what it holds.
+void Worker::PullFresher(TimePoint now) {
+  if (phase_ != Phase::kJoined) return;
+  for (const Layout::Part& part : layout_.parts) {
+    PullFrom(now, part, held_.NewestOf(part.range) + 1);
+  }
+}
+
+// Where pulling takes long, parameters that are one lease older cost less than waiting for them.
+bool Worker::PullsWhileComputing() const { return 10 * pull_time_ > compute_time_; }
 
 void Worker::ReadAheadOnce(const Lease& lease) {
   if (announced_.insert(lease.id).second) actions_.push_back(ReadAhead{lease});
@@ -367,9 +506,13 @@ void Worker::ToCoordinator(Message message) {
   actions_.push_back(Send{{kCoordinatorDevice, Role::kCoordinator}, std::move(message)});
 }
 
-void Worker::ToLeader(Message message) {
-  if (phase_ != Phase::kJoined || layout_.parts.empty()) return;
-  actions_.push_back(Send{layout_.parts.front().leader, std::move(message)});
+// To the leader of the range, or of what begins there now.
+void Worker::ToLeader(const Range& range, Message message) {
+  if (phase_ != Phase::kJoined) return;
+  for (const Layout::Part& part : layout_.parts) {
+    const bool holds = part.range.begin <= range.begin && range.begin < part.range.end();
+    if (holds) return actions_.push_back(Send{part.leader, std::move(message)});
+  }
 }
 
 }  // namespace weft::cluster

@@ -5,6 +5,10 @@
 //   dialing -> greeting -> joined -> stopped
 //      ^----- offline <------+   (back-off)
 //
+// The parameters come in ranges, each from its leader, and a gradient goes out in the same ranges:
+// an update of a lease is one Push a range, each with its own acknowledgement. A range whose leader
+// has changed, or whose way there was lost, is pushed and pulled again.
+//
 // A connection over which nothing was heard for the coordinator's device timeout is lost: somebody
 // answers each heartbeat, so that a way cut in one direction is noticed at both ends.
 //
@@ -22,6 +26,7 @@
 #include "base/clock.h"
 #include "cluster/action.h"
 #include "cluster/back_off.h"
+#include "cluster/held_parameters.h"
 #include "cluster/message.h"
 
 namespace weft::cluster {
@@ -34,6 +39,8 @@ struct WorkerOptions {
   int64_t memory_bytes = 0;
   uint64_t incarnation = 0;  // random per process start
   uint64_t jitter_seed = 0;
+  std::string endpoint;       // where other devices can dial it; empty: it leads nothing
+  int64_t storage_bytes = 0;  // for samples that the store feeds; 0: no limit
   Duration dial_timeout = std::chrono::seconds(60);      // for a connection
   Duration greeting_timeout = std::chrono::seconds(10);  // for the answer to Hello
   std::optional<Duration> give_up_after;  // without a coordinator for so long; nothing: never
@@ -50,11 +57,21 @@ class Worker {
   Actions OnDisconnected(TimePoint now, const std::string& reason);
   Actions Handle(TimePoint now, Address from, const Message& message);
 
+  // A direct way to this device is gone; what went over it may be lost.
+  Actions OnPeerLost(TimePoint now, DeviceId device);
+
+  // A part of the gradient of the lease that is being computed.
+  struct Part {
+    Range range;
+    Payload gradient;  // codec packet
+  };
+  // One that is ready before the others.
+  Actions OnPart(TimePoint now, const Part& part, double loss_sum, int64_t correct);
   // What a Compute led to.
   struct Update {
     double loss_sum = 0;
     int64_t correct = 0;
-    Payload gradient;  // codec packet
+    std::vector<Part> parts;  // those not handed to OnPart
     double samples_per_second = 0;
   };
   Actions OnComputed(TimePoint now, const Update& update);
@@ -80,13 +97,22 @@ class Worker {
   enum class Phase { kOffline, kDialing, kGreeting, kJoined, kStopped };
   struct Work {
     Lease lease;
-    int64_t version = 0;
+    int64_t version = 0;   // to compute with
+    bool newest = false;   // or a newer one
+    bool overlap = false;  // wanted even when a later step begins
+    double lr = 0;
+  };
+  struct Pushed {
+    Push push;
+    TimePoint at;
+    bool overlap = false;
   };
 
   void On(TimePoint now, const Welcome& welcome);
   void On(TimePoint now, const Refuse& refuse);
   void On(TimePoint now, const HeartbeatAck& ack);
   void On(TimePoint now, const Grant& grant);
+  void On(TimePoint now, const Relayout& relayout);
   void On(TimePoint now, const PushAck& ack);
   void On(TimePoint now, const Parameters& parameters);
   void On(TimePoint now, const Finished& finished);
@@ -96,22 +122,32 @@ class Worker {
   void Dial(TimePoint now);
   void Beat(TimePoint now);
   Heartbeat Signs() const;
-  void AskAfterOld();
+  void AskAfterOld(TimePoint now);
   void LoseConnection(TimePoint now, const char* awaited, Duration timeout);
   void GoOffline(TimePoint now, const std::string& reason);
   void StopWith(const std::string& reason, const Status& status);
   void ForgetRun();
-  void BeginVersion(int64_t version);
+  void TakeLayout(const Layout& layout);
+  void BeginVersion(int64_t version, bool overlap);
   void DropOlderThan(int64_t version);
-  void SayAgain(const Grant& grant);
+  void SayAgain(TimePoint now, const Grant& grant);
   void Return(const Lease& lease, const std::string& reason);
   bool Has(const Lease& lease) const;
-  void ComputeNext();
+  bool IsPushed(const Lease& lease) const;
+  bool IsOver(const Work& work) const;
+  std::optional<std::vector<Piece>> PiecesFor(const Work& work) const;
+  void ComputeNext(TimePoint now);
+  void Begin(TimePoint now, const Work& work, std::vector<Piece> pieces);
+  void PushPart(TimePoint now, const Part& part, double loss_sum, int64_t correct);
   std::optional<Compute> TakeResult();
-  void PullUnlessHeld(int64_t version);
+  void PullUnlessHeld(TimePoint now, int64_t version);
+  void PullFrom(TimePoint now, const Layout::Part& part, int64_t version);
+  void PullFresher(TimePoint now);
+  bool PullsWhileComputing() const;
+  void AskAgain(TimePoint now, const Range& range);
   void ReadAheadOnce(const Lease& lease);
   void ToCoordinator(Message message);
-  void ToLeader(Message message);
+  void ToLeader(const Range& range, Message message);
   void Emit(Event event) { actions_.push_back(cluster::Emit{std::move(event)}); }
   Actions Take() { return std::exchange(actions_, {}); }
 
@@ -130,18 +166,26 @@ class Worker {
   Duration device_timeout_{};  // 0: the coordinator does not answer heartbeats
   uint64_t next_sequence_ = 1;
 
-  std::deque<Work> queue_;            // granted, not begun
-  std::vector<Lease> next_;           // what it will probably be granted after these
-  std::set<uint64_t> announced_;      // leases whose samples are being read
-  std::optional<Compute> computing_;  // out with the host
-  bool abandoned_ = false;            // its result is no longer wanted
-  std::map<uint64_t, Push> pushed_;   // by sequence, not acknowledged
-  int64_t granted_version_ = -1;      // the newest; of its leases, by id:
-  std::set<uint64_t> done_;           //   acknowledged, so a grant that comes twice is known
+  std::deque<Work> queue_;             // granted, not begun
+  std::vector<Lease> next_;            // what it will probably be granted after these
+  std::set<uint64_t> announced_;       // leases whose samples are being read
+  std::optional<Compute> computing_;   // out with the host
+  Work computing_as_;                  // how it was granted
+  bool abandoned_ = false;             // its result is no longer wanted
+  std::map<uint64_t, Pushed> pushed_;  // by sequence, not acknowledged
+  int64_t granted_version_ = -1;       // the newest; of its leases, by id:
+  std::set<uint64_t> done_;            //   acknowledged, so a grant that comes twice is known
   std::map<uint64_t, std::string> returned_;  //   given back, and why
 
-  Parameters held_;                // the newest; no values: none
-  std::optional<int64_t> pulled_;  // the version asked for, not come yet
+  HeldParameters held_;
+  struct Pulled {
+    int64_t version = 0;
+    TimePoint at;
+  };
+  std::map<Range, Pulled> pulled_;  // asked for, not come yet
+  TimePoint computing_since_;
+  Duration compute_time_{};  // of the last lease
+  Duration pull_time_{};     // of the last fresher version
   double samples_per_second_ = 0;
   double loss_ = 0;
   Actions actions_;

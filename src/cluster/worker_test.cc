@@ -69,14 +69,14 @@ class WorkerTest : public ::testing::Test {
     return Hear(Grant{worker_term_, lease, lease.step, next});
   }
   Actions Version(int64_t version) {
-    return Hear(Parameters{worker_term_, version, SomeBytes()}, kLeader);
+    return Hear(Parameters{worker_term_, version, SomeBytes(), {0, 4}}, kLeader);
   }
   // The next time it wants to be called.
   Actions Wake() {
     now_ = *worker_.NextWake();
     return worker_.Tick(now_);
   }
-  Actions Computed() { return worker_.OnComputed(now_, {5.0, 3, SomeBytes(), 100}); }
+  Actions Computed() { return worker_.OnComputed(now_, {5.0, 3, {{{0, 4}, SomeBytes()}}, 100}); }
 
   TimePoint now_{};
   uint64_t worker_term_ = 1;

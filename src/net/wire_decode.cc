@@ -90,6 +90,7 @@ class Decoder {
             .next = Get(from.next()),
             .again = from.again(),
             .newest = from.newest(),
+            .overlap = from.overlap(),
             .lr = from.lr()};
   }
 

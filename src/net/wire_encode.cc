@@ -94,6 +94,7 @@ class Encoder {
     Put(from.next, to->mutable_next());
     to->set_again(from.again);
     to->set_newest(from.newest);
+    to->set_overlap(from.overlap);
     to->set_lr(from.lr);
   }
 

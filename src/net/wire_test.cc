@@ -119,7 +119,7 @@ TEST(Wire, BothSidesRefuseWhatIsTooLarge) {
   ASSERT_EQ(EncodeEnvelope(envelope, &encoded), OkStatus()) << "the largest list fits the head";
   ASSERT_TRUE(DecodeEnvelope(encoded).ok());
   encoded.mutable_begin_step()->add_leases();
-  ExpectRefused(encoded, "begin_step.leases: got 8193 leases");
+  ExpectRefused(encoded, "begin_step.leases: got 8193 entries");
   step.leases.resize(kMaxLeases + 1);
   envelope.message = step;
   EXPECT_EQ(EncodeEnvelope(envelope, &encoded).code(), Code::kInvalidArgument);

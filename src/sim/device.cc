@@ -150,20 +150,28 @@ void SimDevice::Finish(const cluster::Compute& compute) {
         worker_.OnFault(now, {Code::kFailedPrecondition, "the loss is not finite (NaN)"}));
   }
   std::vector<float> parameters(static_cast<size_t>(parameter_count_));
-  CHECK(down_->Decode(*compute.parameters, parameters).ok());
+  for (const cluster::Piece& piece : compute.pieces) {
+    const std::span<float> stretch =
+        std::span(parameters).subspan(static_cast<size_t>(piece.range.begin),
+                                      static_cast<size_t>(piece.range.count));
+    CHECK(down_->Decode(*piece.values, stretch).ok());
+  }
   const auto computed = options_.workload->Compute(parameters, compute.lease);
   if (!computed.ok()) return Perform(worker_.OnFault(now, computed.status()));
   cluster::Worker::Update update;
   update.loss_sum = computed->loss_sum;
   update.correct = computed->correct;
-  update.gradient = encoder_.Encode(compute.term, compute.lease, computed->gradient).value();
+  CHECK_EQ(compute.ranges.size(), 1u);
+  const cluster::Payload packet =
+      encoder_.Encode(compute.term, compute.lease, computed->gradient).value();
+  update.parts = {{compute.ranges.front(), packet}};
   const double seconds =
       options_.box->step_seconds.At(compute.lease.count) / options_.tempo->SpeedAt(now);
   if (seconds > 0) {
     update.samples_per_second = static_cast<double>(compute.lease.count) / seconds;
   }
   audience_.Tell(&Observer::OnComputed, now, options_.number, compute,
-                 std::span<const float>(computed->gradient), update.gradient, encoder_);
+                 std::span<const float>(computed->gradient), packet, encoder_);
   Perform(worker_.OnComputed(now, update));
 }
 

@@ -66,6 +66,7 @@ class SimDevice : public Process {
   void Do(const cluster::DropSamples&) {}
   void Do(const cluster::Compute& compute);
   void Do(const cluster::Settled& settled);
+  void Do(const cluster::UseLayout&) {}
   void Do(const cluster::Emit& emit);
   void Do(const cluster::Stop& stop);
   template <class Other>

@@ -1,0 +1,185 @@
+// Coordinator: runs without steps. Each device has a few leases at a time, and each lease is
+// committed by itself once every range of its update is applied.
+//
+// A stream ends when nothing is under way: nothing new is dealt (settling), what is out comes back
+// or is put back into the deck, then each leader ends the stream of its range.
+
+#include <algorithm>
+
+#include "cluster/coordinator.h"
+
+namespace weft::cluster {
+
+void Coordinator::BeginStream() {
+  phase_ = Phase::kStreaming;
+  started_ = true;
+  told_waiting_ = false;
+  settling_ = false;
+  round_dealt_ = 0;
+  round_slots_ = 0;
+  rounds_ = 0;
+  round_ = {};
+  ended_.clear();
+  ask_at_ = now_ + Timeout();
+  for (const Layout::Part& part : seats_.layout().parts) SendBeginStream(part, mode_);
+  DealStream();
+}
+
+void Coordinator::SendBeginStream(const Layout::Part& part, aggregate::Mode mode) {
+  actions_.push_back(
+      Send{part.leader, cluster::BeginStream{term_, part.range, static_cast<uint8_t>(mode)}});
+}
+
+std::optional<Lease> Coordinator::CutForStream(DeviceId device) {
+  if (settling_) return std::nullopt;
+  const int64_t shard = devices_.Find(device)->shard;
+  const auto devices = static_cast<int64_t>(devices_.living().size());
+  int64_t share = std::max<int64_t>(1, plan_.batch() / devices);
+  // The last leases of an epoch are smaller, so that all devices are done at about the same time.
+  const int64_t fair = deck_.left() / (2 * devices);
+  share = std::clamp<int64_t>(fair, std::max<int64_t>(1, share / 4), share);
+  const Deck::Piece piece = spec_.shard_samples.empty() ? deck_.Take(share)
+                            : shard >= 0                ? deck_.TakeOf(shard, share)
+                                                        : Deck::Piece{};
+  if (piece.count == 0) return std::nullopt;
+  if (round_dealt_ >= plan_.batch() || round_slots_ + 1 >= kLeaseIdsPerStep) {
+    ++step_;
+    ++rounds_;
+    round_dealt_ = 0;
+    round_slots_ = 0;
+    const int64_t every = spec_.checkpoint_every;
+    if (every > 0 && rounds_ >= every) settling_ = true;
+  }
+  round_dealt_ += piece.count;
+  return plan_.LeaseOf(step_, epoch_, round_slots_++, piece.begin, piece.count);
+}
+
+void Coordinator::DealStream() {
+  if (phase_ != Phase::kStreaming) return;
+  const Duration beats = kQuietHeartbeats * std::chrono::milliseconds(spec_.heartbeat_ms);
+  const auto quiet = devices_.SilentSince(now_ - beats);
+  stream_.SetQuiet({quiet.begin(), quiet.end()});
+  const int64_t ahead =
+      mode_ == aggregate::Mode::kSsp ? std::max<int64_t>(1, spec_.aggregation.max_staleness) : 0;
+  const auto dealt =
+      stream_.Deal(now_, ahead, [this](DeviceId device) { return CutForStream(device); });
+  for (const StreamDealer::Dealt& each : dealt) {
+    if (each.before != 0 && each.before != each.device) {
+      Emit(LeaseRedealt{each.lease, each.before, each.device});
+    }
+    ToWorker(each.device, Grant{.term = term_,
+                                .lease = each.lease,
+                                .version = 0,
+                                .next = {},
+                                .newest = true,
+                                .overlap = true,
+                                .lr = engine::LearningRate(spec_.schedule, step_, total_steps())});
+  }
+  LookForHope();
+  EndStreamIfSettled();
+}
+
+// ---- commits
+
+void Coordinator::OnStreamCommitted(TimePoint now, const Committed& committed) {
+  version_ = std::max(version_, committed.version);
+  if (committed.range.begin == 0) RecordStream(committed);
+  std::vector<Lease> done;
+  for (const CommitBook::Done& each : book_.Enter(committed)) {
+    done.push_back(each.lease);
+    stream_.Committed(each.lease, now);
+  }
+  ledger_.Commit(done);
+  if (round_.samples >= plan_.batch()) EmitRound();
+  if (phase_ == Phase::kStreaming) DealStream();
+}
+
+void Coordinator::RecordStream(const Committed& committed) {
+  round_.samples += committed.samples;
+  round_.loss += committed.loss_sum;
+  round_.correct += committed.correct;
+  round_.gradient_norm = std::max(round_.gradient_norm, committed.gradient_norm);
+  for (size_t i = 0; i < committed.leases.size() && i < committed.devices.size(); ++i) {
+    round_.parts.push_back({committed.devices[i], committed.leases[i].count});
+  }
+  sums_.loss += committed.loss_sum;
+  sums_.correct += committed.correct;
+  sums_.samples += committed.samples;
+}
+
+// A batch's worth of samples is committed: to those who look on, a step.
+void Coordinator::EmitRound() {
+  if (round_.samples == 0) return;
+  round_.step = epoch_ * plan_.steps_per_epoch() + (sums_.samples - 1) / plan_.batch();
+  round_.epoch = epoch_;
+  round_.loss /= static_cast<double>(round_.samples);
+  round_.lr = engine::LearningRate(spec_.schedule, round_.step, total_steps());
+  Emit(std::exchange(round_, {}));
+}
+
+// ---- the end of a stream
+
+void Coordinator::Settle() {
+  if (phase_ != Phase::kStreaming) return;
+  settling_ = true;
+  DealStream();
+}
+
+void Coordinator::EndStreamIfSettled() {
+  if (phase_ != Phase::kStreaming) return;
+  const bool alone = devices_.living().empty();
+  if (settling_ || alone) {
+    for (const Lease& lease : stream_.Unheld()) {
+      if (book_.HalfApplied(lease.id) && !alone) continue;
+      deck_.PutBack({lease.begin, lease.count});
+      stream_.Forget(lease);
+    }
+  }
+  const bool nothing_new = settling_ || deck_.left() == 0;
+  if (nothing_new && stream_.open() > 0 && mode_ == aggregate::Mode::kBuffered && !flushing_) {
+    // A buffer that nothing fills any more must not hold up what is in it.
+    flushing_ = true;
+    for (const Layout::Part& part : seats_.layout().parts) {
+      SendBeginStream(part, aggregate::Mode::kAsync);
+    }
+  }
+  if (!nothing_new && !(Absent() && stream_.open() == 0)) return;
+  if (stream_.open() > 0) return;
+  phase_ = Phase::kSettling;
+  flushing_ = false;
+  asked_step_ = ++step_;
+  for (const Layout::Part& part : seats_.layout().parts) SendEndStream(part);
+}
+
+// Local placement: what is left of the epoch belongs to devices that are not here.
+bool Coordinator::Absent() const {
+  if (spec_.shard_samples.empty()) return false;
+  for (const auto& [id, device] : devices_.living()) {
+    if (device.shard >= 0 && deck_.LeftOf(device.shard) > 0) return false;
+  }
+  return true;
+}
+
+void Coordinator::SendEndStream(const Layout::Part& part) {
+  actions_.push_back(Send{part.leader, EndStream{term_, part.range, true, step_}});
+}
+
+void Coordinator::On(TimePoint, Address from, const StreamEnded& ended) {
+  if (from.role != Role::kLeader) return NotTaken(from, ended);
+  if (ended.term != term_ || phase_ != Phase::kSettling) return;
+  if (seats_.Led(from, ended.range) == nullptr) return;
+  version_ = ended.version;
+  ended_.insert(ended.range);
+  if (ended_.size() == seats_.layout().parts.size()) StreamOver();
+}
+
+void Coordinator::StreamOver() {
+  phase_ = Phase::kWaiting;
+  EmitRound();
+  const bool ends_epoch = deck_.left() == 0 || (Absent() && !settling_);
+  if (ends_epoch) CloseEpoch();
+  SaveLedger();
+  AfterStep(ends_epoch);
+}
+
+}  // namespace weft::cluster

@@ -1,0 +1,92 @@
+#include "cluster/held_parameters.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace weft::cluster {
+
+void HeldParameters::SetCut(const Layout& layout) {
+  Cut next;
+  for (const Layout::Part& part : layout.parts) {
+    const auto same = cut_.find(part.range);
+    next[part.range] = same == cut_.end() ? Slot{} : same->second;
+  }
+  if (next.size() == cut_.size() &&
+      std::ranges::equal(next, cut_, {}, &Cut::value_type::first, &Cut::value_type::first)) {
+    return;
+  }
+  if (IsWhole(cut_)) old_ = std::move(cut_);
+  cut_ = std::move(next);
+}
+
+bool HeldParameters::Put(const Parameters& parameters) {
+  const auto it = cut_.find(parameters.range);
+  if (it == cut_.end() || parameters.values == nullptr) return false;
+  Slot& slot = it->second;
+  if (slot.newest.values != nullptr && parameters.version <= slot.newest.version) return false;
+  slot.before =
+      std::exchange(slot.newest, {parameters.range, parameters.version, parameters.values});
+  if (!old_.empty() && IsWhole(cut_)) old_.clear();
+  return true;
+}
+
+void HeldParameters::Clear() {
+  cut_.clear();
+  old_.clear();
+}
+
+bool HeldParameters::IsWhole(const Cut& cut) {
+  const auto held = [](const auto& entry) { return entry.second.newest.values != nullptr; };
+  return !cut.empty() && std::ranges::all_of(cut, held);
+}
+
+const HeldParameters::Cut* HeldParameters::Whole() const {
+  if (IsWhole(cut_)) return &cut_;
+  return old_.empty() ? nullptr : &old_;
+}
+
+std::optional<std::vector<Piece>> HeldParameters::Exactly(int64_t version) const {
+  const Cut* cut = Whole();
+  if (cut == nullptr) return std::nullopt;
+  std::vector<Piece> pieces;
+  for (const auto& [range, slot] : *cut) {
+    const bool newest = slot.newest.version == version;
+    const Piece& piece = newest ? slot.newest : slot.before;
+    if (piece.values == nullptr || piece.version != version) return std::nullopt;
+    pieces.push_back(piece);
+  }
+  return pieces;
+}
+
+std::optional<std::vector<Piece>> HeldParameters::AtLeast(int64_t version) const {
+  const Cut* cut = Whole();
+  if (cut == nullptr) return std::nullopt;
+  std::vector<Piece> pieces;
+  for (const auto& [range, slot] : *cut) {
+    if (slot.newest.version < version) return std::nullopt;
+    pieces.push_back(slot.newest);
+  }
+  return pieces;
+}
+
+int64_t HeldParameters::NewestOf(const Range& range) const {
+  for (const Cut* cut : {&cut_, &old_}) {
+    const auto it = cut->find(range);
+    if (it != cut->end() && it->second.newest.values != nullptr) return it->second.newest.version;
+  }
+  return -1;
+}
+
+std::optional<HeldParameters::Span> HeldParameters::Versions() const {
+  const Cut* cut = Whole();
+  if (cut == nullptr) return std::nullopt;
+  Span span{std::numeric_limits<int64_t>::max(), -1};
+  for (const auto& [range, slot] : *cut) {
+    span.oldest = std::min(span.oldest, slot.newest.version);
+    span.newest = std::max(span.newest, slot.newest.version);
+  }
+  return span;
+}
+
+}  // namespace weft::cluster

@@ -1,0 +1,91 @@
+#include "cluster/layout_keeper.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+
+namespace weft::cluster {
+
+LayoutKeeper::LayoutKeeper(int64_t values, Address hub) : hub_(hub) {
+  layout_.number = 1;
+  layout_.parts.push_back(
+      {.range = {0, values}, .leader = hub, .endpoint = {}, .standby = 0, .standby_endpoint = {}});
+}
+
+const Layout::Part* LayoutKeeper::Led(Address leader, const Range& range) const {
+  const auto is_it = [&](const Layout::Part& part) {
+    return part.leader == leader && part.range == range;
+  };
+  const auto it = std::ranges::find_if(layout_.parts, is_it);
+  return it == layout_.parts.end() ? nullptr : &*it;
+}
+
+bool LayoutKeeper::Leads(DeviceId device) const {
+  return std::ranges::any_of(
+      layout_.parts, [&](const Layout::Part& part) { return part.leader.device == device; });
+}
+
+bool LayoutKeeper::NeedsStandby() const {
+  return std::ranges::any_of(layout_.parts, [&](const Layout::Part& part) {
+    return part.leader != hub_ && part.standby == 0;
+  });
+}
+
+LayoutKeeper::Loss LayoutKeeper::Lose(DeviceId device) {
+  Loss loss;
+  for (Layout::Part& part : layout_.parts) {
+    if (part.leader.device == device && part.leader != hub_) {
+      if (part.standby == 0) {
+        loss.orphaned = part.range;
+        continue;
+      }
+      part.leader.device = std::exchange(part.standby, 0);
+      part.endpoint = std::exchange(part.standby_endpoint, {});
+      loss.promoted.push_back(part.range);
+      loss.changed = true;
+    } else if (part.standby == device) {
+      part.standby = 0;
+      part.standby_endpoint.clear();
+      loss.changed = true;
+    }
+  }
+  if (next_ && concerned_.contains(device)) {
+    Abandon();
+    loss.abandoned = true;
+  }
+  if (loss.changed) layout_.number = ++last_number_;
+  return loss;
+}
+
+Reshape LayoutKeeper::Begin(uint64_t term, Layout next) {
+  CHECK(!next.parts.empty());
+  next.number = ++last_number_;
+  empty_.clear();
+  concerned_.clear();
+  for (const Layout::Part& part : layout_.parts) concerned_.insert(part.leader.device);
+  for (const Layout::Part& part : next.parts) {
+    empty_.insert({part.leader.device, part.range, false});
+    concerned_.insert(part.leader.device);
+    if (part.standby == 0) continue;
+    empty_.insert({part.standby, part.range, true});
+    concerned_.insert(part.standby);
+  }
+  next_ = std::move(next);
+  return {.term = term, .from = layout_, .to = *next_};
+}
+
+bool LayoutKeeper::OnSeated(Address from, const Seated& seated) {
+  if (!next_ || seated.layout != next_->number || from.role != Role::kLeader) return false;
+  empty_.erase({from.device, seated.range, seated.standby});
+  if (!empty_.empty()) return false;
+  layout_ = *std::exchange(next_, std::nullopt);
+  return true;
+}
+
+void LayoutKeeper::Abandon() {
+  next_.reset();
+  empty_.clear();
+}
+
+}  // namespace weft::cluster
