@@ -28,7 +28,7 @@ class Bars : public data::Dataset {
   int64_t classes() const override { return 10; }
   std::string description() const override { return "bars"; }
   int32_t Read(int64_t index, const data::ReadContext&, std::span<float> sample) const override {
-    const auto label = static_cast<int32_t>(index % 10);
+    const int32_t label = Label(index);
     for (size_t i = 0; i < sample.size(); ++i) {
       const bool bar = static_cast<int32_t>(i / 28 / 3) == label;
       sample[i] =
@@ -36,6 +36,7 @@ class Bars : public data::Dataset {
     }
     return label;
   }
+  int32_t Label(int64_t index) const override { return static_cast<int32_t>(index % 10); }
 };
 
 // Losses of each step, with the batch cut into `shares`.
@@ -57,8 +58,8 @@ std::vector<double> Train(const std::vector<int64_t>& shares) {
     double loss = 0;
     int64_t begin = step % 10 * kBatch;
     for (size_t slot = 0; slot < shares.size(); ++slot) {
-      data::ReadBatch(bars, 1, true, {.epoch = step / 10, .begin = begin, .count = shares[slot]},
-                      &batch);
+      data::ReadBatch(bars, data::SampleOrder::Whole(1, bars.size()),
+                      {.epoch = step / 10, .begin = begin, .count = shares[slot]}, &batch);
       begin += shares[slot];
       CHECK(engine->Prepare(plan::Mode::kTrain, batch.size).ok());
       engine->SetParameters(parameters);

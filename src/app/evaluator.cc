@@ -13,13 +13,17 @@ data::BatchRange RangeAt(int64_t begin, int64_t size) {
   return {.epoch = 0, .begin = begin, .count = std::min(kBatch, size - begin)};
 }
 
+data::SampleOrder InOrder(const data::Dataset& dataset) {
+  return data::SampleOrder::Whole(0, dataset.size(), false);
+}
+
 }  // namespace
 
 Evaluator::Evaluator(std::unique_ptr<engine::Engine> engine,
                      std::shared_ptr<const data::Dataset> dataset)
     : engine_(std::move(engine)),
       dataset_(std::move(dataset)),
-      reader_(dataset_.get(), {.shuffle = false}) {}
+      reader_(dataset_.get(), {.order = InOrder(*dataset_)}) {}
 
 Result<std::unique_ptr<Evaluator>> Evaluator::Make(std::shared_ptr<const model::Graph> graph,
                                                    std::shared_ptr<const data::Dataset> dataset,
@@ -68,7 +72,7 @@ Result<std::optional<Confusion>> Evaluator::Confuse(std::span<const float> param
   std::vector<float> logits(classes * static_cast<size_t>(kBatch));
   data::Batch batch;
   for (int64_t begin = 0; begin < size; begin += kBatch) {
-    data::ReadBatch(*dataset_, 0, false, RangeAt(begin, size), &batch);
+    data::ReadBatch(*dataset_, InOrder(*dataset_), RangeAt(begin, size), &batch);
     const auto n = static_cast<size_t>(batch.size);
     RETURN_IF_ERROR(engine_->Predict(batch, std::span(logits).first(n * classes)));
     for (size_t i = 0; i < n; ++i) {

@@ -63,6 +63,52 @@ Status CheckTimeShift(int64_t shift, const data::Dataset& dataset) {
       "data.time_shift: got {}, want less than the {} frames of a sample", shift, frames));
 }
 
+// The training data as it is stored, here or elsewhere.
+Status OpenSource(const config::RunConfig& config, const OpenJobOptions& options, Job* job) {
+  if (options.fed) {
+    if (config.data.normalise.on && config.data.normalise.mean.empty()) {
+      return InvalidArgument("data.normalise: want mean and std where samples are fed");
+    }
+    job->source = job->fed = std::make_shared<data::FedDataset>(*options.fed);
+    return OkStatus();
+  }
+  ASSIGN_OR_RETURN(job->source, OpenSplit(config, true, true));
+  return OkStatus();
+}
+
+Status SetOrder(const config::RunConfig& config, const OpenJobOptions& options, Job* job) {
+  const auto seed = static_cast<uint64_t>(config.job.seed);
+  job->order = data::SampleOrder::Whole(seed, job->source->size());
+  if (!options.shards) return OkStatus();
+  const auto partition = [&]() -> Result<data::Partition> {
+    ASSIGN_OR_RETURN(const auto parsed, data::ParsePartition(options.shards->partition));
+    return data::MakePartition(*job->source, parsed,
+                               {.shards = options.shards->count, .seed = seed});
+  }();
+  if (!partition.ok()) return partition.status().Annotate("data");
+  job->shard_samples = partition->sizes();
+  job->order = data::SampleOrder::Sharded(seed, std::make_shared<data::Partition>(*partition));
+  return OkStatus();
+}
+
+// What is trained on: the source, normalised and augmented.
+Result<unique_ptr<data::Dataset>> Decorate(const config::RunConfig& config,
+                                           const shared_ptr<const data::Dataset>& source) {
+  unique_ptr<data::Dataset> train = data::Share(source);
+  if (config.data.normalise.on) {
+    RETURN_IF_ERROR(CheckChannels(config.data.normalise, *train));
+    train = data::Normalise(std::move(train), ToNormalisation(config.data.normalise));
+  }
+  RETURN_IF_ERROR(CheckTimeShift(config.data.time_shift, *train));
+  const data::AugmentOptions augment{.crop_pad = config.data.crop_pad,
+                                     .flip = config.data.flip,
+                                     .time_shift = config.data.time_shift,
+                                     .time_mask = config.data.time_mask,
+                                     .noise = config.data.noise};
+  if (!(augment == data::AugmentOptions{})) train = data::Augment(std::move(train), augment);
+  return train;
+}
+
 Result<model::Graph> OpenModel(const config::RunConfig& config, const model::GraphContext& context,
                                const std::string& given, std::string* text) {
   const config::ModelOptions& model = config.model;
@@ -97,17 +143,15 @@ Result<shared_ptr<const Job>> OpenJob(const config::RunConfig& config,
   config::Normalise& normalise = job->config.data.normalise;
   model::GraphContext context;
 
-  unique_ptr<data::Dataset> train;
   if (options.train_data || (normalise.on && normalise.mean.empty())) {
-    ASSIGN_OR_RETURN(train, OpenSplit(config, true, true));
-    context = {train->sample_shape(), train->classes()};
+    RETURN_IF_ERROR(OpenSource(config, options, job.get()));
+    context = {job->source->sample_shape(), job->source->classes()};
     if (normalise.on && normalise.mean.empty()) {
-      const data::Normalisation measured = data::MeasureNormalisation(*train);
+      const data::Normalisation measured = data::MeasureNormalisation(*job->source);
       normalise.mean.assign(measured.mean.begin(), measured.mean.end());
       normalise.std.assign(measured.std.begin(), measured.std.end());
     }
   }
-  const data::Normalisation normalisation = ToNormalisation(normalise);
   unique_ptr<data::Dataset> test;
   if (options.test_data && !config.data.test.empty()) {
     ASSIGN_OR_RETURN(test, OpenSplit(config, false, options.test_split_is_train));
@@ -117,26 +161,18 @@ Result<shared_ptr<const Job>> OpenJob(const config::RunConfig& config,
                                          test->sample_shape().ToString(),
                                          context.input.ToString()));
     }
-    if (train != nullptr) RETURN_IF_ERROR(CheckSameClasses(*train, *test));
+    if (job->source != nullptr) RETURN_IF_ERROR(CheckSameClasses(*job->source, *test));
     if (normalise.on) {
       RETURN_IF_ERROR(CheckChannels(normalise, *test));
-      test = data::Normalise(std::move(test), normalisation);
+      test = data::Normalise(std::move(test), ToNormalisation(normalise));
     }
     job->test = std::move(test);
   }
-  if (train != nullptr && options.train_data) {
-    if (normalise.on) {
-      RETURN_IF_ERROR(CheckChannels(normalise, *train));
-      train = data::Normalise(std::move(train), normalisation);
-    }
-    RETURN_IF_ERROR(CheckTimeShift(config.data.time_shift, *train));
-    const data::AugmentOptions augment{.crop_pad = config.data.crop_pad,
-                                       .flip = config.data.flip,
-                                       .time_shift = config.data.time_shift,
-                                       .time_mask = config.data.time_mask,
-                                       .noise = config.data.noise};
-    if (!(augment == data::AugmentOptions{})) train = data::Augment(std::move(train), augment);
-    job->train = std::move(train);
+  if (options.train_data) {
+    ASSIGN_OR_RETURN(job->train, Decorate(job->config, job->source));
+    RETURN_IF_ERROR(SetOrder(config, options, job.get()));
+  } else {
+    job->source = nullptr;  // it was only measured
   }
   ASSIGN_OR_RETURN(model::Graph graph,
                    OpenModel(config, context, options.model_text, &job->model_text));

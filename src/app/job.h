@@ -2,19 +2,28 @@
 // Job: a config made real: data sets open, model checked against them, start parameters at hand.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/status.h"
 #include "config/run_config.h"
 #include "data/dataset.h"
+#include "data/fed_dataset.h"
+#include "data/sample_order.h"
 #include "model/graph.h"
 
 namespace weft::app {
 
 struct Job {
   config::RunConfig config;  // normalisation measured and filled in
+  // As it is stored; null if the job was opened without training data. What train reads it
+  // normalises and augments.
+  std::shared_ptr<const data::Dataset> source;
+  std::shared_ptr<data::FedDataset> fed;  // the source, where the store feeds it; else null
   std::shared_ptr<const data::Dataset> train;
+  data::SampleOrder order;                    // of train
+  std::vector<int64_t> shard_samples;         // local placement: of each shard; else empty
   std::shared_ptr<const data::Dataset> test;  // null: no evaluation
   std::shared_ptr<const model::Graph> graph;
   std::string model_text;  // the model file, for workers that have none
@@ -26,11 +35,19 @@ struct OpenJobOptions {
   bool train_data = true;
   bool test_data = true;
   bool test_split_is_train = false;  // data.test names the training split of its source
-  std::string model_text;            // instead of the config's model file or preset
+  std::string model_text{};          // instead of the config's model file or preset
+  // Samples of this data set will be fed: no file of training data is read.
+  std::optional<data::DataFacts> fed{};
+  // Local placement: the training data stands for that of so many devices.
+  struct Shards {
+    std::string partition;  // as data::ParsePartition takes it
+    int64_t count = 1;
+  };
+  std::optional<Shards> shards{};
 };
 
-// Errors: those of data::OpenDataset, model::LoadGraph and friends, annotated with the config's
-// field.
+// Errors: those of data::OpenDataset, data::MakePartition, model::LoadGraph and friends, annotated
+// with the config's field; kInvalidArgument for fed samples whose normalisation is not given.
 Result<std::shared_ptr<const Job>> OpenJob(const config::RunConfig& config,
                                            const OpenJobOptions& options);
 

@@ -1,6 +1,8 @@
 #include "app/job_spec.h"
 
+#include "app/job_text.h"
 #include "base/check.h"
+#include "data/sample_packet.h"
 
 namespace weft::app {
 
@@ -43,9 +45,15 @@ cluster::JobSpec JobSpecOf(const Job& job, const JobSpecExtras& extras) {
   cluster::JobSpec spec;
   spec.run = extras.run;
   spec.token = extras.token;
-  spec.job = config.ToJson();
+  JobText text{.config = config, .fed = std::nullopt};
+  if (extras.feed_samples) {
+    spec.fed_sample_bytes = data::PacketBytesOfSample(*job.source);
+    text.fed = FedData{data::FactsOf(*job.source), spec.fed_sample_bytes};
+  }
+  spec.job = ToJson(text);
   spec.model = job.model_text;
   spec.samples = job.train->size();
+  spec.shard_samples = job.shard_samples;
   spec.epochs = config.job.epochs;
   spec.batch = config.job.batch;
   spec.deterministic = config.job.deterministic;

@@ -8,6 +8,7 @@
 
 #include "app/command.h"
 #include "app/event_log.h"
+#include "app/job_text.h"
 #include "app/signals.h"
 #include "app/threads.h"
 #include "app/version.h"
@@ -41,10 +42,14 @@ int64_t MemoryBytes() {
 // The job that the coordinator describes, with this device's own data where it was named.
 Result<std::shared_ptr<const Job>> OpenFromWelcome(const cluster::Welcome& welcome,
                                                    const JoinFlags& flags) {
-  ASSIGN_OR_RETURN(config::RunConfig config,
-                   config::FromJson(welcome.job, "the coordinator's job"));
-  if (!flags.data.empty()) config.data.train = flags.data;
-  return OpenJob(config, {.test_data = false, .model_text = welcome.model});
+  ASSIGN_OR_RETURN(JobText job, ReadJobText(welcome.job, "the coordinator's job"));
+  OpenJobOptions options{.test_data = false, .model_text = welcome.model};
+  if (!flags.data.empty()) {
+    job.config.data.train = flags.data;
+  } else if (job.fed) {
+    options.fed = job.fed->facts;
+  }
+  return OpenJob(job.config, options);
 }
 
 int RunJoin(const JoinFlags& flags, const CommonFlags& common) {

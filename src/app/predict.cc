@@ -55,7 +55,8 @@ Status Predict(const PredictFlags& flags, std::vector<Prediction>* predictions) 
   std::vector<float> logits;
   for (int64_t begin = flags.first; begin < end; begin += kBatch) {
     const int64_t n = std::min(kBatch, end - begin);
-    data::ReadBatch(*subject.dataset, 0, false, {.epoch = 0, .begin = begin, .count = n}, &batch);
+    data::ReadBatch(*subject.dataset, data::SampleOrder::Whole(0, size, false),
+                    {.epoch = 0, .begin = begin, .count = n}, &batch);
     RETURN_IF_ERROR(engine->Prepare(plan::Mode::kPredict, n));
     engine->SetParameters(subject.parameters);
     logits.resize(static_cast<size_t>(n) * classes);

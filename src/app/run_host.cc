@@ -8,6 +8,7 @@
 #include "app/job_spec.h"
 #include "app/signals.h"
 #include "base/log.h"
+#include "data/sample_packet.h"
 
 namespace weft::app {
 namespace {
@@ -41,7 +42,9 @@ Status RunHost::Open(RunHostOptions options) {
   const Job& job = *options_.job;
   const cluster::JobSpec spec = JobSpecOf(job, {.run = options_.folder->record().run,
                                                 .token = options_.token,
-                                                .start_workers = options_.start_workers});
+                                                .start_workers = options_.start_workers,
+                                                .feed_samples = options_.feed_samples});
+  fed_sample_bytes_ = spec.fed_sample_bytes;
   RETURN_IF_ERROR(cluster::Validate(spec));
   ASSIGN_OR_RETURN(leader_, cluster::Leader::Make(spec, options_.start));
   coordinator_ = std::make_unique<Coordinator>(spec, options_.store, options_.start.step);
@@ -94,6 +97,7 @@ void RunHost::Lost(uint64_t connection, const Status& status) {
     return;  // it has come back over another one
   }
   connections_.erase(device);
+  if (store_) store_->Forget(device);
   Do(Coordinator::kAddress,
      coordinator_->OnDisconnected(Now(), device,
                                   status.ok() ? "closed its connection" : status.message()));
@@ -125,6 +129,8 @@ void RunHost::DeliverLocal() {
       Do(next.to, coordinator_->Handle(Now(), next.from, next.message));
     } else if (next.to.role == Role::kLeader) {
       Do(next.to, leader_->Handle(Now(), next.from, next.message));
+    } else if (next.to.role == Role::kStore && store_) {
+      Do(next.to, store_->Handle(Now(), next.from, next.message));
     }
   }
   delivering_ = false;
@@ -179,6 +185,16 @@ void RunHost::Do(Address, const cluster::SaveCheckpoint& save) {
     loop_.Post([this, step = snapshot->step, path] {
       Do(leader_->address(),
          leader_->OnCheckpointDone(Now(), step, path.ok() ? *path : std::string(), path.status()));
+    });
+  });
+}
+
+void RunHost::Do(Address, const cluster::ReadSamples& read) {
+  sample_reader_.Post([this, read] {
+    Bytes packet;
+    data::EncodeSamples(*options_.job->source, read.request.indices, &packet);
+    loop_.Post([this, read, values = std::make_shared<const Bytes>(std::move(packet))] {
+      if (store_) Do(cluster::SampleStore::kAddress, store_->OnRead(Now(), read, {}, values));
     });
   });
 }
@@ -313,7 +329,13 @@ RunHost::Outcome RunHost::Run() {
   began_ = Now();
   outcome_.result.steps = options_.start.step;
   outcome_.result.epochs = options_.start.step / options_.job->steps_per_epoch();
-  Do(Coordinator::kAddress, coordinator_->Start(began_));
+  const cluster::Actions first = coordinator_->Start(began_);
+  if (options_.feed_samples) {
+    store_.emplace(cluster::SampleStore::Options{.term = coordinator_->term(),
+                                                 .samples = options_.job->source->size(),
+                                                 .sample_bytes = fed_sample_bytes_});
+  }
+  Do(Coordinator::kAddress, first);
   loop_.Run([this] { return NextWake(); }, [this](TimePoint now) { Tick(now); });
   if (over_ && !hub_->AwaitDepartures(kFarewell))
     base::LogDebug("some devices did not say goodbye");

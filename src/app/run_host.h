@@ -20,6 +20,7 @@
 #include "cluster/checkpoint.h"
 #include "cluster/coordinator.h"
 #include "cluster/leader.h"
+#include "cluster/sample_store.h"
 #include "net/server.h"
 
 namespace weft::app {
@@ -29,6 +30,7 @@ struct RunHostOptions {
   std::string token;          // what workers must show
   int64_t start_workers = 1;  // the first step waits for so many
   int eval_threads = 1;
+  bool feed_samples = false;     // the store feeds workers, which then need no data
   bool announce_waiting = true;  // say that workers are missing
   cluster::CoordStore* store = nullptr;
   ProgressView* view = nullptr;
@@ -94,6 +96,7 @@ class RunHost : private net::HubHandler {
   void Do(cluster::Address self, const cluster::Admit& admit);
   void Do(cluster::Address self, const cluster::CloseConnection& close);
   void Do(cluster::Address self, const cluster::SaveCheckpoint& save);
+  void Do(cluster::Address self, const cluster::ReadSamples& read);
   void Do(cluster::Address self, const cluster::Emit& emit);
   void Do(cluster::Address self, const cluster::Stop& stop);
   template <class Other>
@@ -113,6 +116,8 @@ class RunHost : private net::HubHandler {
   base::EventLoop loop_;
   std::unique_ptr<cluster::Leader> leader_;
   std::unique_ptr<cluster::Coordinator> coordinator_;
+  std::optional<cluster::SampleStore> store_;  // once the coordinator has begun, if it feeds
+  int64_t fed_sample_bytes_ = 0;
   std::map<uint64_t, cluster::DeviceId> devices_;  // of admitted connections
   std::map<cluster::DeviceId, uint64_t> connections_;
   std::deque<Local> local_;
@@ -129,6 +134,7 @@ class RunHost : private net::HubHandler {
 
   std::unique_ptr<Evaluator> evaluator_;  // used by eval_thread_; null: no test data
   base::WorkerThread saver_;
+  base::WorkerThread sample_reader_;
   base::WorkerThread eval_thread_;
   std::unique_ptr<net::Hub> hub_;  // last: its callbacks use all of the above
 };

@@ -32,6 +32,10 @@ class CountedSamples : public data::Dataset {
     CHECK(false) << "cost mode reads no samples";
     return 0;
   }
+  int32_t Label(int64_t) const override {
+    CHECK(false) << "cost mode reads no samples";
+    return 0;
+  }
   std::string description() const override { return fmt::format("{} samples", size_); }
 
  private:

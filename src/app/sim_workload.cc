@@ -27,8 +27,7 @@ Result<sim::Workload::Computed> TrainingWorkload::Compute(std::span<const float>
                                                           const cluster::Lease& lease) {
   RETURN_IF_ERROR(engine_->Prepare(plan::Mode::kTrain, lease.count));
   engine_->SetParameters(parameters);
-  constexpr bool kShuffle = true;
-  data::ReadBatch(*job_->train, static_cast<uint64_t>(job_->config.job.seed), kShuffle,
+  data::ReadBatch(*job_->train, job_->order,
                   {.epoch = lease.epoch, .begin = lease.begin, .count = lease.count}, &batch_);
   ASSIGN_OR_RETURN(const engine::StepResult result, engine_->Train(batch_));
   Computed computed;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <unordered_set>
 
 #include "app/job_spec.h"
 #include "base/clock.h"
@@ -179,7 +180,7 @@ Trainer::Trainer(std::shared_ptr<const Job> job, const TrainerOptions& options,
       engine_(std::move(engine)),
       down_(std::move(down)),
       encoder_(std::move(up), EncoderOptions(*job_)),
-      reader_(job_->train.get(), {.seed = static_cast<uint64_t>(job_->config.job.seed)}),
+      reader_(job_->train.get(), {.order = job_->order}),
       flat_(static_cast<size_t>(job_->graph->parameter_count())) {}
 
 Result<std::unique_ptr<Trainer>> Trainer::Make(std::shared_ptr<const Job> job,
@@ -210,7 +211,32 @@ std::span<float> Trainer::Flat(int64_t begin, int64_t count) {
   return std::span(flat_).subspan(static_cast<size_t>(begin), static_cast<size_t>(count));
 }
 
-void Trainer::ReadAhead(const cluster::Lease& lease) { reader_.Prefetch(RangeOf(lease)); }
+void Trainer::ReadAhead(const cluster::Lease& lease) {
+  if (CheckSamples(lease).ok()) reader_.Prefetch(RangeOf(lease));
+}
+
+Status Trainer::Keep(const cluster::KeepSamples& keep) {
+  if (job_->fed == nullptr) return OkStatus();
+  return job_->fed->Put(keep.indices, *keep.values);
+}
+
+void Trainer::Drop(const cluster::DropSamples& drop) {
+  if (job_->fed == nullptr) return;
+  const std::unordered_set<int64_t> gone(drop.indices.begin(), drop.indices.end());
+  reader_.Drop([&](const data::BatchRange& range) {
+    const auto is_gone = [&](int64_t index) { return gone.contains(index); };
+    return std::ranges::any_of(job_->order.Indices(range), is_gone);
+  });
+  job_->fed->Drop(drop.indices);
+}
+
+Status Trainer::CheckSamples(const cluster::Lease& lease) const {
+  if (job_->fed == nullptr) return OkStatus();
+  for (const int64_t index : job_->order.Indices(RangeOf(lease))) {
+    if (!job_->fed->Has(index)) return DataLoss(fmt::format("sample {} was not fed", index));
+  }
+  return OkStatus();
+}
 
 void Trainer::Settle(const cluster::Settled& settled) {
   encoder_.Settle(settled.term, settled.lease, settled.range, settled.applied);

@@ -46,6 +46,7 @@ class Trainer {
   static Result<std::unique_ptr<Trainer>> Make(std::shared_ptr<const Job> job,
                                                const TrainerOptions& options);
 
+  // Nothing where samples of the lease are yet to come.
   void ReadAhead(const cluster::Lease& lease);
 
   // Pieces may lack values; each is awaited when a layer needs it, or at the start if local steps
@@ -60,6 +61,13 @@ class Trainer {
                                           const TrainerHooks& hooks = {});
 
   void Settle(const cluster::Settled& settled);
+
+  // Samples that the store has fed; ignored where this device reads the data itself. Errors: those
+  // of data::FedDataset::Put.
+  Status Keep(const cluster::KeepSamples& keep);
+  void Drop(const cluster::DropSamples& drop);
+  // Whether the samples of a lease are here. Errors: kDataLoss.
+  Status CheckSamples(const cluster::Lease& lease) const;
 
  private:
   class Arrival;    // parameters on their way in

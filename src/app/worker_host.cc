@@ -166,10 +166,9 @@ void WorkerHost::Do(const cluster::ReadAhead& ahead) {
 
 void WorkerHost::Do(const cluster::Compute& compute) {
   math_.Post([this, compute] {
-    if (trainer_ == nullptr) {
-      loop_.Post([this, status = open_status_] {
-        Do(worker_.OnCannotCompute(base::SystemClock().Now(), status));
-      });
+    const Status ready = trainer_ == nullptr ? open_status_ : trainer_->CheckSamples(compute.lease);
+    if (!ready.ok()) {
+      loop_.Post([this, ready] { Do(worker_.OnCannotCompute(base::SystemClock().Now(), ready)); });
       return;
     }
     const auto on_part = [this](const cluster::Range& range, cluster::Payload packet,
@@ -189,6 +188,20 @@ void WorkerHost::Do(const cluster::Compute& compute) {
 void WorkerHost::Do(const cluster::Settled& settled) {
   math_.Post([this, settled] {
     if (trainer_ != nullptr) trainer_->Settle(settled);
+  });
+}
+
+// Behind the opening of the data set, and behind a lease that is being computed.
+void WorkerHost::Do(const cluster::KeepSamples& keep) {
+  math_.Post([this, keep] {
+    const Status kept = trainer_ == nullptr ? open_status_ : trainer_->Keep(keep);
+    if (!kept.ok()) base::LogWarning("samples not kept: {}", kept.message());
+  });
+}
+
+void WorkerHost::Do(const cluster::DropSamples& drop) {
+  math_.Post([this, drop] {
+    if (trainer_ != nullptr) trainer_->Drop(drop);
   });
 }
 

@@ -47,6 +47,8 @@ class WorkerHost {
   void Do(const cluster::ReadAhead& ahead);
   void Do(const cluster::Compute& compute);
   void Do(const cluster::Settled& settled);
+  void Do(const cluster::KeepSamples& keep);
+  void Do(const cluster::DropSamples& drop);
   void Do(const cluster::UseLayout&) {}
   void Do(const cluster::Emit& emit);
   void Do(const cluster::Stop& stop);

@@ -91,6 +91,24 @@ struct UseLayout {
   Layout layout;
 };
 
+// Keep the samples of a packet (data/sample_packet.h), which are those of `indices`, in that order.
+struct KeepSamples {
+  std::vector<int64_t> indices;
+  Payload values;
+};
+// Forget these samples. Those of a lease are kept until it is done.
+struct DropSamples {
+  std::vector<int64_t> indices;
+};
+
+// ---- a store's
+
+// Read these samples of the data set into a packet, then call SampleStore::OnRead.
+struct ReadSamples {
+  Address to;  // who asks
+  AskSamples request;
+};
+
 // ---- any machine's
 
 struct Emit {
@@ -101,9 +119,9 @@ struct Stop {
   Status status;
 };
 
-using Action =
-    std::variant<Send, Reply, Admit, CloseConnection, SaveCheckpoint, Connect, Disconnect, OpenRun,
-                 ReadAhead, Compute, Settled, UseLayout, Emit, Stop>;
+using Action = std::variant<Send, Reply, Admit, CloseConnection, SaveCheckpoint, Connect,
+                            Disconnect, OpenRun, ReadAhead, Compute, Settled, UseLayout, Emit, Stop,
+                            KeepSamples, DropSamples, ReadSamples>;
 using Actions = std::vector<Action>;
 
 }  // namespace weft::cluster

@@ -9,7 +9,6 @@
 #include "base/check.h"
 #include "base/rng.h"
 #include "base/worker_thread.h"
-#include "data/order.h"
 
 namespace weft::data {
 namespace {
@@ -25,24 +24,23 @@ struct Announced {
 
 }  // namespace
 
-void ReadBatch(const Dataset& dataset, uint64_t seed, bool shuffle, const BatchRange& range,
+void ReadBatch(const Dataset& dataset, const SampleOrder& order, const BatchRange& range,
                Batch* batch) {
-  CHECK(range.begin >= 0 && range.count >= 0 && range.begin + range.count <= dataset.size())
-      << "got positions " << range.begin << " + " << range.count << " of " << dataset.size();
+  CHECK(order.size() <= dataset.size())
+      << "an order of " << order.size() << " samples for " << dataset.size();
+  const std::vector<int64_t> indices = order.Indices(range);
   const auto elements = static_cast<size_t>(dataset.sample_shape().elements());
-  const auto count = static_cast<size_t>(range.count);
+  const size_t count = indices.size();
   batch->size = range.count;
   batch->samples.resize(count * elements);
   batch->labels.resize(count);
   batch->keys.resize(count);
-  const EpochOrder order(seed, range.epoch, dataset.size(), shuffle);
-  const ReadContext context{.seed = seed, .epoch = range.epoch};
-  const uint64_t epoch_seed = base::DeriveSeed(seed, static_cast<uint64_t>(range.epoch));
+  const ReadContext context{.seed = order.seed(), .epoch = range.epoch};
+  const uint64_t epoch_seed = base::DeriveSeed(order.seed(), static_cast<uint64_t>(range.epoch));
   for (size_t i = 0; i < count; ++i) {
-    const int64_t index = order[range.begin + static_cast<int64_t>(i)];
-    batch->labels[i] =
-        dataset.Read(index, context, std::span(batch->samples).subspan(i * elements, elements));
-    batch->keys[i] = base::DeriveSeed(epoch_seed, static_cast<uint64_t>(index));
+    batch->labels[i] = dataset.Read(indices[i], context,
+                                    std::span(batch->samples).subspan(i * elements, elements));
+    batch->keys[i] = base::DeriveSeed(epoch_seed, static_cast<uint64_t>(indices[i]));
   }
 }
 
@@ -66,7 +64,7 @@ class BatchReader::State {
     if (found == announced_.end()) {
       Batch batch = TakeSpare();
       lock.unlock();
-      ReadBatch(dataset_, options_.seed, options_.shuffle, range, &batch);
+      ReadBatch(dataset_, options_.order, range, &batch);
       return batch;
     }
     const std::shared_ptr<Announced> wanted = *found;
@@ -78,6 +76,24 @@ class BatchReader::State {
     announced_.pop_front();
     PostMore();
     return std::move(wanted->batch);
+  }
+
+  void Drop(const std::function<bool(const BatchRange&)>& unwanted) {
+    std::unique_lock lock(mutex_);
+    std::vector<std::shared_ptr<Announced>> dropped;
+    std::erase_if(announced_, [&](const auto& entry) {
+      if (!unwanted(entry->range)) return false;
+      dropped.push_back(entry);
+      return true;
+    });
+    for (const auto& entry : dropped) {
+      if (entry->stage != Announced::Stage::kReading) entry->stage = Announced::Stage::kDropped;
+    }
+    PostMore();
+    ready_.wait(lock, [&] {
+      return std::ranges::none_of(
+          dropped, [](const auto& entry) { return entry->stage == Announced::Stage::kReading; });
+    });
   }
 
   void Recycle(Batch batch) {
@@ -112,7 +128,7 @@ class BatchReader::State {
       entry.stage = Announced::Stage::kReading;
       entry.batch = TakeSpare();
     }
-    ReadBatch(dataset_, options_.seed, options_.shuffle, entry.range, &entry.batch);
+    ReadBatch(dataset_, options_.order, entry.range, &entry.batch);
     const std::lock_guard lock(mutex_);
     entry.stage = Announced::Stage::kReady;  // of no consequence if it was dropped meanwhile
     ready_.notify_one();
@@ -132,6 +148,9 @@ BatchReader::BatchReader(const Dataset* dataset, const Options& options)
 BatchReader::~BatchReader() = default;
 void BatchReader::Prefetch(const BatchRange& range) { state_->Prefetch(range); }
 Batch BatchReader::Get(const BatchRange& range) { return state_->Get(range); }
+void BatchReader::Drop(const std::function<bool(const BatchRange&)>& unwanted) {
+  state_->Drop(unwanted);
+}
 void BatchReader::Recycle(Batch batch) { state_->Recycle(std::move(batch)); }
 
 }  // namespace weft::data

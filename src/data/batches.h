@@ -3,12 +3,14 @@
 // background thread of base reads ahead.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "base/status.h"
 #include "data/dataset.h"
+#include "data/sample_order.h"
 
 namespace weft::data {
 
@@ -20,17 +22,9 @@ struct Batch {
   std::vector<uint64_t> keys;
 };
 
-// Positions [begin, begin + count) of the order of `epoch`.
-struct BatchRange {
-  int64_t epoch = 0;
-  int64_t begin = 0;
-  int64_t count = 0;
-  bool operator==(const BatchRange&) const = default;
-};
-
-// Fills `batch` (reusing its memory) with the range, which must lie within the data set: begin +
-// count <= size. Threads: any.
-void ReadBatch(const Dataset& dataset, uint64_t seed, bool shuffle, const BatchRange& range,
+// Fills `batch` (reusing its memory) with the samples of a range of the order; the range must lie
+// within it. The order's seed draws the augmentation too. Threads: any.
+void ReadBatch(const Dataset& dataset, const SampleOrder& order, const BatchRange& range,
                Batch* batch);
 
 // Reads ranges ahead of need on one background thread.
@@ -38,8 +32,7 @@ void ReadBatch(const Dataset& dataset, uint64_t seed, bool shuffle, const BatchR
 class BatchReader {
  public:
   struct Options {
-    uint64_t seed = 0;
-    bool shuffle = true;
+    SampleOrder order;
     size_t depth = 2;  // ranges read ahead at most
   };
   // `dataset` must outlive the reader.
@@ -51,6 +44,9 @@ class BatchReader {
   // The batch of `range`: taken from the read-ahead if it was announced (earlier announcements that
   // were never fetched are dropped), else read now.
   Batch Get(const BatchRange& range);
+  // Forgets the announced ranges of which `unwanted` says so. Once it returns, none of their
+  // samples is being read.
+  void Drop(const std::function<bool(const BatchRange&)>& unwanted);
   // Gives the memory of a batch that is done with to later reads; without it each read allocates.
   void Recycle(Batch batch);
 

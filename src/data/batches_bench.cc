@@ -2,10 +2,14 @@
 
 #include <benchmark/benchmark.h>
 
+#include <numeric>
+
 #include "base/check.h"
 #include "base/rng.h"
 #include "data/batches.h"
+#include "data/fed_dataset.h"
 #include "data/labelled_images.h"
+#include "data/sample_packet.h"
 #include "data/synthetic.h"
 #include "data/transform.h"
 
@@ -29,7 +33,7 @@ void Run(benchmark::State& state, const Dataset& dataset) {
   Batch batch;
   BatchRange range{.epoch = 0, .begin = 0, .count = kBatch};
   for (auto _ : state) {
-    ReadBatch(dataset, 1, true, range, &batch);
+    ReadBatch(dataset, SampleOrder::Whole(1, dataset.size()), range, &batch);
     benchmark::DoNotOptimize(batch.samples.data());
     range.begin += kBatch;
     if (range.begin + kBatch > dataset.size()) range = {range.epoch + 1, 0, kBatch};
@@ -50,6 +54,36 @@ void DrawShapes(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(DrawShape({}, index++, pixels));
   state.SetItemsProcessed(state.iterations());
 }
+// What a store does for a device, and the device with it.
+std::vector<int64_t> FirstIndices(int64_t n) {
+  std::vector<int64_t> indices(static_cast<size_t>(n));
+  std::iota(indices.begin(), indices.end(), 0);
+  return indices;
+}
+void EncodePacket3x32x32(benchmark::State& state) {
+  const auto images = RandomImages({3, 32, 32});
+  const std::vector<int64_t> indices = FirstIndices(1000);
+  for (auto _ : state) {
+    Bytes packet;
+    EncodeSamples(*images, indices, &packet);
+    benchmark::DoNotOptimize(packet.data());
+  }
+  state.SetItemsProcessed(state.iterations() * 1000);
+}
+void KeepPacket3x32x32(benchmark::State& state) {
+  const auto images = RandomImages({3, 32, 32});
+  const std::vector<int64_t> indices = FirstIndices(1000);
+  Bytes packet;
+  EncodeSamples(*images, indices, &packet);
+  FedDataset fed(FactsOf(*images));
+  for (auto _ : state) {
+    CHECK(fed.Put(indices, packet).ok());
+    fed.Drop(indices);
+  }
+  state.SetItemsProcessed(state.iterations() * 1000);
+}
+BENCHMARK(EncodePacket3x32x32);
+BENCHMARK(KeepPacket3x32x32);
 BENCHMARK(Plain28x28);
 BENCHMARK(Augmented28x28);
 BENCHMARK(Augmented3x32x32);

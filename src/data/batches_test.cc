@@ -24,7 +24,7 @@ std::unique_ptr<Dataset> Numbers(int64_t n) {
 
 Batch Read(const Dataset& dataset, const BatchRange& range) {
   Batch batch;
-  ReadBatch(dataset, 3, true, range, &batch);
+  ReadBatch(dataset, SampleOrder::Whole(3, dataset.size()), range, &batch);
   return batch;
 }
 
@@ -54,7 +54,8 @@ TEST(ReadBatch, SharesJoinToTheWhole) {
   Batch joined, share;
   for (const auto& [begin, count] :
        {std::pair<int64_t, int64_t>{10, 7}, {17, 40}, {57, 0}, {57, 3}}) {
-    ReadBatch(*dataset, 3, true, {.epoch = 1, .begin = begin, .count = count}, &share);
+    ReadBatch(*dataset, SampleOrder::Whole(3, 100), {.epoch = 1, .begin = begin, .count = count},
+              &share);
     joined.size += share.size;
     joined.samples.insert(joined.samples.end(), share.samples.begin(), share.samples.end());
     joined.labels.insert(joined.labels.end(), share.labels.begin(), share.labels.end());
@@ -73,7 +74,8 @@ TEST(ReadBatch, KeysTellSamplesAndEpochsApart) {
   EXPECT_EQ(keys.size(), 300u);
   // The key is the sample's, wherever the order puts it.
   Batch unshuffled;
-  ReadBatch(*dataset, 3, false, {.epoch = 1, .begin = 0, .count = 100}, &unshuffled);
+  ReadBatch(*dataset, SampleOrder::Whole(3, 100, false), {.epoch = 1, .begin = 0, .count = 100},
+            &unshuffled);
   const Batch shuffled = Read(*dataset, {.epoch = 1, .begin = 0, .count = 100});
   for (size_t i = 0; i < 100; ++i) {
     const auto index = static_cast<size_t>(shuffled.samples[i] * 255.0f + 0.5f);
@@ -97,7 +99,7 @@ class BatchReaderTest : public ::testing::Test {
   }
 
   const std::unique_ptr<Dataset> dataset_ = Numbers(200);
-  BatchReader reader_{dataset_.get(), {.seed = 3, .shuffle = true, .depth = 2}};
+  BatchReader reader_{dataset_.get(), {.order = SampleOrder::Whole(3, 200), .depth = 2}};
 };
 
 TEST_F(BatchReaderTest, GivesWhatWasAnnounced) {
@@ -126,6 +128,16 @@ TEST_F(BatchReaderTest, ReadsARangeTwiceIfAskedTwice) {
   ExpectRange(0);
   ExpectRange(0);
   ExpectRange(0);
+}
+
+// What is dropped may vanish from the data set at once.
+TEST_F(BatchReaderTest, DropsWhatIsNotWanted) {
+  for (int64_t begin = 0; begin < 100; begin += 10) reader_.Prefetch(Range(begin));
+  reader_.Drop([](const BatchRange& range) { return range.begin != 30 && range.begin != 50; });
+  ExpectRange(30);
+  ExpectRange(50);
+  reader_.Drop([](const BatchRange&) { return true; });
+  ExpectRange(50);
 }
 
 TEST_F(BatchReaderTest, MayEndWithReadsUnderWay) {

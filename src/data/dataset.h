@@ -36,6 +36,8 @@ class Dataset {
   // pixels are in [0, 1].
   virtual int32_t Read(int64_t index, const ReadContext& context,
                        std::span<float> sample) const = 0;
+  // The label that Read returns, without the sample.
+  virtual int32_t Label(int64_t index) const = 0;
   virtual std::string description() const = 0;
 };
 

@@ -30,8 +30,9 @@ class ImageDataset : public Dataset {
     DCHECK(static_cast<int64_t>(sample.size()) == elements_);
     const uint8_t* pixels = images_.pixels.data() + index * elements_;
     for (int64_t i = 0; i < elements_; ++i) sample[i] = static_cast<float>(pixels[i]) / 255.0f;
-    return images_.labels[static_cast<size_t>(index)];
+    return Label(index);
   }
+  int32_t Label(int64_t index) const override { return images_.labels[static_cast<size_t>(index)]; }
 
  private:
   const LabelledImages images_;

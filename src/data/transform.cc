@@ -16,19 +16,20 @@ namespace {
 // Passes everything on; the decorators below change what they must.
 class Decorator : public Dataset {
  public:
-  explicit Decorator(std::unique_ptr<Dataset> inner) : inner_(std::move(inner)) {}
+  explicit Decorator(std::shared_ptr<const Dataset> inner) : inner_(std::move(inner)) {}
   int64_t size() const override { return inner_->size(); }
   Shape sample_shape() const override { return inner_->sample_shape(); }
   int64_t classes() const override { return inner_->classes(); }
   int32_t Read(int64_t index, const ReadContext& context, std::span<float> sample) const override {
     return inner_->Read(index, context, sample);
   }
+  int32_t Label(int64_t index) const override { return inner_->Label(index); }
   std::vector<std::string> class_names() const override { return inner_->class_names(); }
   int feature_axis() const override { return inner_->feature_axis(); }
   std::string description() const override { return inner_->description(); }
 
  protected:
-  const std::unique_ptr<Dataset> inner_;
+  const std::shared_ptr<const Dataset> inner_;
 };
 
 // A sample as (outer, kinds, inner): what lies before, along and behind the feature axis.
@@ -229,6 +230,10 @@ std::unique_ptr<Dataset> Augment(std::unique_ptr<Dataset> inner, const AugmentOp
   CHECK(options.time_mask >= 0) << "time_mask is " << options.time_mask;
   CHECK(options.noise >= 0) << "noise is " << options.noise;
   return std::make_unique<AugmentedDataset>(std::move(inner), options);
+}
+
+std::unique_ptr<Dataset> Share(std::shared_ptr<const Dataset> inner) {
+  return std::make_unique<Decorator>(std::move(inner));
 }
 
 std::unique_ptr<Dataset> Limit(std::unique_ptr<Dataset> inner, int64_t n) {

@@ -35,6 +35,9 @@ struct AugmentOptions {
 // Apply after Normalise, so that zero is the mean and noise is in units of the deviation.
 std::unique_ptr<Dataset> Augment(std::unique_ptr<Dataset> inner, const AugmentOptions& options);
 
+// The same samples, for a decorator on top of a data set that others use as well.
+std::unique_ptr<Dataset> Share(std::shared_ptr<const Dataset> inner);
+
 // The first n samples.
 std::unique_ptr<Dataset> Limit(std::unique_ptr<Dataset> inner, int64_t n);
 

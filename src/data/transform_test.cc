@@ -84,6 +84,7 @@ class ByLastAxis : public Dataset {
     }
     return 0;
   }
+  int32_t Label(int64_t) const override { return 0; }
   std::string description() const override { return "by last axis"; }
 };
 

@@ -50,6 +50,9 @@ class SoundDataset : public Dataset {
     DCHECK(static_cast<int64_t>(sample.size()) == shape_.elements());
     const float* features = content_.features.data() + index * shape_.elements();
     std::copy(features, features + shape_.elements(), sample.data());
+    return Label(index);
+  }
+  int32_t Label(int64_t index) const override {
     return content_.labels[static_cast<size_t>(index)];
   }
 

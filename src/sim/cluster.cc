@@ -18,6 +18,7 @@ NetworkOptions NetworkFor(const ClusterOptions& options) {
   network.hub = options.hub.link;
   network.segments = options.segments;
   network.wire = options.wire;
+  if (network.wire.sample_bytes == 0) network.wire.sample_bytes = options.job.fed_sample_bytes;
   network.most_chunks = options.wire.most_pieces;
   network.unfairness = options.wire.unfairness;
   network.silent_break = options.faults.silent_break;

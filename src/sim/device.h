@@ -62,6 +62,8 @@ class SimDevice : public Process {
   void Do(const cluster::Disconnect& disconnect);
   void Do(const cluster::OpenRun& open);
   void Do(const cluster::ReadAhead&) {}
+  void Do(const cluster::KeepSamples&) {}  // the workload computes by itself
+  void Do(const cluster::DropSamples&) {}
   void Do(const cluster::Compute& compute);
   void Do(const cluster::Settled& settled);
   void Do(const cluster::UseLayout&) {}

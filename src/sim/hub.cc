@@ -25,7 +25,8 @@ Hub::Hub(const Options& options, const cluster::JobSpec& spec)
       on_event_(options.on_event),
       first_step_(disk_->Latest(options.start).step),
       coordinator_(spec, disk_->store(), first_step_),
-      leader_(cluster::Leader::Make(spec, disk_->Latest(options.start)).value()) {}
+      leader_(cluster::Leader::Make(spec, disk_->Latest(options.start)).value()),
+      store_options_{.samples = spec.samples, .sample_bytes = spec.fed_sample_bytes} {}
 
 Hub::~Hub() {
   audience_.Tell(&Observer::OnHubKilled, loop_->now());
@@ -41,6 +42,8 @@ bool Hub::Start() {
   if (std::ranges::any_of(actions, fails)) return false;
   disk_->GoOnFrom(first_step_);
   audience_.Tell(&Observer::OnHubStarted, loop_->now(), coordinator_.term(), first_step_);
+  store_options_.term = coordinator_.term();
+  if (store_options_.sample_bytes > 0) store_.emplace(store_options_);
   network_->set_hub(this);
   Perform(cluster::Coordinator::kAddress, actions);
   return true;
@@ -104,6 +107,7 @@ void Hub::Lost(cluster::ConnectionId connection, const std::string& reason) {
   const auto line = lines_.find(device);
   if (line == lines_.end() || line->second != connection) return;  // it came back by another one
   lines_.erase(line);
+  if (store_) store_->Forget(device);
   Perform(cluster::Coordinator::kAddress,
           coordinator_.OnDisconnected(loop_->now(), device, reason));
 }
@@ -119,6 +123,8 @@ void Hub::Deliver(const cluster::Envelope& envelope) {
     const cluster::Actions actions = leader_->Handle(loop_->now(), envelope.from, envelope.message);
     if (leader_->version() != before) spent_ += costs_.apply_seconds;
     Perform(envelope.to, actions);
+  } else if (store_ && envelope.to == cluster::SampleStore::kAddress) {
+    Perform(envelope.to, store_->Handle(loop_->now(), envelope.from, envelope.message));
   }
 }
 
@@ -212,6 +218,18 @@ void Hub::Do(Address, const cluster::CloseConnection& close) {
 void Hub::Do(Address, const cluster::Emit& emit) {
   audience_.Tell(&Observer::OnEvent, loop_->now(), emit.event);
   if (on_event_) on_event_(emit.event);
+}
+
+// Read on a thread of its own in the real process, in no time here. Devices compute by themselves,
+// so it is only the network that must know how many bytes there would be (WireOptions).
+void Hub::Do(Address, const cluster::ReadSamples& read) {
+  After(Duration(0), [this, read] {
+    const auto nothing = std::make_shared<const Bytes>();
+    Enqueue({0, [this, read, nothing] {
+               Perform(cluster::SampleStore::kAddress,
+                       store_->OnRead(loop_->now(), read, {}, nothing));
+             }});
+  });
 }
 
 void Hub::Do(Address, const cluster::SaveCheckpoint& save) {

@@ -6,10 +6,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 
 #include "cluster/coordinator.h"
 #include "cluster/leader.h"
+#include "cluster/sample_store.h"
 #include "sim/disk.h"
 #include "sim/options.h"
 #include "sim/process.h"
@@ -63,6 +65,7 @@ class Hub : public Process {
   void Do(cluster::Address from, const cluster::Admit& admit);
   void Do(cluster::Address from, const cluster::CloseConnection& close);
   void Do(cluster::Address from, const cluster::SaveCheckpoint& save);
+  void Do(cluster::Address from, const cluster::ReadSamples& read);
   void Do(cluster::Address from, const cluster::Emit& emit);
   void Do(cluster::Address, const cluster::Stop&) {}
   template <class Other>
@@ -75,6 +78,8 @@ class Hub : public Process {
   const int64_t first_step_;
   cluster::Coordinator coordinator_;
   std::unique_ptr<cluster::Leader> leader_;
+  cluster::SampleStore::Options store_options_;
+  std::optional<cluster::SampleStore> store_;  // once the coordinator has begun, if it feeds
   std::unordered_map<cluster::ConnectionId, cluster::DeviceId> devices_;
   std::unordered_map<cluster::DeviceId, cluster::ConnectionId> lines_;
 

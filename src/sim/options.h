@@ -104,6 +104,7 @@ struct HubOptions {
 struct WireOptions {
   int64_t push_bytes = 0;        // payload of an update; 0: its real size
   int64_t parameters_bytes = 0;  // payload of the parameters; 0: their real size
+  int64_t sample_bytes = 0;      // of each fed sample; 0: its real size
   // A payload passes a link in so many pieces at most. Fewer are faster to simulate, more share a
   // link more finely.
   int64_t most_pieces = 16;

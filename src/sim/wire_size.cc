@@ -86,6 +86,9 @@ int64_t PayloadBytes(const cluster::Message& message, const WireOptions& wire) {
   if (const auto* parameters = std::get_if<cluster::Parameters>(&message)) {
     return wire.parameters_bytes > 0 ? wire.parameters_bytes : Size(parameters->values);
   }
+  if (const auto* samples = std::get_if<cluster::Samples>(&message)) {
+    return wire.sample_bytes > 0 ? wire.sample_bytes * samples->count : Size(samples->values);
+  }
   return 0;
 }
 
@@ -97,7 +100,8 @@ constexpr int64_t Framed(int64_t bytes, int64_t part, int64_t header) {
 
 bool HasPayload(const cluster::Message& message) {
   return std::holds_alternative<cluster::Push>(message) ||
-         std::holds_alternative<cluster::Parameters>(message);
+         std::holds_alternative<cluster::Parameters>(message) ||
+         std::holds_alternative<cluster::Samples>(message);
 }
 
 int64_t StreamBytes(const cluster::Message& message, const WireOptions& wire) {

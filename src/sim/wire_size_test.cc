@@ -37,6 +37,9 @@ TEST(WireSize, PayloadsCountByTheirSizeOrAsTold) {
   EXPECT_EQ(StreamBytes(push, {.push_bytes = 2000}), real + 1000);
   EXPECT_EQ(StreamBytes(cluster::Parameters{}, {.parameters_bytes = 3000}),
             StreamBytes(cluster::Parameters{}, {.parameters_bytes = 2000}) + 1000);
+  EXPECT_EQ(StreamBytes(cluster::Samples{.count = 7}, {.sample_bytes = 300}),
+            StreamBytes(cluster::Samples{.count = 3}, {.sample_bytes = 300}) + 1200);
+  EXPECT_TRUE(HasPayload(cluster::Samples{}));
 }
 
 // 66 of 1514 bytes are headers, and 9 of 16,393 of the rest, 25 of each 256 KiB.
