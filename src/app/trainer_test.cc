@@ -20,10 +20,14 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-// Two linear layers with nothing between: the weights of the last one scale the gradient of the
-// first and nothing else.
-constexpr char kTwoLayers[] = R"(
-layers = [{type = "flatten"}, {type = "linear", out = 4}, {type = "linear", out = "classes"}]
+// Linear layers with nothing between.
+constexpr char kLinear[] = R"(
+layers = [
+  {type = "flatten"},
+  {type = "linear", out = 4},
+  {type = "linear", out = 4},
+  {type = "linear", out = "classes"},
+]
 )";
 
 std::shared_ptr<const Job> MakeJob(const std::string& model, const std::string& rest = "") {
@@ -32,6 +36,7 @@ std::shared_ptr<const Job> MakeJob(const std::string& model, const std::string& 
       config::FromJson(R"({"job": {"epochs": 1, "batch": 16, "name": "tiny")" + rest + R"(},
           "model": {"preset": ")" +
                            preset + R"("},
+          "cluster": {"kernels": "onednn"},
           "optimizer": {"lr": 0.1, "momentum": 0.9},
           "data": {"train": "synthetic:shapes?n=64"}})",
                        "job");
@@ -238,20 +243,23 @@ TEST_F(TrainerTest, NothingLeavesIfTheLossIsNotFinite) {
   EXPECT_THAT(got.ranges, IsEmpty());
 }
 
-class TwoLayers : public TrainerTest {
+class LinearTrainerTest : public TrainerTest {
  protected:
-  TwoLayers() : TrainerTest(MakeJob(kTwoLayers)) {}
+  LinearTrainerTest() : TrainerTest(MakeJob(kLinear)) {}
 };
 
-TEST_F(TwoLayers, ARangeWhoseGradientIsNotFiniteDoesNotLeave) {
-  const model::Parameter& last_weight = job_->graph->parameters()[2];
+TEST_F(LinearTrainerTest, ARangeWhoseGradientIsNotFiniteDoesNotLeave) {
+  const auto fill = [&](const model::Parameter& parameter, int64_t count, float value) {
+    std::fill_n(start_.begin() + parameter.offset, count, value);
+  };
+  const auto& parameters = job_->graph->parameters();  // a weight and a bias a layer
+  // What zeros make of these are zeros, but a gradient through both is too large for a float.
   std::ranges::fill(start_, 0.0f);
-  // Gradients through these are too large for a float; the logits they make of zeros are zeros.
-  for (int64_t i = 0; i < last_weight.shape.elements(); ++i) {
-    start_[static_cast<size_t>(last_weight.offset + i)] = i % 8 < 4 ? 3e38f : -3e38f;
-  }
+  fill(parameters[2], 16, 3e38f);
+  fill(parameters[4], 4, 1e38f);  // of the first class
+  const int64_t second = parameters[2].offset;
   cluster::Compute compute = Whole();
-  compute.ranges = {{0, last_weight.offset}, {last_weight.offset, size_ - last_weight.offset}};
+  compute.ranges = {{0, second}, {second, size_ - second}};
   Collected got(*job_);
   const Status status = trainer_->Compute(compute, Collect(&got)).status();
   EXPECT_EQ(status.code(), Code::kFailedPrecondition);
@@ -259,7 +267,7 @@ TEST_F(TwoLayers, ARangeWhoseGradientIsNotFiniteDoesNotLeave) {
   EXPECT_THAT(got.ranges, ElementsAre(compute.ranges[1])) << "its gradient is finite";
 }
 
-TEST_F(TwoLayers, LocalStepsSendWhatTheyChange) {
+TEST_F(LinearTrainerTest, LocalStepsSendWhatTheyChange) {
   trainer_ = Trainer::Make(job_, {.local_steps = 3}).value();
   const auto engine = MakeEngine();
   const engine::LocalOptions local = {
@@ -281,8 +289,8 @@ TEST_F(TwoLayers, LocalStepsSendWhatTheyChange) {
   }
 }
 
-TEST_F(TwoLayers, LocalStepsOfADeterministicJobDependOnTheLeaseAlone) {
-  const auto job = MakeJob(kTwoLayers, R"(, "deterministic": true)");
+TEST_F(LinearTrainerTest, LocalStepsOfADeterministicJobDependOnTheLeaseAlone) {
+  const auto job = MakeJob(kLinear, R"(, "deterministic": true)");
   const auto trainer = Trainer::Make(job, {.local_steps = 3}).value();
   const auto first = trainer->Compute(Whole());
   const auto second = trainer->Compute(Whole());

@@ -119,7 +119,11 @@ Engine::~Engine() = default;
 
 Status Engine::Prepare(Mode mode, int64_t batch) {
   const auto key = std::make_pair(mode, batch);
-  if (prepared_.contains(key)) return OkStatus();
+  ++uses_;
+  if (const auto found = prepared_.find(key); found != prepared_.end()) {
+    found->second->used = uses_;
+    return OkStatus();
+  }
   plan::FitOptions fit;
   fit.compile.mode = mode;
   fit.compile.batch = batch;
@@ -132,7 +136,7 @@ Status Engine::Prepare(Mode mode, int64_t batch) {
   ForgetOldest(mode);
   RETURN_IF_ERROR(MakeRoom(prepared->plan));
   Bind(prepared.get());
-  prepared->used = ++uses_;
+  prepared->used = uses_;
   prepared_[key] = std::move(prepared);
   return OkStatus();
 }
@@ -225,9 +229,7 @@ const plan::BatchPlan& Engine::plan(Mode mode, int64_t batch) const {
 Result<Engine::Prepared*> Engine::Find(Mode mode, int64_t batch) {
   RETURN_IF_ERROR(Prepare(mode, batch));
   last_trained_ = nullptr;  // the arena is shared
-  Prepared* const found = prepared_.find({mode, batch})->second.get();
-  found->used = ++uses_;
-  return found;
+  return prepared_.find({mode, batch})->second.get();
 }
 
 // One part's samples of the batch, from sample `begin` on.
