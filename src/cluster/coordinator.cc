@@ -37,6 +37,8 @@ Coordinator::Coordinator(JobSpec spec, CoordStore* store, int64_t first_step, in
       records_(store),
       ledger_(spec_.samples),
       patience_(std::chrono::milliseconds(spec_.device_timeout_ms)),
+      shares_(plan_.batch()),
+      leaders_({.exactly = spec_.leaders > 1 ? spec_.leaders : 0}),
       step_(first_step),
       version_(first_version),
       saved_step_(first_step),
@@ -248,6 +250,7 @@ void Coordinator::On(TimePoint, Address from, const Hello& hello) {
 
 void Coordinator::On(TimePoint now, Address from, const Heartbeat& heartbeat) {
   if (heartbeat.term != term_) return;
+  devices_.Note(from.device, heartbeat.stats);
   Emit(DeviceProgress{from.device, heartbeat.samples_per_second, heartbeat.loss});
   ToWorker(from.device, HeartbeatAck{term_});
   if (heartbeat.leases < 0) return;
@@ -328,6 +331,7 @@ void Coordinator::On(TimePoint now, Address from, const Committed& committed) {
 void Coordinator::FinishStep(TimePoint now) {
   RecordStep(*first_record_);
   if (!disturbed_) patience_.Took(now - step_began_);
+  WatchSplit(base::Seconds(now - step_began_));
   if (phase_ == Phase::kStepping) phase_ = Phase::kWaiting;
   std::set<uint64_t> committed;
   for (const CommitBook::Done& done : committed_) committed.insert(done.lease.id);
@@ -434,9 +438,40 @@ Coordinator::Cut Coordinator::CutStep() {
     return cut;
   }
   const double devices = static_cast<double>(ready.size()) / (1 + spec_.aggregation.over_selection);
-  const auto slots = std::max<int64_t>(1, std::llround(devices));
+  const auto slots = std::clamp<int64_t>(std::llround(devices), 1, kMaxSlots);
+  if (spec_.share_by_speed) {
+    CutBySpeed(Fastest(ready, static_cast<size_t>(slots)), &cut);
+    return cut;
+  }
   for (const int64_t share : plan_.EqualShares(cut.samples, slots)) AddLeases(share, 0, &cut);
   return cut;
+}
+
+// What a lease takes beside its samples: its own cost, and its way over the link.
+plan::Pace Coordinator::PaceOf(const Device& device) const {
+  const DeviceStats& stats = device.stats;
+  return {.fixed_s = stats.lease_seconds, .per_sample_s = stats.sample_seconds};
+}
+
+// The `count` fastest of them, by id.
+std::vector<DeviceId> Coordinator::Fastest(std::vector<DeviceId> devices, size_t count) const {
+  if (devices.size() <= count) return devices;
+  const auto seconds = [&](DeviceId device) { return devices_.Find(device)->stats.sample_seconds; };
+  std::ranges::stable_sort(devices, {}, seconds);
+  devices.resize(count);
+  std::ranges::sort(devices);
+  return devices;
+}
+
+// Shares with which all are done together.
+void Coordinator::CutBySpeed(std::vector<DeviceId> devices, Cut* cut) {
+  std::vector<plan::DevicePace> paces;
+  for (const DeviceId device : devices) {
+    if (const Device* known = devices_.Find(device)) paces.push_back({device, PaceOf(*known)});
+  }
+  if (paces.empty()) return AddLeases(cut->samples, 0, cut);
+  const plan::KeptShares kept = shares_.Next(cut->samples, paces);
+  for (size_t i = 0; i < paces.size(); ++i) AddLeases(kept.shares[i], paces[i].device, cut);
 }
 
 // Each device its part of the batch, from its own samples.

@@ -37,6 +37,9 @@
 #include "cluster/run_records.h"
 #include "cluster/step_plan.h"
 #include "cluster/stream_dealer.h"
+#include "plan/leaders.h"
+#include "plan/saturation.h"
+#include "plan/share_keeper.h"
 
 namespace weft::cluster {
 
@@ -123,6 +126,9 @@ class Coordinator {
   Cut CutStep();
   void CutShards(const std::vector<DeviceId>& devices, Cut* cut);
   void AddLeases(int64_t share, DeviceId owner, Cut* cut);
+  plan::Pace PaceOf(const Device& device) const;
+  std::vector<DeviceId> Fastest(std::vector<DeviceId> devices, size_t count) const;
+  void CutBySpeed(std::vector<DeviceId> devices, Cut* cut);
   void SendBeginStep(bool checkpoint);
   void SendBeginStep(const Layout::Part& part, bool checkpoint);
   void AskForCheckpoint();
@@ -149,6 +155,7 @@ class Coordinator {
   void SendBeginStream(const Layout::Part& part, aggregate::Mode mode);
   void DealStream();
   std::optional<Lease> CutForStream(DeviceId device);
+  void ShareStream();
   void OnStreamCommitted(TimePoint now, const Committed& committed);
   void RecordStream(const Committed& committed);
   void EmitRound();
@@ -160,6 +167,10 @@ class Coordinator {
 
   // coordinator_layout.cc: who leads what.
   bool ReshapeIfDue();
+  plan::LeaderInput LinksOf(std::vector<plan::LinkedDevice>* devices) const;
+  Layout LayoutOf(const std::vector<plan::LedRange>& ranges) const;
+  void NoteLeaders();
+  void WatchSplit(double seconds);
   void BeginReshape(Layout next);
   void LoseSeats(DeviceId device);
   void TellLayout();
@@ -204,7 +215,22 @@ class Coordinator {
   int64_t step_samples_ = 0;
   bool ends_epoch_ = false;  // nothing of the epoch will be left
 
+  plan::ShareKeeper shares_;
+  plan::LeaderPlanner leaders_;
+  plan::SaturationWatch saturation_;
+  // A split is kept if steps take less time with it than before.
+  struct Trial {
+    double before_s = 0;        // a step's time, before
+    std::vector<double> since;  // and since
+    int64_t again_at = 0;       // no other trial before this step
+  };
+  std::optional<Trial> trial_;
+  int64_t next_trial_ = 0;   // step
+  bool wants_flat_ = false;  // the split was not worth it
+  std::deque<double> step_times_;
+
   StreamDealer stream_;
+  std::map<DeviceId, int64_t> stream_shares_;
   bool settling_ = false;    // nothing new is dealt
   bool flushing_ = false;    // buffers are being emptied
   int64_t round_dealt_ = 0;  // samples, since step_ rose

@@ -9,8 +9,113 @@
 
 namespace weft::cluster {
 
+namespace {
+
+constexpr double kUnmeasured = 125e6;    // bytes a second that a link is taken for: 1 Gbit/s
+constexpr size_t kTrialSteps = 4;        // by which a split is judged,
+constexpr double kTrialWorth = 0.95;     // if they take less of the time before than this it stays
+constexpr int64_t kBetweenTrials = 200;  // steps
+constexpr size_t kStepsKnown = 5;        // whose times are kept
+
+double Median(std::vector<double> values) {
+  std::ranges::nth_element(values, values.begin() + static_cast<int64_t>(values.size() / 2));
+  return values[values.size() / 2];
+}
+
+}  // namespace
+
+// What the leaders are planned from. While the coordinator's process leads all, every transfer has
+// shared its link, so what a device has measured says little of its own: together the devices have
+// measured the coordinator's, and that is what each of theirs is taken for at first. Whether it was
+// right, the steps after the split say (WatchSplit).
+plan::LeaderInput Coordinator::LinksOf(std::vector<plan::LinkedDevice>* devices) const {
+  plan::Link hub;
+  for (const auto& [id, device] : devices_.living()) {
+    hub.up_bytes_per_s += device.stats.down_bytes_per_second;
+    hub.down_bytes_per_s += device.stats.up_bytes_per_second;
+  }
+  if (hub.up_bytes_per_s == 0) hub.up_bytes_per_s = kUnmeasured;
+  if (hub.down_bytes_per_s == 0) hub.down_bytes_per_s = kUnmeasured;
+  for (const auto& [id, device] : devices_.living()) {
+    const DeviceStats& stats = device.stats;
+    plan::Link link{stats.up_bytes_per_second, stats.down_bytes_per_second};
+    if (seats_.flat() || link.up_bytes_per_s == 0) {
+      link.up_bytes_per_s = std::max(link.up_bytes_per_s, hub.down_bytes_per_s);
+    }
+    if (seats_.flat() || link.down_bytes_per_s == 0) {
+      link.down_bytes_per_s = std::max(link.down_bytes_per_s, hub.up_bytes_per_s);
+    }
+    devices->push_back({.device = id,
+                        .link = link,
+                        .round_trip_s = stats.round_trip_seconds,
+                        .can_lead = !device.endpoint.empty()});
+  }
+  const auto bytes = [](const std::string& codec) { return codec == "fp16" ? 2.0 : 4.0; };
+  plan::LeaderInput input;
+  input.values = spec_.parameter_count();
+  input.update_value_bytes = bytes(spec_.codec_up);
+  input.parameter_value_bytes = bytes(spec_.codec_down);
+  input.hub = hub;
+  input.devices = *devices;
+  input.updates = static_cast<int64_t>(devices->size());
+  input.compute_s = step_times_.empty() ? 0 : Median({step_times_.begin(), step_times_.end()});
+  return input;
+}
+
+Layout Coordinator::LayoutOf(const std::vector<plan::LedRange>& ranges) const {
+  Layout layout;
+  for (const plan::LedRange& led : ranges) {
+    Layout::Part part{.range = {led.begin, led.count},
+                      .leader = {led.leader, Role::kLeader},
+                      .endpoint = {},
+                      .standby = led.standby,
+                      .standby_endpoint = {}};
+    if (const Device* leader = devices_.Find(led.leader)) part.endpoint = leader->endpoint;
+    if (const Device* standby = devices_.Find(led.standby)) {
+      part.standby_endpoint = standby->endpoint;
+    }
+    layout.parts.push_back(std::move(part));
+  }
+  return layout;
+}
+
 // Between steps, with nothing under way.
-bool Coordinator::ReshapeIfDue() { return false; }
+bool Coordinator::ReshapeIfDue() {
+  if (spec_.leaders == 1 || !carried_.empty()) return false;
+  if (std::exchange(wants_flat_, false)) {
+    const std::vector<plan::LedRange> flat = {{.begin = 0, .count = spec_.parameter_count()}};
+    leaders_.Holds(step_, flat);
+    step_times_.clear();
+    BeginReshape(LayoutOf(flat));
+    return true;
+  }
+  // One leader by itself needs steps to be judged by; a number that was asked for does not.
+  if (spec_.leaders == 0 && seats_.flat() &&
+      (step_times_.size() < kStepsKnown || step_ < next_trial_)) {
+    return false;
+  }
+  std::vector<plan::LinkedDevice> devices;
+  const plan::LeaderInput input = LinksOf(&devices);
+  const auto plan = leaders_.Next(step_, input);
+  if (!plan) return false;
+  if (spec_.leaders == 0 && seats_.flat()) {
+    trial_ = Trial{input.compute_s, {}, step_ + kBetweenTrials};
+  }
+  BeginReshape(LayoutOf(plan->ranges));
+  return true;
+}
+
+void Coordinator::WatchSplit(double seconds) {
+  step_times_.push_back(seconds);
+  if (step_times_.size() > kStepsKnown) step_times_.pop_front();
+  if (!trial_ || seats_.flat() || seats_.changing()) return;
+  trial_->since.push_back(seconds);
+  if (trial_->since.size() < kTrialSteps) return;
+  const Trial trial = *std::exchange(trial_, std::nullopt);
+  if (Median(trial.since) < kTrialWorth * trial.before_s) return;
+  next_trial_ = trial.again_at;
+  wants_flat_ = true;
+}
 
 void Coordinator::BeginReshape(Layout next) {
   phase_ = Phase::kReshaping;
@@ -27,6 +132,7 @@ void Coordinator::On(TimePoint, Address from, const Seated& seated) {
     Emit(Warning{fmt::format("{} cannot hold {}: {}", Describe(from), Describe(seated.range),
                              seated.problem)});
     seats_.Abandon();
+    NoteLeaders();
   } else if (!seats_.OnSeated(from, seated)) {
     return;
   } else {
@@ -36,6 +142,15 @@ void Coordinator::On(TimePoint, Address from, const Seated& seated) {
   }
   phase_ = Phase::kWaiting;
   Advance();
+}
+
+// The planner goes on from what holds now, whoever chose it.
+void Coordinator::NoteLeaders() {
+  std::vector<plan::LedRange> ranges;
+  for (const Layout::Part& part : seats_.layout().parts) {
+    ranges.push_back({part.range.begin, part.range.count, part.leader.device, part.standby});
+  }
+  leaders_.Holds(step_, std::move(ranges));
 }
 
 void Coordinator::TellLayout() {
@@ -57,6 +172,7 @@ void Coordinator::LoseSeats(DeviceId device) {
                              Describe(*loss.orphaned), device)});
   }
   if (loss.changed) {
+    NoteLeaders();
     TellLayout();
     Emit(LeadersChanged{seats_.layout().number, seats_.layout().parts,
                         fmt::format("device {} is gone", device)});
@@ -68,6 +184,7 @@ void Coordinator::LoseSeats(DeviceId device) {
     if (phase_ == Phase::kSettling && !ended_.contains(range)) SendEndStream(*part);
   }
   if (loss.abandoned && phase_ == Phase::kReshaping) {
+    NoteLeaders();
     phase_ = Phase::kWaiting;
     Advance();
   }

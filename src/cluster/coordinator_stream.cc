@@ -20,6 +20,7 @@ void Coordinator::BeginStream() {
   rounds_ = 0;
   round_ = {};
   ended_.clear();
+  stream_shares_.clear();
   ask_at_ = now_ + Timeout();
   for (const Layout::Part& part : seats_.layout().parts) SendBeginStream(part, mode_);
   DealStream();
@@ -34,7 +35,9 @@ std::optional<Lease> Coordinator::CutForStream(DeviceId device) {
   if (settling_) return std::nullopt;
   const int64_t shard = devices_.Find(device)->shard;
   const auto devices = static_cast<int64_t>(devices_.living().size());
-  int64_t share = std::max<int64_t>(1, plan_.batch() / devices);
+  if (!stream_shares_.contains(device)) ShareStream();
+  int64_t share = stream_shares_.at(device);
+  if (share == 0) return std::nullopt;  // too slow to help; asked again in a later round
   // The last leases of an epoch are smaller, so that all devices are done at about the same time.
   const int64_t fair = deck_.left() / (2 * devices);
   share = std::clamp<int64_t>(fair, std::max<int64_t>(1, share / 4), share);
@@ -45,6 +48,7 @@ std::optional<Lease> Coordinator::CutForStream(DeviceId device) {
   if (round_dealt_ >= plan_.batch() || round_slots_ + 1 >= kLeaseIdsPerStep) {
     ++step_;
     ++rounds_;
+    ShareStream();
     round_dealt_ = 0;
     round_slots_ = 0;
     const int64_t every = spec_.checkpoint_every;
@@ -52,6 +56,21 @@ std::optional<Lease> Coordinator::CutForStream(DeviceId device) {
   }
   round_dealt_ += piece.count;
   return plan_.LeaseOf(step_, epoch_, round_slots_++, piece.begin, piece.count);
+}
+
+// A device's leases are as large as its part of a batch would be in a step.
+void Coordinator::ShareStream() {
+  stream_shares_.clear();
+  const int64_t even =
+      std::max<int64_t>(1, plan_.batch() / static_cast<int64_t>(devices_.living().size()));
+  std::vector<plan::DevicePace> paces;
+  for (const auto& [id, device] : devices_.living()) {
+    stream_shares_[id] = even;
+    paces.push_back({id, PaceOf(device)});
+  }
+  if (!spec_.share_by_speed || !spec_.shard_samples.empty()) return;
+  const plan::KeptShares kept = shares_.Next(plan_.batch(), paces);
+  for (size_t i = 0; i < paces.size(); ++i) stream_shares_[paces[i].device] = kept.shares[i];
 }
 
 void Coordinator::DealStream() {

@@ -51,7 +51,7 @@ Actions Worker::OnDisconnected(TimePoint now, const std::string& reason) {
 void Worker::GoOffline(TimePoint now, const std::string& reason) {
   if (phase_ == Phase::kJoined) offline_since_ = now;
   phase_ = Phase::kOffline;
-  queue_.clear();
+  ClearQueue();
   next_.clear();
   pulled_.clear();
   if (options_.give_up_after && now - offline_since_ >= *options_.give_up_after) {
@@ -66,7 +66,7 @@ void Worker::GoOffline(TimePoint now, const std::string& reason) {
 
 void Worker::StopWith(const std::string& reason, const Status& status) {
   phase_ = Phase::kStopped;
-  queue_.clear();
+  ClearQueue();
   actions_.push_back(Disconnect{});
   Emit(Left{reason});
   actions_.push_back(Stop{status});
@@ -184,6 +184,12 @@ void Worker::On(TimePoint now, const Welcome& welcome) {
   Emit(Joined{device_, again});
   if (!again) actions_.push_back(OpenRun{welcome});
   for (const auto& [sequence, pushed] : pushed_) ToLeader(pushed.push.range, pushed.push);
+  if (cache_) Ask(cache_->AskAgain());
+}
+
+void Worker::UseStore(SampleCacheOptions options) {
+  cache_.emplace(std::move(options));
+  cache_->SetTerm(term_);
 }
 
 void Worker::TakeLayout(const Layout& layout) {
@@ -230,7 +236,8 @@ void Worker::AskAgain(TimePoint now, const Range& range) {
 
 // Under another term the leases were dealt anew, and the same version may have other parameters.
 void Worker::ForgetRun() {
-  queue_.clear();
+  ClearQueue();
+  cache_.reset();
   next_.clear();
   announced_.clear();
   for (const auto& [sequence, pushed] : pushed_) {
@@ -266,9 +273,10 @@ void Worker::On(TimePoint now, const Grant& grant) {
     return Return(grant.lease, it->second);
   }
   if (grant.again) SayAgain(now, grant);
-  if (Has(grant.lease)) return;
+  if (Has(grant.lease) || !WantSamples(grant.lease)) return;
   queue_.push_back({grant.lease, grant.version, grant.newest, grant.overlap, grant.lr});
   if (grant.next.count > 0) next_.push_back(grant.next);
+  if (cache_ && grant.next.count > 0) Ask(cache_->Ahead(grant.next));
   ReadAheadOnce(grant.lease);
   PullUnlessHeld(now, grant.version);
   ComputeNext(now);
@@ -327,6 +335,9 @@ void Worker::Return(const Lease& lease, const std::string& reason) {
 // A step of this version has begun: leases of older ones are done, by whomever.
 void Worker::DropOlderThan(int64_t version) {
   const auto older = [&](const Work& work) { return work.version < version; };
+  for (const Work& work : queue_) {
+    if (older(work)) DoneWith(work.lease);
+  }
   if (std::ranges::any_of(queue_, older)) std::erase_if(queue_, older);
   if (queue_.empty()) next_.clear();
   if (computing_ && computing_->version < version) abandoned_ = true;
@@ -364,8 +375,10 @@ void Worker::ComputeNext(TimePoint now) {
   PullUnlessHeld(now, work.version);
   if (IsOver(work)) {
     queue_.pop_front();
+    DoneWith(work.lease);
     return ComputeNext(now);
   }
+  if (cache_ && !cache_->Has(work.lease)) return;
   // Its own update, or another one, brings newer parameters soon.
   if (work.newest && !pulled_.empty() && !pushed_.empty() && !PullsWhileComputing()) return;
   auto pieces = PiecesFor(work);
@@ -396,6 +409,7 @@ void Worker::Begin(TimePoint now, const Work& work, std::vector<Piece> pieces) {
 std::optional<Compute> Worker::TakeResult() {
   CHECK(computing_.has_value());
   Compute work = *std::exchange(computing_, std::nullopt);
+  DoneWith(work.lease);
   const bool wanted = phase_ != Phase::kStopped && !std::exchange(abandoned_, false);
   return wanted ? std::optional(std::move(work)) : std::nullopt;
 }
@@ -419,8 +433,8 @@ void Worker::PushPart(TimePoint now, const Part& part, double loss_sum, int64_t 
   ToLeader(push.range, push);
 }
 
-Actions Worker::OnPart(TimePoint now, const Range& range, const Payload& gradient,
-                       double loss_sum, int64_t correct) {
+Actions Worker::OnPart(TimePoint now, const Range& range, const Payload& gradient, double loss_sum,
+                       int64_t correct) {
   CHECK(computing_.has_value());
   if (phase_ == Phase::kStopped || abandoned_) {
     actions_.push_back(Settled{computing_->term, computing_->lease, false, range});
@@ -497,6 +511,51 @@ void Worker::PullFresher(TimePoint now) {
 
 // Where pulling takes long, parameters that are one lease older cost less than waiting for them.
 bool Worker::PullsWhileComputing() const { return 10 * pull_time_ > compute_time_; }
+
+// ---- samples that the store feeds
+
+// Asks for what the lease needs. False: this device has no room for it, and has said so.
+bool Worker::WantSamples(const Lease& lease) {
+  if (!cache_) return true;
+  const auto asks = cache_->Want(lease);
+  if (!asks.ok()) {
+    Return(lease, asks.status().message());
+    return false;
+  }
+  Ask(*asks);
+  return true;
+}
+
+void Worker::DoneWith(const Lease& lease) {
+  if (cache_) Ask(cache_->Done(lease));
+}
+
+void Worker::ClearQueue() {
+  for (const Work& work : queue_) DoneWith(work.lease);
+  queue_.clear();
+}
+
+void Worker::Ask(const std::vector<AskSamples>& asks) {
+  if (phase_ != Phase::kJoined) return;  // asked again once it has joined
+  for (const AskSamples& ask : asks) {
+    actions_.push_back(Send{{kCoordinatorDevice, Role::kStore}, ask});
+  }
+}
+
+void Worker::On(TimePoint now, const Samples& samples) {
+  if (!cache_ || samples.term != term_) return;
+  const SampleCache::Got got = cache_->OnSamples(samples);
+  if (got.wanted && !got.kept.empty()) {
+    actions_.push_back(KeepSamples{got.kept, samples.values});
+  }
+  if (!got.dropped.empty()) actions_.push_back(DropSamples{got.dropped});
+  Ask(got.ask);
+  for (const Lease& lease : got.failed) {
+    std::erase_if(queue_, [&](const Work& work) { return work.lease == lease; });
+    Return(lease, samples.problem);
+  }
+  ComputeNext(now);
+}
 
 void Worker::ReadAheadOnce(const Lease& lease) {
   if (announced_.insert(lease.id).second) actions_.push_back(ReadAhead{lease});

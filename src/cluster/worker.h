@@ -28,6 +28,7 @@
 #include "cluster/back_off.h"
 #include "cluster/held_parameters.h"
 #include "cluster/message.h"
+#include "cluster/sample_cache.h"
 
 namespace weft::cluster {
 
@@ -56,6 +57,10 @@ class Worker {
   // The connection broke, or could not be made.
   Actions OnDisconnected(TimePoint now, const std::string& reason);
   Actions Handle(TimePoint now, Address from, const Message& message);
+
+  // The run that the host was just asked to open (OpenRun) feeds its samples from the store. To be
+  // called before anything else.
+  void UseStore(SampleCacheOptions options);
 
   // A direct way to this device is gone; what went over it may be lost.
   Actions OnPeerLost(TimePoint now, DeviceId device);
@@ -114,6 +119,7 @@ class Worker {
   void On(TimePoint now, const HeartbeatAck& ack);
   void On(TimePoint now, const Grant& grant);
   void On(TimePoint now, const Relayout& relayout);
+  void On(TimePoint now, const Samples& samples);
   void On(TimePoint now, const PushAck& ack);
   void On(TimePoint now, const Parameters& parameters);
   void On(TimePoint now, const Finished& finished);
@@ -147,6 +153,10 @@ class Worker {
   bool PullsWhileComputing() const;
   void AskAgain(TimePoint now, const Range& range);
   void ReadAheadOnce(const Lease& lease);
+  bool WantSamples(const Lease& lease);
+  void DoneWith(const Lease& lease);
+  void ClearQueue();
+  void Ask(const std::vector<AskSamples>& asks);
   void ToCoordinator(Message message);
   void ToLeader(const Range& range, Message message);
   void Emit(Event event) { actions_.push_back(cluster::Emit{std::move(event)}); }
@@ -178,6 +188,7 @@ class Worker {
   std::set<uint64_t> done_;            //   acknowledged, so a grant that comes twice is known
   std::map<uint64_t, std::string> returned_;  //   given back, and why
 
+  std::optional<SampleCache> cache_;  // nothing: this device reads the data itself
   HeldParameters held_;
   struct Pulled {
     int64_t version = 0;

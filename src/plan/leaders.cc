@@ -221,7 +221,18 @@ LeaderPlan PlanLeaders(const LeaderInput& input, const LeaderOptions& options) {
   const double flat_s = PredictCommunication(input, Flat(input));
   LeaderPlan best{Flat(input), flat_s, flat_s};
   if (!Measured(input.hub)) return best;
-  const std::vector<Candidate> candidates = Candidates(input, options.most_leaders);
+  const std::vector<Candidate> candidates =
+      Candidates(input, options.exactly > 0 ? options.exactly : options.most_leaders);
+  if (options.exactly > 0) {
+    for (size_t k = candidates.size(); k > 0; --k) {
+      std::vector<LedRange> ranges = RangesOf({candidates.data(), k}, input.values, options);
+      if (ranges.empty()) continue;
+      ChooseStandbys(input, &ranges);
+      const double seconds = PredictCommunication(input, ranges);
+      return {std::move(ranges), seconds, flat_s};
+    }
+    return best;
+  }
   for (size_t k = 1; k <= candidates.size(); ++k) {
     std::vector<LedRange> ranges = RangesOf({candidates.data(), k}, input.values, options);
     if (ranges.empty()) break;

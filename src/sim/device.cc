@@ -96,6 +96,16 @@ void SimDevice::Do(const cluster::Disconnect&) {
 
 void SimDevice::Do(const cluster::OpenRun& open) {
   audience_.Tell(&Observer::OnJoined, loop_->now(), options_.number, open.welcome.device);
+  if (options_.fed.sample_bytes > 0) {
+    // Which samples these are does not matter to what a device computes here, only that each is one.
+    cluster::SampleCacheOptions cache{.budget_bytes = options_.worker.storage_bytes,
+                                      .sample_bytes = options_.fed.sample_bytes,
+                                      .indices = {}};
+    cache.indices = [order = options_.fed.order](const cluster::Lease& lease) {
+      return order.Indices({lease.epoch, lease.begin, lease.count});
+    };
+    worker_.UseStore(std::move(cache));
+  }
   ready_ = options_.tempo->Finish(std::max(ready_, loop_->now()), options_.box->open_seconds);
 }
 
