@@ -243,7 +243,8 @@ std::optional<LeaderPlan> LeaderPlanner::Next(int64_t step, const LeaderInput& i
   if (ranges_.empty()) ranges_ = Flat(input);
   const Ids able = AbleToLead(input);
   const bool gone = LeaderGone(ranges_, able);
-  if (gone || !planned_ || step - *planned_ >= options_.change_steps) {
+  const bool due = !planned_ || step - *planned_ >= options_.change_steps;
+  if (gone || (due && Measured(input.hub))) {
     planned_ = step;
     LeaderPlan plan = PlanLeaders(input, options_);
     const double held_s = PredictCommunication(input, ranges_);
