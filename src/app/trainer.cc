@@ -89,6 +89,7 @@ Result<cluster::Worker::Update> Trainer::Compute(const cluster::Compute& compute
   update.correct = result.correct;
   update.gradient = std::move(packet);
   update.samples_per_second = static_cast<double>(lease.count) / std::max(seconds, 1e-9);
+  update.seconds = seconds;
   return update;
 }
 

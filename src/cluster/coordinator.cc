@@ -211,7 +211,7 @@ void Coordinator::On(TimePoint now, Address from, const Hello& hello) {
 
 void Coordinator::On(TimePoint now, Address from, const Heartbeat& heartbeat) {
   if (heartbeat.term != term_) return;
-  Emit(DeviceProgress{from.device, heartbeat.samples_per_second, heartbeat.loss});
+  Emit(DeviceProgress{from.device, heartbeat.samples_per_second, heartbeat.loss, heartbeat.stats});
   ToWorker(from.device, HeartbeatAck{term_});
   if (phase_ != Phase::kStepping || heartbeat.leases < 0) return;
   const int64_t known = heartbeat.step == step_ ? heartbeat.leases : 0;

@@ -51,6 +51,7 @@ void Worker::GoOffline(TimePoint now, const std::string& reason) {
   phase_ = Phase::kOffline;
   queue_.clear();
   next_.clear();
+  beats_.clear();
   pulled_.reset();
   if (options_.give_up_after && now - offline_since_ >= *options_.give_up_after) {
     const std::string why = fmt::format("no coordinator for {:.0f} s ({})",
@@ -117,6 +118,7 @@ void Worker::Beat(TimePoint now) {
     return LoseConnection(now, "sign of life", device_timeout_);
   }
   ToCoordinator(Signs());
+  if (device_timeout_ > Duration(0)) beats_.push_back(now);
   AskAfterOld();
   wake_ = now + heartbeat_;
 }
@@ -142,7 +144,8 @@ Heartbeat Worker::Signs() const {
           .samples_per_second = samples_per_second_,
           .loss = loss_,
           .step = granted_version_,
-          .leases = leases};
+          .leases = leases,
+          .stats = profiler_.stats()};
 }
 
 // ---- messages
@@ -204,7 +207,12 @@ void Worker::On(TimePoint, const Finished& finished) {
   StopWith(finished.reason, StatusFrom(finished.code, finished.reason));
 }
 
-void Worker::On(TimePoint, const HeartbeatAck&) {}  // that it came is what it says
+// Heartbeats are answered in their order.
+void Worker::On(TimePoint now, const HeartbeatAck&) {
+  if (beats_.empty()) return;
+  profiler_.OnRoundTrip(base::Seconds(now - beats_.front()));
+  beats_.pop_front();
+}
 
 void Worker::On(TimePoint, const Grant& grant) {
   if (phase_ != Phase::kJoined || grant.term != term_) return;
@@ -310,6 +318,7 @@ std::optional<Compute> Worker::TakeResult() {
 
 Actions Worker::OnComputed(TimePoint, const Update& update) {
   const Compute was = *computing_;
+  profiler_.OnLease(was.lease.count, update.seconds);
   const std::optional<Compute> work = TakeResult();
   if (work) {
     samples_per_second_ = update.samples_per_second;
