@@ -24,9 +24,10 @@ void Profiler::OnLease(int64_t samples, double seconds) {
 }
 
 void Profiler::OnTransfer(bool up, int64_t bytes, double seconds) {
-  if (bytes < kLeastBytes || seconds < kLeastSeconds || !IsTime(seconds)) return;
+  if (bytes < kLeastBytes || !IsTime(seconds)) return;
   double& estimate = up ? stats_.up_bytes_per_second : stats_.down_bytes_per_second;
-  const double rate = static_cast<double>(bytes) / seconds;
+  const double rate = static_cast<double>(bytes) / std::max(seconds, kLeastSeconds);
+  if (seconds < kLeastSeconds && (up || rate <= estimate)) return;
   const double gain = estimate == 0 ? 1 : rate > estimate ? kFasterGain : kSlowerGain;
   estimate += gain * (rate - estimate);
 }

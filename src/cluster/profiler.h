@@ -20,10 +20,11 @@ class Profiler {
 
   // So many bytes of payload took so long on the wire, out of this device (`up`) or into it.
   // Transfers of less than 32 KiB or 1 ms say more about buffers and wake-ups than about the link
-  // and are ignored. One that shared the link, or waited for a busy peer, understates it; hardly
-  // any overstates it. So a faster one moves the estimate by 0.4 of the difference and a slower one
-  // by 0.1: an expectile (Newey and Powell 1987), here 0.8, instead of a mean. Of a link that
-  // became slower for good that has taken in nine tenths after 22 transfers.
+  // and are ignored; but what has come in at once came no slower than in 1 ms. One that shared the
+  // link, or waited for a busy peer, understates it; hardly any overstates it. So a faster one
+  // moves the estimate by 0.4 of the difference and a slower one by 0.1: an expectile (Newey and
+  // Powell 1987), here 0.8, instead of a mean. Of a link that became slower for good that has taken
+  // in nine tenths after 22 transfers.
   void OnTransfer(bool up, int64_t bytes, double seconds);
 
   // From a heartbeat to its answer. One that waited behind a chunk of a payload overstates it, so

@@ -47,6 +47,16 @@ TEST(Profiler, TransfersTooSmallToTellAreIgnored) {
   EXPECT_EQ(profiler.stats(), DeviceStats{});
 }
 
+TEST(Profiler, WhatComesInAtOnceIsALowerBound) {
+  Profiler profiler;
+  profiler.OnTransfer(false, kMiB, 1e-5);
+  EXPECT_EQ(profiler.stats().down_bytes_per_second, 1000.0 * kMiB);
+  profiler.OnTransfer(false, kMiB / 2, 1e-5);
+  EXPECT_EQ(profiler.stats().down_bytes_per_second, 1000.0 * kMiB);
+  profiler.OnTransfer(false, kMiB, 0.002);
+  EXPECT_EQ(profiler.stats().down_bytes_per_second, 950.0 * kMiB);
+}
+
 TEST(Profiler, DirectionsAreKeptApart) {
   Profiler profiler;
   profiler.OnTransfer(true, kMiB, 1);

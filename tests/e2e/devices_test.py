@@ -15,11 +15,11 @@ class DevicesTest(WeftTest):
         return done.stdout.splitlines()
 
     def test_newest_run_is_shown(self):
-        self.run_to_result("train", self.job)
-        newest = self.run_to_result("train", self.job, "--out", "runs/newest", "--set", "job.epochs=20")
+        newest = self.run_to_result("train", self.job, "--set", "job.epochs=20")
         lines = self.table()
-        self.assertEqual(lines[0], f"{newest['run']} (runs/newest): completed, 4 devices")
-        self.assertEqual([line.split()[:2] for line in lines[2:]], [[f"worker-{i}", "done"] for i in range(1, 5)])
+        self.assertEqual(lines[0], f"{newest['run']} ({newest['folder']}): completed, 4 devices")
+        self.assertEqual(sorted(line.split()[:2] for line in lines[2:]),
+                         [[f"worker-{i}", "done"] for i in range(1, 5)])
         process = self.start("devices")
         result = process.result()
         self.assertEqual(result["outcome"], "completed")
@@ -37,9 +37,9 @@ class DevicesTest(WeftTest):
         workers = [self.start(*join, "--name", name) for name in ("mini", "pi")]
         up.wait_for_event("device", state="working")
         watch = self.start("devices", "joined", "--watch")
-        self.assertEqual(watch.wait_for_event("device", name="pi")["id"] in (1, 2), True)
+        watch.wait_for(lambda e: e["event"] == "device" and e["name"] == "pi", "pi")
         workers[1].terminate()
-        up.wait_for_event("device", state="left", name="pi")
+        up.wait_for_event("device", state="left")
         up.result()
         result = watch.result()
         self.assertEqual((result["outcome"], result["devices"]), ("completed", 2))
