@@ -13,6 +13,8 @@ namespace {
 
 // How often a host looks whether a signal came.
 constexpr Duration kSignalPoll = std::chrono::milliseconds(100);
+// How often it looks what else goes on in the machine.
+constexpr Duration kLookAround = std::chrono::seconds(3);
 constexpr Duration kCloseGrace = std::chrono::seconds(2);
 
 }  // namespace
@@ -26,6 +28,11 @@ class WorkerHost::Link : public net::ConnectionHandler {
     host_->loop_.Post([host = host_, number = number_, envelope = std::move(envelope)] {
       if (!host->IsCurrent(number)) return;
       host->Do(host->worker_.Handle(base::SystemClock().Now(), envelope.from, envelope.message));
+    });
+  }
+  void OnTransfer(const net::Transfer& transfer) override {
+    host_->loop_.Post([host = host_, transfer] {
+      host->worker_.OnTransfer(transfer.up, transfer.bytes, transfer.seconds);
     });
   }
   void OnDisconnect(Status status) override {
@@ -75,7 +82,14 @@ void WorkerHost::Tick(TimePoint now) {
     draining_ = true;
     Do(worker_.Leave(now, "asked to stop"));
   }
+  if (now >= next_look_) LookAround(now);
   if (const auto wake = worker_.NextWake(); wake && *wake <= now) Do(worker_.Tick(now));
+}
+
+void WorkerHost::LookAround(TimePoint now) {
+  next_look_ = now + kLookAround;
+  const base::HostStats stats = monitor_.Read();
+  worker_.OnHost(stats.free_bytes, stats.other_load, stats.temperature);
 }
 
 void WorkerHost::Do(cluster::Actions actions) {

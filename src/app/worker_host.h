@@ -9,6 +9,7 @@
 #include "app/job.h"
 #include "app/trainer.h"
 #include "base/event_loop.h"
+#include "base/host_stats.h"
 #include "base/worker_thread.h"
 #include "cluster/worker.h"
 #include "net/client.h"
@@ -59,6 +60,7 @@ class WorkerHost {
   bool IsCurrent(uint64_t link) const;
   std::optional<TimePoint> NextWake() const;
   void Tick(TimePoint now);
+  void LookAround(TimePoint now);
 
   const WorkerHostOptions options_;
   cluster::Worker worker_;
@@ -68,6 +70,8 @@ class WorkerHost {
   Status status_;
   bool draining_ = false;
   TimePoint next_poll_;  // when signals are looked for
+  base::HostMonitor monitor_;
+  TimePoint next_look_;  // when it is asked again
 
   // On the math thread only.
   std::unique_ptr<Trainer> trainer_;

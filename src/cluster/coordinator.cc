@@ -251,7 +251,7 @@ void Coordinator::On(TimePoint, Address from, const Hello& hello) {
 void Coordinator::On(TimePoint now, Address from, const Heartbeat& heartbeat) {
   if (heartbeat.term != term_) return;
   devices_.Note(from.device, heartbeat.stats);
-  Emit(DeviceProgress{from.device, heartbeat.samples_per_second, heartbeat.loss});
+  Emit(DeviceProgress{from.device, heartbeat.samples_per_second, heartbeat.loss, heartbeat.stats});
   ToWorker(from.device, HeartbeatAck{term_});
   if (heartbeat.leases < 0) return;
   if (phase_ == Phase::kStreaming) {

@@ -148,11 +148,12 @@ void SimDevice::Do(const cluster::Compute& compute) {
   const double warmup = std::exchange(warm_, true) ? 0 : box.warmup_seconds;
   const double seconds =
       warmup + luck * (box.lease_seconds + box.step_seconds.At(compute.lease.count));
-  const TimePoint done = options_.tempo->Finish(std::max(ready_, loop_->now()), seconds);
-  After(done - loop_->now(), [this, compute] { Finish(compute); });
+  const TimePoint begin = std::max(ready_, loop_->now());
+  const TimePoint done = options_.tempo->Finish(begin, seconds);
+  After(done - loop_->now(), [this, compute, took = done - begin] { Finish(compute, took); });
 }
 
-void SimDevice::Finish(const cluster::Compute& compute) {
+void SimDevice::Finish(const cluster::Compute& compute, Duration took) {
   const TimePoint now = loop_->now();
   if (!ended_) audience_.Tell(&Observer::OnActivity, now, options_.number, Activity::kIdle);
   if (compute.lease.step == options_.troubles.nan_at_step) {
@@ -183,6 +184,7 @@ void SimDevice::Finish(const cluster::Compute& compute) {
     update.samples_per_second = static_cast<double>(compute.lease.count) / seconds;
   }
   CHECK_EQ(update.parts.size(), 1u) << "observers look at whole updates";
+  update.seconds = base::Seconds(took);
   audience_.Tell(&Observer::OnComputed, now, options_.number, compute,
                  std::span<const float>(computed->gradient), update.parts[0].gradient, encoder_);
   Perform(worker_.OnComputed(now, update));

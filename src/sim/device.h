@@ -54,7 +54,7 @@ class SimDevice : public Process {
   void Perform(const cluster::Actions& actions);
   // Why it cannot compute a lease; ok if it can.
   Status Obstacle(const cluster::Lease& lease) const;
-  void Finish(const cluster::Compute& compute);
+  void Finish(const cluster::Compute& compute, Duration took);
   void End();
 
   void Do(const cluster::Send& send);
