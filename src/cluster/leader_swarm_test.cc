@@ -154,9 +154,10 @@ class History {
     }
     PushAll(step);
     int turns = 0;
+    kills_in_step_ = 0;
     while (!AllCommitted()) {
       ASSERT_LT(++turns, 20000) << "step " << step << " does not end";
-      if (rng_.NextBelow(40) == 0) Kill(step);
+      if (kills_in_step_ < 3 && rng_.NextBelow(40) == 0) Kill(step);
       if (todo_.empty() && leaders_.wire().empty()) Repeat(step);
       Turn();
       Hear(step);
@@ -209,6 +210,7 @@ class History {
     }
     ++number_;
     ++kills_;
+    ++kills_in_step_;
     leaders_.Kill(dead);
     devices_.erase(devices_.begin() + static_cast<std::ptrdiff_t>(at));
     AddDevice();
@@ -244,6 +246,7 @@ class History {
   DeviceId next_device_ = 1;
   uint64_t number_ = 2;
   int kills_ = 0;
+  int kills_in_step_ = 0;
   int64_t acknowledged_ = 0;
   std::vector<std::pair<Address, Push>> todo_;
   std::set<Range> committed_;

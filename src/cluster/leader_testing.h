@@ -88,15 +88,14 @@ class Leaders {
   void Deliver() {
     while (!wire_.empty()) DeliverAt(0);
   }
-  // The message there, if it is the first from its sender to its receiver.
-  bool DeliverAt(size_t at) {
-    const Envelope next = wire_[at];
+  // The message there, or the first one from its sender to its receiver.
+  void DeliverAt(size_t at) {
     for (size_t i = 0; i < at; ++i) {
-      if (wire_[i].from == next.from && wire_[i].to == next.to) return false;
+      if (wire_[i].from == wire_[at].from && wire_[i].to == wire_[at].to) at = i;
     }
+    const Envelope next = wire_[at];
     wire_.erase(wire_.begin() + static_cast<std::ptrdiff_t>(at));
     Tell(next.to.device, next.from, next.message);
-    return true;
   }
   std::deque<Envelope>& wire() { return wire_; }
 

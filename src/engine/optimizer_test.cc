@@ -154,6 +154,31 @@ TEST(PartOfStep, AWholeBatchChangesNoBit) {
   EXPECT_EQ(part.options.beta1, options.beta1);
 }
 
+// Leaders of ranges must come to what one leader of all comes to.
+TEST(Optimizer, AStretchOfTheVectorGetsTheBitsOfTheWhole) {
+  constexpr size_t kN = 37;
+  for (const OptimizerOptions& options :
+       {OptimizerOptions{.momentum = 0.9, .nesterov = true, .weight_decay = 0.01},
+        OptimizerOptions{.kind = Kind::kAdamw, .weight_decay = 0.01}}) {
+    for (size_t cut = 1; cut < kN; ++cut) {
+      const auto rest = static_cast<int64_t>(kN - cut);
+      Optimizer whole(options, kN, {}), front(options, kN - rest, {}), back(options, rest, {});
+      std::vector<float> w(kN), g(kN);
+      for (size_t i = 0; i < kN; ++i) w[i] = 0.37f * static_cast<float>(i);
+      std::vector<float> v = w;
+      for (int step = 0; step < 5; ++step) {
+        for (size_t i = 0; i < kN; ++i) g[i] = std::sin(static_cast<float>(i * 7 + step));
+        const std::span<float> parts(v);
+        const std::span<const float> gradient(g);
+        whole.Apply(0.1, g, w);
+        front.Apply(0.1, gradient.first(cut), parts.first(cut));
+        back.Apply(0.1, gradient.subspan(cut), parts.subspan(cut));
+      }
+      ASSERT_EQ(v, w) << "cut at " << cut;
+    }
+  }
+}
+
 TEST(Optimizer, Names) {
   for (const std::string& name : OptimizerNames()) EXPECT_TRUE(OptimizerFromName(name).ok());
   EXPECT_THAT(OptimizerFromName("adam").status().message(), HasSubstr("did you mean \"adamw\""));
