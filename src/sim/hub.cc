@@ -41,7 +41,7 @@ bool Hub::Start() {
   if (std::ranges::any_of(actions, fails)) return false;
   disk_->GoOnFrom(first_step_);
   audience_.Tell(&Observer::OnHubStarted, loop_->now(), coordinator_.term(), first_step_);
-  network_->set_hub(this);
+  network_->Listen(this);
   Perform(cluster::Coordinator::kAddress, actions);
   return true;
 }
