@@ -39,6 +39,14 @@ Result<std::unique_ptr<Leader>> Leader::Make(const JobSpec& spec, Snapshot start
   return leader;
 }
 
+Result<std::unique_ptr<Leader>> Leader::MakeEmpty(const JobSpec& spec, Address self) {
+  JobSpec own = spec;
+  own.leader = self;
+  Snapshot nothing;
+  nothing.parameters.resize(static_cast<size_t>(spec.parameter_count()));
+  return Make(own, std::move(nothing));
+}
+
 Leader::Leader(const JobSpec& spec, Snapshot start)
     : address_(spec.leader),
       aggregator_(aggregate::MakeSyncAggregator(spec.parameter_count(), spec.deterministic)),

@@ -42,6 +42,8 @@ class Leader {
   // Errors: kInvalidArgument for an unknown codec, kDataLoss for a snapshot of another model or
   // optimizer.
   static Result<std::unique_ptr<Leader>> Make(const JobSpec& spec, Snapshot start);
+  // On a device.
+  static Result<std::unique_ptr<Leader>> MakeEmpty(const JobSpec& spec, Address self);
 
   // `from` as the host knows it, not as the message claims.
   Actions Handle(TimePoint now, Address from, const Message& message);

@@ -203,17 +203,16 @@ void PeerLines::Greet(PeerLine line, const Envelope& envelope) {
   }
   const DeviceId device = std::get<Hello>(envelope.message).device;
   Peer& peer = peers_[device];
-  if (peer.accepted) {
-    // It dials again, so for it the older line is gone.
-    Ask(Close{{false, *peer.accepted}});
-    accepted_.erase(*peer.accepted);
-    Ask(Lost{device});
-  }
-  peer.accepted = line.number;
+  const std::optional<uint64_t> older = std::exchange(peer.accepted, line.number);
   accepted_[line.number] = device;
   Ask(Write{line,
             {self, {device, Role::kWorker}, Welcome{.device = self_, .term = term_, .run = run_}}});
   if (peer.phase != Phase::kOpen) Flush(&peer, line);
+  if (!older) return;
+  // It dials again, so for it the older line is gone. What that leads to comes after the answer.
+  accepted_.erase(*older);
+  Ask(Close{{false, *older}});
+  Ask(Lost{device});
 }
 
 // Why whoever says this first is not let in.

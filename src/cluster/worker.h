@@ -63,6 +63,9 @@ class Worker {
   // This device cannot compute this lease (it cannot read the data, say); another one may.
   Actions OnCannotCompute(TimePoint now, const Status& status);
 
+  // A direct line to that device broke, and what was under way on it is lost.
+  Actions OnPeerLost(TimePoint, DeviceId) { return {}; }
+
   std::optional<TimePoint> NextWake() const;
   Actions Tick(TimePoint now);
 
