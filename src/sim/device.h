@@ -9,6 +9,7 @@
 
 #include "cluster/update_encoder.h"
 #include "cluster/worker.h"
+#include "data/sample_order.h"
 #include "sim/options.h"
 #include "sim/process.h"
 #include "sim/tempo.h"
@@ -22,6 +23,12 @@ struct DeviceTroubles {
   bool unreadable_data = false;  // it cannot compute anything
 };
 
+// Samples that the store feeds to a device.
+struct FedSamples {
+  int64_t sample_bytes = 0;  // of one in a packet; 0: the device holds the data set
+  data::SampleOrder order;
+};
+
 class SimDevice : public Process {
  public:
   struct Options {
@@ -33,6 +40,7 @@ class SimDevice : public Process {
     const DeviceOptions* box = nullptr;  // must outlive the process, as all pointers here
     Tempo* tempo = nullptr;
     Workload* workload = nullptr;
+    FedSamples fed;
     std::function<void()> on_stopped;  // it has ended by itself
   };
   SimDevice(const Options& options, const cluster::JobSpec& spec);
