@@ -27,6 +27,11 @@ NetworkOptions NetworkFor(const ClusterOptions& options) {
   return network;
 }
 
+data::SampleOrder OrderFor(const ClusterOptions& options) {
+  if (options.order.size() > 0) return options.order;
+  return data::SampleOrder::Whole(1, options.job.samples);
+}
+
 }  // namespace
 
 std::vector<DeviceOptions> EqualDevices(int count, double seconds_per_sample) {
@@ -154,12 +159,14 @@ void Cluster::StartDevice(int number) {
   options.worker.token = box.token;
   options.worker.cores = box.options.cores;
   options.worker.memory_bytes = box.options.memory_bytes;
+  options.worker.storage_bytes = box.options.storage_bytes;
   options.worker.incarnation = loop_.rng().Next();
   options.worker.jitter_seed = loop_.rng().Next();
   options.troubles = box.troubles;
   options.box = &box.options;
   options.tempo = &box.tempo;
   options.workload = workload_.get();
+  options.fed = {.sample_bytes = options_.job.fed_sample_bytes, .order = OrderFor(options_)};
   options.find_host = [this](const std::string& name) -> std::optional<HostId> {
     const int found = Named(name);
     return found < 0 ? std::nullopt : std::optional(boxes_[Index(found)]->host);

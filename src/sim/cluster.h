@@ -11,6 +11,7 @@
 
 #include "cluster/event.h"
 #include "cluster/job_spec.h"
+#include "data/sample_order.h"
 #include "sim/availability.h"
 #include "sim/device.h"
 #include "sim/disk.h"
@@ -28,6 +29,8 @@ namespace weft::sim {
 struct ClusterOptions {
   uint64_t seed = 1;
   cluster::JobSpec job;
+  // Of the job's samples, where the store feeds them; empty: as they come.
+  data::SampleOrder order;
   std::vector<DeviceOptions> devices;
   HubOptions hub;
   std::vector<SegmentOptions> segments;

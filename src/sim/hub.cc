@@ -32,7 +32,7 @@ Hub::Hub(const Options& options, const cluster::JobSpec& spec)
       disk_(options.disk),
       on_event_(options.on_event),
       first_step_(disk_->Latest(options.start).step),
-      coordinator_(spec, disk_->store(), first_step_),
+      coordinator_(spec, disk_->store(), first_step_, disk_->Latest(options.start).version),
       leader_(cluster::Leader::Make(spec, disk_->Latest(options.start)).value()),
       store_options_{.samples = spec.samples, .sample_bytes = spec.fed_sample_bytes} {}
 
@@ -213,10 +213,9 @@ void Hub::Do(Address, const cluster::Emit& emit) {
 void Hub::Do(Address, const cluster::ReadSamples& read) {
   After(Duration(0), [this, read] {
     const auto nothing = std::make_shared<const Bytes>();
-    Enqueue({0, [this, read, nothing] {
-               Perform(cluster::SampleStore::kAddress,
-                       store_->OnRead(loop_->now(), read, {}, nothing));
-             }});
+    Enqueue(0, [this, read, nothing] {
+      Perform(cluster::SampleStore::kAddress, store_->OnRead(loop_->now(), read, {}, nothing));
+    });
   });
 }
 

@@ -97,5 +97,43 @@ TEST(HubStore, KnowsWhatThereIs) {
   EXPECT_NE(run.asker->samples[0].problem, "");
 }
 
+// Two devices on links that carry the whole set in 3 s.
+ClusterOptions FedJob(int64_t sample_bytes) {
+  ClusterOptions options;
+  options.job = ToyJob(3000, 3, 300);
+  options.job.deterministic = true;
+  options.job.slots = 2;
+  options.job.fed_sample_bytes = sample_bytes;
+  options.devices = EqualDevices(2, 1e-6);
+  for (DeviceOptions& device : options.devices) {
+    device.link.up_bps = device.link.down_bps = kRate;
+  }
+  return options;
+}
+
+TEST(HubStore, FedDevicesLearnTheSameAndLater) {
+  Cluster holding(FedJob(0)), fed(FedJob(kSampleBytes));
+  ASSERT_TRUE(holding.Run());
+  ASSERT_TRUE(fed.Run());
+  EXPECT_EQ(fed.done()->how, cluster::RunDone::How::kCompleted);
+  EXPECT_EQ(fed.done()->lost_samples, 0);
+  EXPECT_EQ(fed.done()->duplicated_samples, 0);
+  EXPECT_EQ(fed.parameters(), holding.parameters());
+  // A device needs half of the set in the first epoch, and not all of it in three.
+  EXPECT_GT(fed.result().virtual_s, holding.result().virtual_s + 1.5);
+  EXPECT_LT(fed.result().virtual_s, holding.result().virtual_s + 4);
+}
+
+TEST(HubStore, ADeviceWithLittleStorageIsFedAgain) {
+  ClusterOptions options = FedJob(kSampleBytes);
+  Cluster all(options);
+  for (DeviceOptions& device : options.devices) device.storage_bytes = 300 * kSampleBytes;
+  Cluster little(options);
+  ASSERT_TRUE(all.Run());
+  ASSERT_TRUE(little.Run());
+  EXPECT_EQ(little.parameters(), all.parameters());
+  EXPECT_GT(little.result().hub.up_bytes, 1.2 * static_cast<double>(all.result().hub.up_bytes));
+}
+
 }  // namespace
 }  // namespace weft::sim

@@ -84,6 +84,7 @@ struct DeviceOptions {
   double load = 0;   // share of the processor that other programs take
   int64_t cores = 1;
   int64_t memory_bytes = 0;   // 0: without limit
+  int64_t storage_bytes = 0;  // for samples that the store feeds; 0: without limit
   Curve step_seconds;         // to compute a lease, by its samples
   Curve step_bytes;           // memory for it; more than memory_bytes: it cannot
   double lease_seconds = 0;   // more for each lease: unpacking parameters, packing the gradient
