@@ -106,13 +106,20 @@ double Bandwidth(const Candidate& leader, double division) {
 
 bool Measured(const Link& link) { return link.up_bytes_per_s > 0 && link.down_bytes_per_s > 0; }
 
+// A device leads only where another one can stand by.
+bool HasStandbys(const LeaderInput& input) {
+  return input.replica_value_bytes <= 0 ||
+         std::ranges::count(input.devices, true, &LinkedDevice::can_lead) > 1;
+}
+
 // Those with the most bandwidth, in order; of equals the hub, then the lower id.
 std::vector<Candidate> Candidates(const LeaderInput& input, int64_t most) {
   const Duty all{.led = static_cast<double>(input.values)};
   std::vector<Candidate> candidates;
   if (Measured(input.hub)) candidates.push_back(MakeCandidate(kHub, HubTraffic(input, all)));
+  const bool standbys = HasStandbys(input);
   for (const LinkedDevice& device : input.devices)
-    if (device.can_lead && Measured(device.link))
+    if (standbys && device.can_lead && Measured(device.link))
       candidates.push_back(MakeCandidate(device.device, DeviceTraffic(input, device.link, all)));
   std::ranges::stable_sort(candidates, {}, &Candidate::both_s);
   candidates.resize(std::min(candidates.size(), static_cast<size_t>(most)));
@@ -174,12 +181,26 @@ bool LeaderGone(std::span<const LedRange> ranges, const Ids& able) {
   });
 }
 
+// By other devices than the hub.
+bool Led(std::span<const LedRange> ranges) {
+  return std::ranges::any_of(ranges, [](const LedRange& range) { return range.leader != kHub; });
+}
+
 // Some range has no standby that is still there, and `chosen` knows one for it.
 bool LacksStandby(std::span<const LedRange> ranges, const Ids& able,
                   std::span<const LedRange> chosen) {
   for (size_t r = 0; r < ranges.size(); ++r)
     if (!able.contains(ranges[r].standby) && chosen[r].standby != 0) return true;
   return false;
+}
+
+// A number of leaders that was asked for is kept to where ranges are small, too.
+LeaderOptions FittedTo(int64_t values, LeaderOptions options) {
+  if (options.exactly == 0) return options;
+  options.fewest_values = 1;
+  const int64_t fine = values / (4 * options.exactly);
+  options.alignment = std::clamp<int64_t>(fine, 1, options.alignment);
+  return options;
 }
 
 // Of such leaders; without flat_s, and infinitely slow if a range would be too small.
@@ -253,8 +274,9 @@ LeaderPlan PlanLeaders(const LeaderInput& input, const LeaderOptions& options) {
   const std::vector<Candidate> candidates =
       Candidates(input, options.exactly > 0 ? options.exactly : options.most_leaders);
   if (options.exactly > 0) {
+    const LeaderOptions fitted = FittedTo(input.values, options);
     for (size_t k = candidates.size(); k > 0; --k) {
-      LeaderPlan plan = BestRanges(input, {candidates.data(), k}, options);
+      LeaderPlan plan = BestRanges(input, {candidates.data(), k}, fitted);
       if (!plan.ranges.empty()) return {std::move(plan.ranges), plan.communication_s, flat_s};
     }
     return best;
@@ -284,10 +306,16 @@ std::optional<LeaderPlan> LeaderPlanner::Next(int64_t step, const LeaderInput& i
     LeaderPlan plan = PlanLeaders(input, options_);
     const double held_s = PredictCommunication(input, ranges_);
     const double worth_s = options_.worth * (input.compute_s + held_s);
-    if (gone || held_s - plan.communication_s > worth_s) {
+    const bool other_number = options_.exactly > 0 && plan.ranges.size() != ranges_.size();
+    if (gone || other_number || held_s - plan.communication_s > worth_s) {
       ranges_ = plan.ranges;
       return plan;
     }
+  }
+  if (Led(ranges_) && !HasStandbys(input)) {
+    ranges_ = Flat(input);
+    const double flat_s = PredictCommunication(input, ranges_);
+    return LeaderPlan{ranges_, flat_s, flat_s};
   }
   std::vector<LedRange> chosen = ranges_;
   ChooseStandbys(input, &chosen);

@@ -59,7 +59,9 @@ struct LeaderOptions {
   int64_t fewest_values = 4096;  // of a range
   int64_t alignment = 64;        // ranges begin at multiples of it
   int64_t most_leaders = 64;
-  int64_t exactly = 0;  // so many leaders as far as there are devices, whatever that saves; 0: any
+  // So many leaders as far as there are devices, whatever that saves and however small their ranges
+  // are; 0: any.
+  int64_t exactly = 0;
   int64_t change_steps = 20;  // between two plans, and so between two changes (LeaderPlanner)
 };
 
@@ -84,8 +86,9 @@ LeaderPlan PlanLeaders(const LeaderInput& input, const LeaderOptions& options = 
 void ChooseStandbys(const LeaderInput& input, std::vector<LedRange>* ranges);
 
 // Decides when a layout is changed: it plans anew every change_steps steps, and changes when that
-// saves `worth` of the step; at once when a leader has gone, or (the standbys only) when a range
-// lacks a standby that it could have. Threads: one.
+// saves `worth` of the step, or has another number of leaders where `exactly` asks for it; at once
+// when a leader has gone, or (the standbys only) when a range lacks a standby that it could have,
+// or when no device is left that could stand by another. Threads: one.
 class LeaderPlanner {
  public:
   explicit LeaderPlanner(LeaderOptions options = {}) : options_(options) {}
