@@ -111,6 +111,8 @@ void SimDevice::Lead(const cluster::Envelope& envelope) {
   const cluster::Actions actions = leader_->Handle(loop_->now(), envelope.from, envelope.message);
   Spend(costs_.Apply(envelope.message, actions) * Slowness());
   Perform(leader_->address(), actions);
+  if (crashed() || ended_) return;
+  audience_.Tell(&Observer::OnLeaderRest, loop_->now(), options_.number, *leader_);
 }
 
 // Between worker and leader, and from other devices: after what is being handled.
@@ -336,10 +338,9 @@ void SimDevice::Finish(const cluster::Compute& compute, Duration took) {
   if (seconds > 0) {
     update.samples_per_second = static_cast<double>(compute.lease.count) / seconds;
   }
-  CHECK_EQ(update.parts.size(), 1u) << "observers look at whole updates";
   update.seconds = base::Seconds(took);
   audience_.Tell(&Observer::OnComputed, now, options_.number, compute,
-                 std::span<const float>(computed->gradient), update.parts[0].gradient, encoder_);
+                 std::span<const float>(computed->gradient), update.parts, encoder_);
   Perform(worker_.OnComputed(now, update));
 }
 
