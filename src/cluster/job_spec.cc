@@ -61,6 +61,9 @@ Status Validate(const JobSpec& spec) {
   RETURN_IF_ERROR(CheckSlots(spec));
   RETURN_IF_ERROR(AtLeast("checkpoint_every", spec.checkpoint_every, 0));
   RETURN_IF_ERROR(AtLeast("start_workers", spec.start_workers, 1));
+  RETURN_IF_ERROR(AtLeast("leaders", spec.leaders, 0));
+  RETURN_IF_ERROR(AtLeast("least_range", spec.least_range, 1));
+  RETURN_IF_ERROR(AtLeast("local_steps", spec.aggregation.local_steps, 1));
   RETURN_IF_ERROR(AtLeast("heartbeat_ms", spec.heartbeat_ms, 1));
   RETURN_IF_ERROR(AtLeast("device_timeout_ms", spec.device_timeout_ms, 2 * spec.heartbeat_ms));
   RETURN_IF_ERROR(AtLeast("trainable_count", spec.trainable_count, 1));

@@ -53,6 +53,7 @@ struct JobSpec {
   // Devices that lead a range each; 0: as many as pay; 1: the coordinator's process leads all of
   // it.
   int64_t leaders = 1;
+  int64_t least_range = 4096;  // values of a range that a device leads, at least
   // Local placement: samples of each part of the data set that stands for a device's own; empty:
   // every device may compute any sample. Positions of an epoch are those of the parts in order.
   std::vector<int64_t> shard_samples;

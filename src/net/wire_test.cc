@@ -80,8 +80,8 @@ TEST(Wire, RefusesWhatIsNotAMessage) {
   envelope.mutable_from()->set_role(static_cast<v1::Role>(77));
   ExpectRefused(envelope, "from.role: got 77");
   envelope = ValidBye();
-  envelope.mutable_welcome();
-  ExpectRefused(envelope, "welcome.leader.role: got 0");
+  envelope.mutable_welcome()->mutable_layout()->add_parts();
+  ExpectRefused(envelope, "layout.leader.role: got 0");
   envelope = ValidBye();
   envelope.mutable_refuse()->set_code(-1);
   ExpectRefused(envelope, "refuse.code: got -1");

@@ -194,15 +194,6 @@ bool LacksStandby(std::span<const LedRange> ranges, const Ids& able,
   return false;
 }
 
-// A number of leaders that was asked for is kept to where ranges are small, too.
-LeaderOptions FittedTo(int64_t values, LeaderOptions options) {
-  if (options.exactly == 0) return options;
-  options.fewest_values = 1;
-  const int64_t fine = values / (4 * options.exactly);
-  options.alignment = std::clamp<int64_t>(fine, 1, options.alignment);
-  return options;
-}
-
 // Of such leaders; without flat_s, and infinitely slow if a range would be too small.
 LeaderPlan BestRanges(const LeaderInput& input, std::span<const Candidate> leaders,
                       const LeaderOptions& options) {
@@ -274,9 +265,8 @@ LeaderPlan PlanLeaders(const LeaderInput& input, const LeaderOptions& options) {
   const std::vector<Candidate> candidates =
       Candidates(input, options.exactly > 0 ? options.exactly : options.most_leaders);
   if (options.exactly > 0) {
-    const LeaderOptions fitted = FittedTo(input.values, options);
     for (size_t k = candidates.size(); k > 0; --k) {
-      LeaderPlan plan = BestRanges(input, {candidates.data(), k}, fitted);
+      LeaderPlan plan = BestRanges(input, {candidates.data(), k}, options);
       if (!plan.ranges.empty()) return {std::move(plan.ranges), plan.communication_s, flat_s};
     }
     return best;

@@ -59,9 +59,7 @@ struct LeaderOptions {
   int64_t fewest_values = 4096;  // of a range
   int64_t alignment = 64;        // ranges begin at multiples of it
   int64_t most_leaders = 64;
-  // So many leaders as far as there are devices, whatever that saves and however small their ranges
-  // are; 0: any.
-  int64_t exactly = 0;
+  int64_t exactly = 0;  // so many leaders as far as there are devices, whatever that saves; 0: any
   int64_t change_steps = 20;  // between two plans, and so between two changes (LeaderPlanner)
 };
 

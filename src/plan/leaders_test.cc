@@ -219,8 +219,8 @@ TEST(LeaderPlanner, ReplacesALeaderAtOnce) {
 TEST(LeaderPlanner, KeepsToTheNumberThatWasAskedFor) {
   const std::vector<LinkedDevice> devices = Devices(5, kFast);
   LeaderInput input = Input(devices);
-  input.values = 16;  // nothing is saved, and no range has 4,096 values
-  LeaderPlanner planner({.exactly = 4});
+  input.values = 16;  // nothing is saved
+  LeaderPlanner planner({.fewest_values = 1, .alignment = 1, .exactly = 4});
   const auto plan = planner.Next(0, input);
   ASSERT_TRUE(plan);
   EXPECT_EQ(plan->ranges.size(), 4u);

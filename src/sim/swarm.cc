@@ -221,6 +221,7 @@ class Draw {
     constexpr int64_t kLeaders[] = {1, 1, 1, 2, 4, 0};
     options_.job.leaders = kLeaders[rng_.NextBelow(6)];
     if (options_.job.leaders == 1) return;
+    options_.job.least_range = 1;
     for (DeviceOptions& device : options_.devices) {
       device.can_lead = !OneIn(6);
       if (OneIn(3)) device.leading.push_seconds = Scaled(1e-6, 1e-3);

@@ -1,0 +1,184 @@
+// Unequal and unreliable devices: leaders on devices, streams, quorums, shares by speed.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "sim/cluster.h"
+
+namespace weft::sim {
+namespace {
+
+using aggregate::Mode;
+using cluster::RunDone;
+
+ClusterOptions Calm(int devices) {
+  ClusterOptions options;
+  options.job = ToyJob(300, 4, 32);  // the last step of an epoch is short
+  options.job.least_range = 1;
+  options.devices = EqualDevices(devices, 200e-6);
+  return options;
+}
+
+double Distance(const std::vector<float>& got, const std::vector<float>& want) {
+  double most = 0;
+  for (size_t i = 0; i < want.size(); ++i) {
+    most = std::max(most, std::abs(static_cast<double>(got.at(i)) - want[i]));
+  }
+  return most;
+}
+
+void ExpectExactlyOnce(const Cluster& run) {
+  ASSERT_TRUE(run.done().has_value());
+  EXPECT_EQ(run.done()->how, RunDone::How::kCompleted) << run.done()->reason;
+  EXPECT_EQ(run.done()->lost_samples, 0);
+  EXPECT_EQ(run.done()->duplicated_samples, 0);
+}
+
+double LastLoss(const Cluster& run) { return run.Events<cluster::EpochDone>().back().loss; }
+
+// ---- leaders on devices
+
+class Leaders : public ::testing::TestWithParam<int> {};
+
+TEST_P(Leaders, OnDevicesLearnWhatOneLearns) {
+  ClusterOptions options = Calm(4);
+  options.job.leaders = GetParam();
+  Cluster run(options);
+  ASSERT_TRUE(run.Run());
+  ExpectExactlyOnce(run);
+  EXPECT_LT(Distance(run.parameters(), RunToy(options.job).parameters), 1e-5);
+  const auto changes = run.Events<cluster::LeadersChanged>();
+  ASSERT_FALSE(changes.empty());
+  EXPECT_EQ(changes.back().parts.size(), static_cast<size_t>(GetParam()));
+  for (const auto& part : changes.back().parts) EXPECT_NE(part.standby, 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Counts, Leaders, ::testing::Values(2, 3, 4));
+
+TEST(Elastic, ALeaderThatDiesIsReplacedByItsStandby) {
+  ClusterOptions options = Calm(5);
+  options.job.leaders = 3;
+  options.job.epochs = 8;
+  Cluster run(options);
+  ASSERT_TRUE(run.RunUntil<cluster::StepDone>(10));
+  const cluster::DeviceId leader =
+      run.Events<cluster::LeadersChanged>().back().parts.front().leader.device;
+  run.KillDevice(static_cast<int>(leader) - 1);
+  ASSERT_TRUE(run.Run());
+  ExpectExactlyOnce(run);
+  EXPECT_LT(Distance(run.parameters(), RunToy(options.job).parameters), 1e-5);
+}
+
+TEST(Elastic, LeadersComeAndGoWhileItTrains) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    ClusterOptions options = Calm(6);
+    options.seed = seed;
+    options.job.leaders = 4;
+    options.job.epochs = 10;
+    options.faults.kill_device = std::chrono::milliseconds(300);
+    options.faults.break_connection = std::chrono::milliseconds(300);
+    Cluster run(options);
+    ASSERT_TRUE(run.Run()) << seed;
+    if (run.done()->how == RunDone::How::kFailed) {
+      ADD_FAILURE() << seed << ": " << run.done()->reason;
+      continue;
+    }
+    ExpectExactlyOnce(run);
+    EXPECT_LT(Distance(run.parameters(), RunToy(options.job).parameters), 1e-4) << seed;
+  }
+}
+
+// ---- streams
+
+class Streams : public ::testing::TestWithParam<Mode> {};
+
+TEST_P(Streams, CountEverySampleOnceAndLearn) {
+  for (const int64_t leaders : {1, 3}) {
+    ClusterOptions options = Calm(4);
+    options.devices[3].speed = 0.3;
+    options.job.leaders = leaders;
+    options.job.aggregation.mode = GetParam();
+    options.job.aggregation.max_staleness = GetParam() == Mode::kSsp ? 2 : 0;
+    Cluster run(options);
+    ASSERT_TRUE(run.Run()) << leaders;
+    ExpectExactlyOnce(run);
+    const ToyRun plain = RunToy(options.job);
+    EXPECT_LT(LastLoss(run), 0.2 * plain.losses.front()) << leaders;
+  }
+}
+
+TEST_P(Streams, GoOnWhateverDies) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    ClusterOptions options = Calm(5);
+    options.seed = seed;
+    options.job.leaders = seed % 2 == 0 ? 1 : 3;
+    options.job.aggregation.mode = GetParam();
+    options.job.aggregation.max_staleness = GetParam() == Mode::kSsp ? 2 : 0;
+    options.faults.kill_device = std::chrono::milliseconds(300);
+    options.faults.break_connection = std::chrono::milliseconds(300);
+    if (options.job.leaders == 1) options.faults.kill_hub = std::chrono::milliseconds(1500);
+    Cluster run(options);
+    ASSERT_TRUE(run.Run()) << seed;
+    ExpectExactlyOnce(run);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Modes, Streams,
+                         ::testing::Values(Mode::kSsp, Mode::kAsync, Mode::kBuffered));
+
+// ---- steps that do not wait, and steps in proportion
+
+TEST(Elastic, AQuorumLeavesNobodyOut) {
+  ClusterOptions options = Calm(4);
+  options.devices[3].speed = 0.2;
+  options.job.share_by_speed = false;
+  options.job.aggregation.quorum = 0.7;
+  Cluster run(options);
+  ASSERT_TRUE(run.Run());
+  ExpectExactlyOnce(run);
+  EXPECT_LT(LastLoss(run), 0.2 * RunToy(options.job).losses.front());
+}
+
+TEST(Elastic, ExtraDevicesHaveCopiesOfLeases) {
+  ClusterOptions options = Calm(6);
+  options.job.aggregation.over_selection = 0.5;
+  Cluster run(options);
+  ASSERT_TRUE(run.Run());
+  ExpectExactlyOnce(run);
+  EXPECT_EQ(run.steps().at(5).parts.size(), 4u) << "6 / 1.5";
+  EXPECT_LT(Distance(run.parameters(), RunToy(options.job).parameters), 1e-5);
+}
+
+TEST(Elastic, SharesFollowTheSpeeds) {
+  ClusterOptions options = Calm(4);
+  options.job = ToyJob(6000, 2, 600);
+  options.devices = EqualDevices(4, 2e-3);
+  options.devices[0].speed = 0.25;
+  options.job.heartbeat_ms = 50;
+  Cluster run(options);
+  ASSERT_TRUE(run.Run());
+  ExpectExactlyOnce(run);
+  const auto& last = run.steps().rbegin()->second;
+  ASSERT_EQ(last.parts.size(), 4u);
+  std::map<cluster::DeviceId, int64_t> samples;
+  for (const auto& part : last.parts) samples[part.device] += part.samples;
+  EXPECT_NEAR(static_cast<double>(samples[1]) / 600, 0.25 / 3.25, 0.02);
+  EXPECT_NEAR(static_cast<double>(samples[2]) / 600, 1 / 3.25, 0.02);
+}
+
+TEST(Elastic, ShardsStayWithTheirDevices) {
+  ClusterOptions options = Calm(3);
+  options.job.shard_samples = {50, 150, 100};
+  options.job.aggregation.local_steps = 1;
+  Cluster run(options);
+  ASSERT_TRUE(run.Run());
+  ExpectExactlyOnce(run);
+  int64_t of_first = 0;
+  for (const auto& step : run.Events<cluster::StepDone>()) {
+    for (const auto& part : step.parts) of_first += part.device == 1 ? part.samples : 0;
+  }
+  EXPECT_EQ(of_first, 4 * 50);
+}
+
+}  // namespace
+}  // namespace weft::sim
