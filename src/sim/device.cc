@@ -276,6 +276,7 @@ void SimDevice::Do(const cluster::PeerLines::Deliver& deliver) {
 }
 
 void SimDevice::Do(const cluster::PeerLines::Lost& lost) {
+  audience_.Tell(&Observer::OnPeerLost, loop_->now(), worker_.address().device, lost.device);
   Perform(worker_.OnPeerLost(loop_->now(), lost.device));
 }
 

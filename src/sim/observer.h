@@ -47,6 +47,8 @@ class Observer {
   // A device's process starts, or has ended (killed, crashed, switched off, or stopped by itself).
   virtual void OnDeviceUp(TimePoint, int /*device*/, uint64_t /*incarnation*/) {}
   virtual void OnDeviceDown(TimePoint, int /*device*/) {}
+  // Its direct way to another device is gone.
+  virtual void OnPeerLost(TimePoint, cluster::DeviceId /*device*/, cluster::DeviceId /*other*/) {}
   // The coordinator has admitted it under this id.
   virtual void OnJoined(TimePoint, int /*device*/, cluster::DeviceId) {}
   // It dials the hub.
