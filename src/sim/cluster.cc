@@ -219,8 +219,10 @@ void Cluster::Record(const cluster::Event& event) {
   if (loop_.verbose()) loop_.Print(cluster::Describe(event));
   if (const auto* done = std::get_if<cluster::RunDone>(&event)) {
     done_ = *done;
+    // Where other devices lead, the last checkpoint has them.
     const auto values = hub_->leader().parameters();
-    parameters_.assign(values.begin(), values.end());
+    parameters_ = Checkpoint().parameters;
+    if (!values.empty()) parameters_.assign(values.begin(), values.end());
   }
   if (!options_.keep_events) return;
   events_.push_back(event);
