@@ -78,7 +78,7 @@ Status WorkerHost::OpenLines() {
 // ---- in
 
 void WorkerHost::HeardFromCoordinator(const cluster::Envelope& envelope) {
-  Do(peers_->Note(envelope.message));
+  Do(peers_->Note(envelope));
   Accept(envelope);
   DeliverLocal();
 }

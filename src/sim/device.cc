@@ -76,7 +76,7 @@ void SimDevice::OnMessage(cluster::ConnectionId connection, const cluster::Envel
     Perform(peers_.OnMessage(loop_->now(), LineOf(connection), envelope));
     return DeliverLocal();
   }
-  Perform(peers_.Note(envelope.message));
+  Perform(peers_.Note(envelope));
   Accept(envelope);
   DeliverLocal();
 }
