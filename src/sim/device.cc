@@ -208,6 +208,12 @@ void SimDevice::Do(const cluster::Stop& stop) {
 
 // ---- lines to other devices
 
+std::vector<cluster::ConnectionId> SimDevice::lines() const {
+  std::vector<cluster::ConnectionId> lines;
+  for (const auto& [number, connection] : dialed_) lines.push_back(connection);
+  return lines;
+}
+
 cluster::PeerLine SimDevice::LineOf(cluster::ConnectionId connection) const {
   const auto it = dialed_numbers_.find(connection);
   if (it != dialed_numbers_.end()) return {true, it->second};
