@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cluster/leader.h"
 #include "cluster/peer_lines.h"
@@ -67,6 +68,8 @@ class SimDevice : public SerialProcess {
   // How it ended, if it has.
   const std::optional<Status>& stopped() const { return stopped_; }
   std::optional<cluster::ConnectionId> connection() const { return connection_; }
+  // That it has dialled to other devices.
+  std::vector<cluster::ConnectionId> lines() const;
 
   void OnConnected(cluster::ConnectionId connection) override;
   void OnMessage(cluster::ConnectionId connection, const cluster::Envelope& envelope) override;
