@@ -148,8 +148,10 @@ class Cluster:
     def _command(self, station):
         hub = f"{network.address(0)}:{network.PORT}"
         if station.number:
+            own = ["--insecure-listen", f"{network.address(station.number)}:{network.PORT}"]
             return [self.weft, "join", hub, "--token", self.token, "--name", station.device.name,
-                    "--threads", station.device.cores, "--json"]
+                    "--threads", station.device.cores, "--json",
+                    *(own if self.scenario.may_lead(station.device) else [])]
         run = self.folder / "run"
         goes_on = (run / "checkpoints").exists()
         return [self.weft, "up", self.folder / "job.json", "--insecure-listen", hub, "--token", self.token,

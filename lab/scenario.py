@@ -36,6 +36,7 @@ class Device(NamedTuple):
     memory_bytes: int = 0  # 0: without limit
     link: Link = Link()
     up: tuple = ((0, None),)  # stretches (from_s, until_s); until None: for ever
+    can_lead: bool = True  # other devices can reach it
 
     def processors(self):
         """Of this machine."""
@@ -61,6 +62,10 @@ class Scenario(NamedTuple):
     schedule: tuple  # of Event, in order of time, stretches included
     expect: dict
 
+    def may_lead(self, device):
+        """Whether a device is to listen for others; where the coordinator leads all, none is."""
+        return device.can_lead and self.job.get("cluster", {}).get("leaders", 1) != 1
+
 
 def read_link(json, what):
     try:
@@ -73,7 +78,7 @@ def read_device(json, name=""):
     up = json.get("up", [[0, None]])
     return Device(
         name=json.get("name", name), speed=json.get("speed", 1), load=json.get("load", 0),
-        cores=json.get("cores", 1), memory_bytes=json.get("memory_bytes", 0),
+        cores=json.get("cores", 1), memory_bytes=json.get("memory_bytes", 0), can_lead=json.get("can_lead", True),
         link=read_link(json.get("link", {}), json.get("name") or name),
         up=tuple((start, until) for start, until in up))
 
@@ -160,4 +165,7 @@ def left_out(scenario):
     notes = []
     if any(0 < max(link.latency_s, link.jitter_s) and not link.needs_relay() for link in links):
         notes.append(f"latency and jitter below {LEAST_LATENCY_S * 1000:g} ms are left to what the kernel takes")
+    for segment in scenario.segments:
+        if sum(scenario.may_lead(device) and device.link.segment == segment for device in scenario.devices) > 1:
+            notes.append(f"segment {segment}: what its devices say to each other directly does not pass it")
     return notes

@@ -73,6 +73,17 @@ class ScenarioTest(unittest.TestCase):
         self.assertEqual(len(scenarios.left_out(scenario)), 1)
         self.assertEqual(scenarios.left_out(scenarios.read(scenario_json())), [])
 
+    def test_devices_listen_for_each_other_only_where_one_may_lead(self):
+        devices = [device(), device(name="b", can_lead=False), device(name="c")]
+        alone = scenarios.read(scenario_json(devices=devices))
+        self.assertFalse(any(alone.may_lead(each) for each in alone.devices))
+        split = scenarios.read(scenario_json(devices=devices, job={"cluster": {"leaders": 0}}))
+        self.assertEqual([split.may_lead(each) for each in split.devices], [True, False, True])
+        self.assertEqual(scenarios.left_out(split), [])
+        near = [device(name=name, link={"segment": "air"}) for name in "ab"]
+        close = scenarios.read(scenario_json(devices=near, job={"cluster": {"leaders": 0}}))
+        self.assertIn("directly does not pass it", " ".join(scenarios.left_out(close)))
+
 
 class NetworkTest(unittest.TestCase):
     def test_bucket_holds_a_millisecond_or_two_frames(self):

@@ -41,19 +41,66 @@ RunHost::~RunHost() {
 Status RunHost::Open(RunHostOptions options) {
   options_ = std::move(options);
   const Job& job = *options_.job;
-  const cluster::JobSpec spec = JobSpecOf(job, {.run = options_.folder->record().run,
-                                                .token = options_.token,
-                                                .start_workers = options_.start_workers,
-                                                .feed_samples = options_.feed_samples});
-  fed_sample_bytes_ = spec.fed_sample_bytes;
-  RETURN_IF_ERROR(cluster::Validate(spec));
-  ASSIGN_OR_RETURN(leader_, cluster::Leader::Make(spec, options_.start));
-  coordinator_ = std::make_unique<Coordinator>(spec, options_.store, options_.start.step);
+  spec_ = JobSpecOf(job, {.run = options_.folder->record().run,
+                          .token = options_.token,
+                          .start_workers = options_.start_workers,
+                          .feed_samples = options_.feed_samples});
+  RETURN_IF_ERROR(cluster::Validate(spec_));
+  RETURN_IF_ERROR(MakeMachines(options_.start));
   if (job.test != nullptr) {
     ASSIGN_OR_RETURN(evaluator_, Evaluator::Make(job.graph, job.test, job.config.cluster.kernels,
                                                  options_.eval_threads));
   }
   return OkStatus();
+}
+
+Status RunHost::MakeMachines(const cluster::Snapshot& start) {
+  ASSIGN_OR_RETURN(leader_, cluster::Leader::Make(spec_, start));
+  coordinator_ = std::make_unique<Coordinator>(spec_, options_.store, start.step, start.version);
+  return OkStatus();
+}
+
+void RunHost::StartMachines() {
+  const cluster::Actions first = coordinator_->Start(Now());
+  store_.reset();
+  if (options_.feed_samples) {
+    store_.emplace(cluster::SampleStore::Options{.term = coordinator_->term(),
+                                                 .samples = options_.job->source->size(),
+                                                 .sample_bytes = spec_.fed_sample_bytes});
+  }
+  Do(Coordinator::kAddress, first);
+}
+
+// As a process that is started again would: from the last checkpoint, with no device connected.
+void RunHost::StartAgain(const std::string& reason) {
+  Show(cluster::Warning{reason + "; the run goes on from its last checkpoint"});
+  for (const auto& [connection, device] : std::exchange(devices_, {})) {
+    hub_->Drop(connection, Unavailable("the run goes back to its last checkpoint: " + reason));
+  }
+  connections_.clear();
+  local_.clear();
+  cluster::Snapshot start = options_.start;
+  Status status;
+  if (auto found = options_.checkpoints->ReadLatest(); found.ok()) {
+    start = std::move(found->checkpoint.snapshot);
+  } else if (found.status().code() != Code::kNotFound) {
+    status = found.status();
+  }
+  options_.checkpoints->GoOnFrom(start.step);
+  saved_.reset();
+  evaluate_saved_.reset();
+  if (status.ok()) status = MakeMachines(start);
+  if (!status.ok()) return Do(Coordinator::kAddress, cluster::Stop{status});
+  StartMachines();
+}
+
+void RunHost::Do(Address, const cluster::Restart& restart) {
+  // After what asks for it is done; what is being written to the disk comes first.
+  saver_.Post([this, reason = restart.reason] {
+    loop_.Post([this, reason] {
+      if (!stopped_) StartAgain(reason);
+    });
+  });
 }
 
 Result<std::unique_ptr<net::Connection>> RunHost::Connect(net::ConnectionHandler* handler) {
@@ -183,14 +230,17 @@ void RunHost::Do(Address, const cluster::CloseConnection& close) {
 }
 
 void RunHost::Do(Address, const cluster::SaveCheckpoint& save) {
-  saver_.Post([this, snapshot = save.snapshot] {
+  saved_ = save.snapshot;
+  if (evaluate_saved_) StartEvaluation(*std::exchange(evaluate_saved_, std::nullopt));
+  saver_.Post([this, snapshot = save.snapshot, asked_by = leader_.get()] {
     cluster::Checkpoint checkpoint;
     checkpoint.run = options_.folder->record().run;
     checkpoint.config_digest = options_.job->config.Digest();
     checkpoint.epoch = snapshot->step / options_.job->steps_per_epoch();
     checkpoint.snapshot = *snapshot;
     const Result<std::string> path = options_.checkpoints->Write(checkpoint);
-    loop_.Post([this, step = snapshot->step, path] {
+    loop_.Post([this, step = snapshot->step, path, asked_by] {
+      if (asked_by != leader_.get()) return;  // the run has begun again since
       Do(leader_->address(),
          leader_->OnCheckpointDone(Now(), step, path.ok() ? *path : std::string(), path.status()));
     });
@@ -215,10 +265,23 @@ void RunHost::Do(Address, const cluster::Stop& stop) {
     outcome_.done.status = stop.status;
   }
   stopped_ = true;
-  if (outcome_.done.status.ok() && evaluated_version_ != leader_->version()) {
+  evaluate_saved_.reset();
+  if (outcome_.done.status.ok() && evaluated_version_ != VersionHere()) {
     StartEvaluation(outcome_.result.epochs - 1);
   }
   StopWhenIdle();
+}
+
+// Where devices lead, this process has the parameters of the last checkpoint.
+std::span<const float> RunHost::ParametersHere() const {
+  if (!leader_->parameters().empty()) return leader_->parameters();
+  return saved_ == nullptr ? std::span<const float>(options_.start.parameters)
+                           : std::span<const float>(saved_->parameters);
+}
+
+int64_t RunHost::VersionHere() const {
+  if (!leader_->parameters().empty()) return leader_->version();
+  return saved_ == nullptr ? options_.start.version : saved_->version;
 }
 
 void RunHost::StopWhenIdle() {
@@ -269,9 +332,14 @@ void RunHost::AfterEpoch(const cluster::EpochDone& epoch) {
 
 void RunHost::StartEvaluation(int64_t epoch) {
   if (evaluator_ == nullptr) return;
-  evaluated_version_ = leader_->version();
+  const bool elsewhere = leader_->parameters().empty();
+  if (elsewhere && !stopped_ && (saved_ == nullptr || saved_->version == evaluated_version_)) {
+    evaluate_saved_ = epoch;
+    return;
+  }
+  evaluated_version_ = VersionHere();
   ++evaluations_running_;
-  const std::span<const float> now = leader_->parameters();
+  const std::span<const float> now = ParametersHere();
   eval_thread_.Post([this, epoch, parameters = std::vector<float>(now.begin(), now.end())] {
     const Result<Evaluated> evaluated = evaluator_->Evaluate(parameters, epoch);
     loop_.Post([this, evaluated] { EvaluationDone(evaluated); });
@@ -337,13 +405,7 @@ RunHost::Outcome RunHost::Run() {
   began_ = Now();
   outcome_.result.steps = options_.start.step;
   outcome_.result.epochs = options_.start.step / options_.job->steps_per_epoch();
-  const cluster::Actions first = coordinator_->Start(began_);
-  if (options_.feed_samples) {
-    store_.emplace(cluster::SampleStore::Options{.term = coordinator_->term(),
-                                                 .samples = options_.job->source->size(),
-                                                 .sample_bytes = fed_sample_bytes_});
-  }
-  Do(Coordinator::kAddress, first);
+  StartMachines();
   loop_.Run([this] { return NextWake(); }, [this](TimePoint now) { Tick(now); });
   if (over_ && !hub_->AwaitDepartures(kFarewell))
     base::LogDebug("some devices did not say goodbye");
@@ -353,7 +415,7 @@ RunHost::Outcome RunHost::Run() {
   result.samples_per_second = static_cast<double>(result.samples) / std::max(result.seconds, 1e-9);
   result.lost_samples = outcome_.done.lost_samples;
   result.duplicated_samples = outcome_.done.duplicated_samples;
-  outcome_.parameters.assign(leader_->parameters().begin(), leader_->parameters().end());
+  outcome_.parameters.assign(ParametersHere().begin(), ParametersHere().end());
   Confuse();
   return std::move(outcome_);
 }

@@ -98,6 +98,7 @@ class RunHost : private net::HubHandler {
   void Do(cluster::Address self, const cluster::SaveCheckpoint& save);
   void Do(cluster::Address self, const cluster::ReadSamples& read);
   void Do(cluster::Address self, const cluster::Emit& emit);
+  void Do(cluster::Address self, const cluster::Restart& restart);
   void Do(cluster::Address self, const cluster::Stop& stop);
   template <class Other>
   void Do(cluster::Address self, const Other& other);
@@ -108,6 +109,11 @@ class RunHost : private net::HubHandler {
   void StartEvaluation(int64_t epoch);
   void EvaluationDone(const Result<Evaluated>& evaluated);
   void StopWhenIdle();
+  Status MakeMachines(const cluster::Snapshot& start);
+  void StartMachines();
+  void StartAgain(const std::string& reason);
+  std::span<const float> ParametersHere() const;
+  int64_t VersionHere() const;
   void Confuse();
   std::optional<TimePoint> NextWake() const;
   void Tick(TimePoint now);
@@ -116,9 +122,11 @@ class RunHost : private net::HubHandler {
   base::EventLoop loop_;
   std::unique_ptr<cluster::Leader> leader_;
   std::unique_ptr<cluster::Coordinator> coordinator_;
-  std::optional<cluster::SampleStore> store_;  // once the coordinator has begun, if it feeds
-  int64_t fed_sample_bytes_ = 0;
-  std::map<uint64_t, cluster::DeviceId> devices_;  // of admitted connections
+  cluster::JobSpec spec_;
+  std::shared_ptr<const cluster::Snapshot> saved_;  // the newest checkpoint's
+  std::optional<int64_t> evaluate_saved_;           // an epoch, once its checkpoint is there
+  std::optional<cluster::SampleStore> store_;       // once the coordinator has begun, if it feeds
+  std::map<uint64_t, cluster::DeviceId> devices_;   // of admitted connections
   std::map<cluster::DeviceId, uint64_t> connections_;
   std::deque<Local> local_;
   bool delivering_ = false;

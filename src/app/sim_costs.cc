@@ -46,6 +46,14 @@ sim::HubOptions HubCosts(const config::CoordinatorOptions& coordinator, const Pa
   return hub;
 }
 
+sim::LeaderOptions LeadingCosts(const PayloadSize& size, bool paced) {
+  const sim::HubOptions hub = HubCosts({}, size, paced);
+  return {.message_seconds = hub.message_seconds,
+          .push_seconds = hub.push_seconds,
+          .apply_seconds = hub.apply_seconds,
+          .send_seconds = hub.send_seconds};
+}
+
 double LeaseSeconds(const PayloadSize& size, bool paced) {
   return WireSeconds(size.push_bytes + size.parameters_bytes, paced) +
          2 * static_cast<double>(size.values) * kCostRates.pack_s_per_value;

@@ -46,6 +46,9 @@ Result<PayloadSize> PayloadSizeOf(const config::LinkOptions& link, int64_t param
 sim::HubOptions HubCosts(const config::CoordinatorOptions& coordinator, const PayloadSize& size,
                          bool paced);
 
+// What leading costs a device, at speed 1. `paced`: as above.
+sim::LeaderOptions LeadingCosts(const PayloadSize& size, bool paced);
+
 // A device's time for a lease beside the math: unpacking the parameters, packing the gradient.
 // `paced`: the rate of its link, or of the coordinator's, is limited.
 double LeaseSeconds(const PayloadSize& size, bool paced);

@@ -51,6 +51,8 @@ TEST(SimCosts, CoordinatorsCostsFollowSizeAndSpeed) {
   const sim::HubOptions given = HubCosts(coordinator, small, false);
   EXPECT_EQ(given.push_seconds, 1.5);
   EXPECT_DOUBLE_EQ(given.send_seconds, base.send_seconds / 2);
+  EXPECT_EQ(LeadingCosts(small, false).push_seconds, base.push_seconds);
+  EXPECT_GT(LeadingCosts(small, true).send_seconds, base.send_seconds);
 }
 
 TEST(SimCosts, PredictionGrowsWithSamplesAndShrinksWithCores) {

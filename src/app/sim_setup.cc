@@ -88,6 +88,7 @@ class DeviceCosts {
   Status Fill(const DeviceGroup& group, sim::DeviceOptions* device) {
     const bool paced = hub_limited_ || IsLimited(device->link);
     device->lease_seconds = group.seconds_per_lease.value_or(LeaseSeconds(payload_, paced));
+    device->leading = LeadingCosts(payload_, paced);
     if (group.seconds_per_sample) {
       device->step_seconds.points = {{0, 0.0}, {1, *group.seconds_per_sample}};
       if (device->memory_bytes == 0) return OkStatus();

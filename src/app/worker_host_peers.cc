@@ -8,6 +8,7 @@
 
 #include "app/worker_host.h"
 #include "base/log.h"
+#include "net/address.h"
 
 namespace weft::app {
 namespace {
@@ -77,7 +78,7 @@ Status WorkerHost::OpenLines() {
 // ---- in
 
 void WorkerHost::HeardFromCoordinator(const cluster::Envelope& envelope) {
-  Do(peers_->Note(envelope.message));
+  Do(peers_->Note(envelope));
   Accept(envelope);
   DeliverLocal();
 }

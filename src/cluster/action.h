@@ -44,6 +44,12 @@ struct CloseConnection {
   ConnectionId connection = 0;
 };
 
+// The run cannot go on from what its devices hold: make coordinator and leader anew, from the last
+// checkpoint, and close all connections. This one will do nothing more.
+struct Restart {
+  std::string reason;
+};
+
 // ---- a leader's
 
 // Write it, then call Leader::OnCheckpointDone. It never changes again and may be written by
@@ -120,8 +126,8 @@ struct Stop {
 };
 
 using Action = std::variant<Send, Reply, Admit, CloseConnection, SaveCheckpoint, Connect,
-                            Disconnect, OpenRun, ReadAhead, Compute, Settled, UseLayout, Emit, Stop,
-                            KeepSamples, DropSamples, ReadSamples>;
+                            Disconnect, OpenRun, ReadAhead, Compute, Settled, UseLayout, Restart,
+                            Emit, Stop, KeepSamples, DropSamples, ReadSamples>;
 using Actions = std::vector<Action>;
 
 }  // namespace weft::cluster

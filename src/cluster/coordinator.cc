@@ -146,6 +146,7 @@ void Coordinator::Lose(DeviceId device, const std::string& reason) {
   devices_.Remove(device);
   if (!base::Planted("coordinator.keeps_leases_of_the_lost")) dealer_.Remove(device);
   stream_.Remove(device);
+  if (done()) return;
   LoseSeats(device);
   if (done()) return;
   const bool alone = devices_.living().empty();

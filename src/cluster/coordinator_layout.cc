@@ -166,10 +166,11 @@ void Coordinator::TellLayout() {
 void Coordinator::LoseSeats(DeviceId device) {
   const LayoutKeeper::Loss loss = seats_.Lose(device);
   if (loss.orphaned) {
-    return Fail({Code::kUnavailable,
-                 fmt::format("values {} were led by device {}, and no other device has them: go on "
-                             "from the last checkpoint with --resume",
-                             Describe(*loss.orphaned), device)});
+    phase_ = Phase::kDone;
+    actions_.push_back(Restart{
+        fmt::format("values {} were led by device {}, and no other device that is here has them",
+                    Describe(*loss.orphaned), device)});
+    return;
   }
   if (loss.changed) {
     NoteLeaders();
@@ -177,6 +178,7 @@ void Coordinator::LoseSeats(DeviceId device) {
     Emit(LeadersChanged{seats_.layout().number, seats_.layout().parts,
                         fmt::format("device {} is gone", device)});
   }
+  if (phase_ == Phase::kStreaming && spec_.leaders != 1 && seats_.NeedsStandby()) settling_ = true;
   for (const Range& range : loss.promoted) {
     const auto part = std::ranges::find(seats_.layout().parts, range, &Layout::Part::range);
     if (phase_ == Phase::kStepping) SendBeginStep(*part, asked_step_ == step_ + 1);

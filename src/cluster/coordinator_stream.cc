@@ -102,6 +102,11 @@ void Coordinator::DealStream() {
 
 void Coordinator::OnStreamCommitted(TimePoint now, const Committed& committed) {
   version_ = std::max(version_, committed.version);
+  // A leader that took over tells again what may not have been heard.
+  const auto heard = [&](const Lease& lease) {
+    return !stream_.Knows(lease) || book_.Has(lease.id, committed.range);
+  };
+  if (std::ranges::all_of(committed.leases, heard)) return;
   if (committed.range.begin == 0) RecordStream(committed);
   std::vector<Lease> done;
   for (const CommitBook::Done& each : book_.Enter(committed)) {

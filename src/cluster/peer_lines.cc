@@ -42,8 +42,13 @@ bool BetweenDevices(const Message& message) {
 
 // ---- what the coordinator says
 
-PeerLines::Actions PeerLines::Note(const Message& message) {
-  if (const auto* welcome = std::get_if<Welcome>(&message)) {
+PeerLines::Actions PeerLines::Note(const Envelope& envelope) {
+  const Message& message = envelope.message;
+  if (envelope.from.device != kCoordinatorDevice) {
+    // A line may have broken without this end being told.
+    const auto it = peers_.find(envelope.from.device);
+    if (it != peers_.end()) it->second.doubted = true;
+  } else if (const auto* welcome = std::get_if<Welcome>(&message)) {
     NoteIdentity(*welcome);
     NoteLayout(welcome->layout);
   } else if (const auto* relayout = std::get_if<Relayout>(&message)) {
@@ -105,7 +110,9 @@ void PeerLines::SendTo(TimePoint now, Envelope envelope) {
   if (it == peers_.end()) return Ask(Relay{std::move(envelope)});
   Peer& peer = it->second;
   if (peer.phase == Phase::kOpen) return Ask(Write{{true, peer.number}, std::move(envelope)});
-  if (peer.accepted) return Ask(Write{{false, *peer.accepted}, std::move(envelope)});
+  if (peer.accepted && !peer.doubted) {
+    return Ask(Write{{false, *peer.accepted}, std::move(envelope)});
+  }
   if (peer.phase == Phase::kNone && !peer.endpoint.empty() && now >= peer.next_dial) {
     StartDial(now, device, &peer);
   }
@@ -204,6 +211,7 @@ void PeerLines::Greet(PeerLine line, const Envelope& envelope) {
   const DeviceId device = std::get<Hello>(envelope.message).device;
   Peer& peer = peers_[device];
   const std::optional<uint64_t> older = std::exchange(peer.accepted, line.number);
+  peer.doubted = false;
   accepted_[line.number] = device;
   Ask(Write{line,
             {self, {device, Role::kWorker}, Welcome{.device = self_, .term = term_, .run = run_}}});
@@ -244,6 +252,7 @@ PeerLines::Actions PeerLines::OnMessage(TimePoint now, PeerLine line, const Enve
   } else if (line.dialed && peers_.at(it->second).phase != Phase::kOpen) {
     HearAnswer(now, it->second, envelope);
   } else {
+    if (!line.dialed) peers_.at(it->second).doubted = false;
     Hear(it->second, envelope);
   }
   return Take();

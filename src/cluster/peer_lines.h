@@ -95,8 +95,9 @@ class PeerLines {
 
   // A machine of this device sends.
   Actions Send(TimePoint now, Address from, const cluster::Send& send);
-  // What the coordinator has said, before it is handled: this device's id, and who is where.
-  Actions Note(const Message& message);
+  // What came over the connection to the coordinator, before it is handled: from it, this device's
+  // id and who is where; from another device, that this one perhaps hears it in no other way.
+  Actions Note(const Envelope& envelope);
 
   // A line that was dialled is connected.
   Actions OnOpen(TimePoint now, uint64_t number);
@@ -120,6 +121,7 @@ class PeerLines {
     TimePoint next_dial;               // not before
     int failures = 0;                  // since a line was open
     std::optional<uint64_t> accepted;  // the line that it has dialled
+    bool doubted = false;              // it speaks past that line: nothing is sent over it
     std::deque<Envelope> waiting;
     size_t waiting_bytes = 0;
   };

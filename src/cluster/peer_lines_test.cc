@@ -57,8 +57,11 @@ Payload PayloadOf(size_t bytes) { return std::make_shared<const Bytes>(bytes); }
 class PeerLinesTest : public ::testing::Test {
  protected:
   static constexpr DeviceId kSelf = 7;
-  PeerLinesTest() { lines_.Note(WelcomeOf(kSelf)); }
+  PeerLinesTest() { Note(WelcomeOf(kSelf)); }
 
+  PeerLines::Actions Note(Message message) {
+    return lines_.Note({kCoordinator, {}, std::move(message)});
+  }
   PeerLines::Actions Push(DeviceId to, uint64_t sequence = 1, Payload gradient = nullptr) {
     return lines_.Send(now_, {kSelf, Role::kWorker},
                        {{to, Role::kLeader},
@@ -146,12 +149,12 @@ TEST_F(PeerLinesTest, ARelayoutAndAReshapeSayWhereLeadersAre) {
   Layout next;
   next.parts = {{.leader = {5, Role::kLeader}, .endpoint = "five:1", .standby = 6}};
   next.parts[0].standby_endpoint = "six:1";
-  lines_.Note(Relayout{1, next});
+  Note(Relayout{1, next});
   EXPECT_EQ(Only<PeerLines::Dial>(Push(5)).endpoint, "five:1");
   EXPECT_EQ(Only<PeerLines::Dial>(Push(6)).endpoint, "six:1");
   Layout last;
   last.parts = {{.leader = {8, Role::kLeader}, .endpoint = "eight:1"}};
-  lines_.Note(Reshape{1, next, last});
+  Note(Reshape{1, next, last});
   EXPECT_EQ(Only<PeerLines::Dial>(Push(8)).endpoint, "eight:1");
 }
 
@@ -211,7 +214,7 @@ TEST_F(PeerLinesTest, OnlySoMuchWaits) {
   options.most_waiting = 3;
   options.most_waiting_bytes = 100;
   PeerLines lines(options);
-  lines.Note(WelcomeOf(kSelf));
+  lines.Note({{}, {}, WelcomeOf(kSelf)});
   const auto relayed = [&](uint64_t sequence, size_t bytes) {
     return Sequences<PeerLines::Relay>(lines.Send(
         now_, {kSelf, Role::kWorker},
@@ -241,11 +244,11 @@ TEST_F(PeerLinesTest, ALostLineIsToldAndDialledAgainAfterASecond) {
 TEST_F(PeerLinesTest, AsAnotherDeviceItBeginsAnew) {
   const uint64_t number = OpenLine();
   Call(40, 3);
-  lines_.Note(Relayout{1, SomeLayout()});
+  Note(Relayout{1, SomeLayout()});
   EXPECT_TRUE(lines_.HasLine(2));
-  lines_.Note(WelcomeOf(kSelf));
+  Note(WelcomeOf(kSelf));
   EXPECT_TRUE(lines_.HasLine(2)) << "the same device of the same run, back";
-  const auto closed = Asked<PeerLines::Close>(lines_.Note(WelcomeOf(kSelf + 1)));
+  const auto closed = Asked<PeerLines::Close>(Note(WelcomeOf(kSelf + 1)));
   ASSERT_THAT(closed, SizeIs(2));
   EXPECT_EQ(closed[0].line, (PeerLine{true, number}));
   EXPECT_EQ(closed[1].line, (PeerLine{false, 40}));
@@ -323,6 +326,23 @@ TEST_F(PeerLinesTest, WhoDialsAgainReplacesItsLine) {
   EXPECT_EQ(Only<PeerLines::Write>(Push(50)).line, (PeerLine{false, 41}));
   EXPECT_THAT(lines_.OnClosed(now_, {false, 40}, "closed"), IsEmpty());
   EXPECT_TRUE(lines_.HasLine(50));
+}
+
+// Its end of the line has broken, and this one was not told.
+TEST_F(PeerLinesTest, WhoSpeaksPastItsLineIsAnsweredSo) {
+  Call(40, 50);
+  EXPECT_THAT(Sequences<PeerLines::Write>(Push(50, 1)), ElementsAre(1));
+  lines_.Note({{50, Role::kWorker}, {kSelf, Role::kLeader}, Pull{}});
+  EXPECT_THAT(Sequences<PeerLines::Relay>(Push(50, 2)), ElementsAre(2));
+  EXPECT_THAT(Asked<PeerLines::Deliver>(Hear({false, 40}, Pull{})), SizeIs(1));
+  EXPECT_THAT(Sequences<PeerLines::Write>(Push(50, 3)), ElementsAre(3)) << "it works after all";
+  lines_.Note({{50, Role::kWorker}, {kSelf, Role::kLeader}, Pull{}});
+  Call(41, 50);
+  EXPECT_EQ(Only<PeerLines::Write>(Push(50, 4)).line, (PeerLine{false, 41}));
+  // A line that this device dialled is its own to give up.
+  const uint64_t number = OpenLine();
+  lines_.Note({{2, Role::kLeader}, {kSelf, Role::kWorker}, PushAck{}});
+  EXPECT_EQ(Only<PeerLines::Write>(Push(2)).line, (PeerLine{true, number}));
 }
 
 TEST_F(PeerLinesTest, ALineFromThePeerServesWhatWaitsForOne) {

@@ -50,6 +50,8 @@ class StreamDealer {
   // Leases out for longer than four times the median of the last ones, and than `least`.
   bool ExpireOverdue(TimePoint now, Duration least);
 
+  // Dealt, and not committed yet.
+  bool Knows(const Lease& lease) const { return leases_.contains(lease.id); }
   // Leases that are not committed.
   size_t open() const { return leases_.size(); }
   size_t Load(DeviceId device) const;

@@ -307,6 +307,11 @@ void VisitDevice(DeviceGroup* group, ScenarioVisitor* v) {
                        "has `factor` of its speed: `{every = \"10m\", for = \"30s\", factor = "
                        "0.5}`."},
            &device.slowdown);
+  v->Visit(
+      {.key = "can_lead",
+       .meaning = "Other devices can reach it, so it may lead a part of the parameters; `false`: "
+                  "it speaks with the coordinator only."},
+      &device.can_lead);
   VisitAvailability(group, v);
   VisitLink(&device.link, false, v);
 }

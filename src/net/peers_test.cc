@@ -74,7 +74,8 @@ class Device : public PeersHandler {
     loop_.Post([this, leader, endpoint] {
       cluster::Layout layout;
       layout.parts = {{.range = {0, 8}, .leader = {leader, Role::kLeader}, .endpoint = endpoint}};
-      Do(lines_->Note(cluster::Welcome{.device = id_, .term = 1, .run = "run", .layout = layout}));
+      const cluster::Welcome welcome{.device = id_, .term = 1, .run = "run", .layout = layout};
+      Do(lines_->Note({{}, {}, welcome}));
     });
   }
   void Send(Role from, Address to, cluster::Message message) {

@@ -255,10 +255,14 @@ int Cluster::AnyDevice() {
 
 void Cluster::BreakSome() {
   const int number = AnyDevice();
-  if (number < 0 || !device(number).connection()) return;
+  if (number < 0) return;
+  std::vector<cluster::ConnectionId> mine = device(number).lines();
+  if (const auto connection = device(number).connection()) mine.push_back(*connection);
+  if (mine.empty()) return;
   loop_.Trace(
       fmt::format("fault: the connection of {} breaks", boxes_[Index(number)]->options.name));
-  network_.Break(*device(number).connection(), "connection reset");
+  const size_t which = mine.size() == 1 ? 0 : loop_.rng().NextBelow(mine.size());
+  network_.Break(mine[which], "connection reset");
 }
 
 void Cluster::KillSome() {

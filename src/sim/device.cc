@@ -76,7 +76,7 @@ void SimDevice::OnMessage(cluster::ConnectionId connection, const cluster::Envel
     Perform(peers_.OnMessage(loop_->now(), LineOf(connection), envelope));
     return DeliverLocal();
   }
-  Perform(peers_.Note(envelope.message));
+  Perform(peers_.Note(envelope));
   Accept(envelope);
   DeliverLocal();
 }
@@ -219,6 +219,12 @@ void SimDevice::Do(const cluster::Stop& stop) {
 }
 
 // ---- lines to other devices
+
+std::vector<cluster::ConnectionId> SimDevice::lines() const {
+  std::vector<cluster::ConnectionId> lines;
+  for (const auto& [number, connection] : dialed_) lines.push_back(connection);
+  return lines;
+}
 
 cluster::PeerLine SimDevice::LineOf(cluster::ConnectionId connection) const {
   const auto it = dialed_numbers_.find(connection);

@@ -117,8 +117,9 @@ TEST_P(Streams, GoOnWhateverDies) {
     options.faults.kill_device = std::chrono::milliseconds(300);
     options.faults.break_connection = std::chrono::milliseconds(300);
     if (options.job.leaders == 1) options.faults.kill_hub = std::chrono::milliseconds(1500);
+    SCOPED_TRACE(seed);
     Cluster run(options);
-    ASSERT_TRUE(run.Run()) << seed;
+    ASSERT_TRUE(run.Run());
     ExpectExactlyOnce(run);
   }
 }

@@ -63,6 +63,8 @@ class Hub : public SerialProcess {
   void Do(cluster::Address from, const cluster::SaveCheckpoint& save);
   void Do(cluster::Address from, const cluster::ReadSamples& read);
   void Do(cluster::Address from, const cluster::Emit& emit);
+  // A process that starts again, as all that it knew is void.
+  void Do(cluster::Address, const cluster::Restart&) { Die(); }
   void Do(cluster::Address, const cluster::Stop&) {}
   template <class Other>
   void Do(cluster::Address from, const Other&);

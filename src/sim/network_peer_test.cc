@@ -3,6 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
 #include "sim/testing_network.h"
 
 namespace weft::sim {
@@ -254,6 +259,123 @@ TEST(NetworkPeers, WhoeverListensLaterAnswers) {
   world.BeatOver(line, 0, 7);
   world.RunTo(3);
   EXPECT_THAT(world.At(1).Terms(), ElementsAre(7));
+}
+
+// A device that numbers what it sends over the line that it has dialled.
+struct Caller : Peer {
+  using Peer::Peer;
+  void OnConnected(ConnectionId opened) override { line = opened; }
+  void OnDisconnected(ConnectionId gone, const std::string&) override {
+    if (gone == line) line = 0;
+  }
+  ConnectionId line = 0;
+  uint64_t sent = 0;
+};
+
+// Devices that dial each other, send and die while links are cut and clogged, for 30 s; then calm.
+struct PeerStorm {
+  static constexpr int kDevices = 6;
+  explicit PeerStorm(uint64_t seed) : world(Options(seed), seed), devices(kDevices) {
+    for (int i = 0; i < kDevices; ++i) {
+      LinkOptions link = Rate(seed % 2 == 0 ? 0 : 8e6, seed % 3 == 0 ? 0 : 16e6);
+      link.half_duplex = seed % 5 == 0;
+      link.down_bps = link.half_duplex ? 0 : link.down_bps;
+      link.segment = i < 2 ? "air" : i < 4 ? "cable" : "";
+      link.latency = milliseconds(5);
+      link.loss = seed % 7 == 0 ? 0.01 : 0;
+      hosts.push_back(world.network.AddHost(link));
+    }
+    for (int i = 0; i < kDevices; ++i) Replace(i);
+  }
+  static NetworkOptions Options(uint64_t seed) {
+    NetworkOptions options;
+    options.segments = {{"air", {.up_bps = 20e6, .half_duplex = true}}, {"cable", Rate(20e6, 9e6)}};
+    options.silent_break = 0.3;
+    options.unfairness = seed % 2 == 0 ? 0.5 : 0;
+    return options;
+  }
+  Caller& At(int i) { return *devices[static_cast<size_t>(i)]; }
+  HostId Host(int i) const { return hosts[static_cast<size_t>(i)]; }
+  int Any() { return static_cast<int>(world.loop.rng().NextBelow(kDevices)); }
+  void DialAny(int i) { world.network.Dial(&At(i), Host(i), Host((i + 1 + Any() % 5) % kDevices)); }
+  void Replace(int i) {
+    auto& device = devices[static_cast<size_t>(i)];
+    if (device) world.network.Vanish(device.get());
+    if (device) dead.push_back(std::move(device));
+    device = std::make_unique<Caller>(&world.loop);
+    world.network.Listen(device.get(), Host(i));
+  }
+  void Say(int i) {
+    cluster::Message message = cluster::Heartbeat{.term = ++At(i).sent};
+    if (world.loop.rng().NextBelow(2) == 0) message = cluster::Push{.term = At(i).sent};
+    world.network.Send(&At(i), At(i).line, {{}, {}, message});
+  }
+  void DoSomething() {
+    base::Rng& rng = world.loop.rng();
+    const int i = Any();
+    switch (rng.NextBelow(24)) {
+      case 0:
+        return world.network.Cut(Host(i), rng.NextBelow(2) == 0, rng.NextBelow(2) == 0);
+      case 1:
+        return world.network.Clog(Host(i), rng.NextBelow(2) == 0 ? 0.01 : 1);
+      case 2:
+        return Replace(i);
+      case 3:
+        return world.network.Break(At(i).line, "reset");
+      case 4:
+      case 5:
+      case 6:
+        return world.network.Heal(Host(i));
+      default:
+        if (At(i).line == 0) DialAny(i);
+        return Say(i);
+    }
+  }
+
+  World world;
+  std::vector<HostId> hosts;
+  std::vector<std::unique_ptr<Caller>> devices;
+  std::vector<std::unique_ptr<Caller>> dead;
+};
+
+TEST(NetworkPeers, NoStormBreaksOrderOrLastsForEver) {
+  size_t arrived = 0;
+  for (uint64_t seed = 1; seed <= 100 && !::testing::Test::HasFailure(); ++seed) {
+    SCOPED_TRACE(seed);
+    PeerStorm storm(seed);
+    for (double at = 0; at < 30; at += 0.02) {
+      storm.world.RunTo(at);
+      storm.DoSomething();
+    }
+    for (int i = 0; i < PeerStorm::kDevices; ++i) {
+      storm.world.network.Heal(storm.Host(i));
+      storm.world.network.Clog(storm.Host(i), 1);
+    }
+    storm.world.RunTo(150);
+    std::map<std::pair<ConnectionId, bool>, uint64_t> last;
+    for (const auto& device : storm.devices) {
+      for (const Arrival& arrival : device->arrivals) {
+        uint64_t& before = last[{arrival.connection, arrival.payload}];
+        EXPECT_GT(arrival.term, before);
+        before = arrival.term;
+      }
+      arrived += device->arrivals.size();
+      device->arrivals.clear();
+    }
+    // A ring of fresh processes.
+    for (int i = 0; i < PeerStorm::kDevices; ++i) storm.Replace(i);
+    for (int i = 0; i < PeerStorm::kDevices; ++i) {
+      storm.world.network.Dial(&storm.At(i), storm.Host(i),
+                               storm.Host((i + 1) % PeerStorm::kDevices));
+    }
+    storm.world.RunTo(180);
+    for (int i = 0; i < PeerStorm::kDevices; ++i) {
+      storm.world.network.Send(&storm.At(i), storm.At(i).line, {{}, {}, cluster::Push{}});
+    }
+    storm.world.RunTo(240);
+    for (int i = 0; i < PeerStorm::kDevices; ++i) EXPECT_THAT(storm.At(i).arrivals, SizeIs(1)) << i;
+  }
+  EXPECT_GT(arrived, 2000U);
 }
 
 TEST(NetworkPeers, SameSeedSameHash) {

@@ -56,11 +56,15 @@ class Process : public Endpoint {
   // them.
   size_t Survives(size_t count) {
     if (crash_ <= 0 || loop_->rng().NextUniform() >= crash_) return count;
+    Die();
+    return loop_->rng().NextBelow(count + 1);
+  }
+  // It crashes once it has done what it is at.
+  void Die() {
     *crashed_ = true;
     loop_->After(Duration(0), [life = std::weak_ptr(crashed_), die = on_crash_] {
       if (!life.expired()) die();
     });
-    return loop_->rng().NextBelow(count + 1);
   }
   bool crashed() const { return *crashed_; }
 
