@@ -272,12 +272,6 @@ bool StepsArePlain(const cluster::JobSpec& job) {
          how.combine == aggregate::Combine::kMean;
 }
 
-// Allowed where devices die faster than another one can take over what they led.
-bool LostAllThatHeldARange(const ClusterOptions& options, const cluster::RunDone& done) {
-  return options.job.leaders != 1 &&
-         done.reason.find("no other device has them") != std::string::npos;
-}
-
 // Deterministic jobs end with the same bits whatever happened, and whoever led.
 std::vector<float> BitsOfACalmRun(const ClusterOptions& options) {
   ClusterOptions calm;
@@ -301,7 +295,7 @@ std::vector<std::string> ProblemsAtTheEnd(const ClusterOptions& options, const C
   // Allowed where no device may have its data.
   const bool nobody_can = options.faults.unreadable_data > 0 &&
                           done.reason.find("no device can compute") != std::string::npos;
-  if (nobody_can || LostAllThatHeldARange(options, done)) return {};
+  if (nobody_can) return {};
   if (done.how != cluster::RunDone::How::kCompleted) return {"end: " + done.reason};
   std::vector<std::string> problems;
   if (done.lost_samples != 0 || done.duplicated_samples != 0) {
