@@ -137,6 +137,7 @@ class Shard {
   Shard(ShardContext* context, const Range& range, Snapshot start, AppliedMemory memory);
 
   // shard.cc
+  bool IsHere(const Held& held) const;
   bool IsToCome(const Push& push) const;
   void Keep(Held held, Kept* kept);
   void DrainEarly();

@@ -53,6 +53,7 @@ class AppliedSum : public Checker {
     told_.clear();
     books_.clear();
     bits_.clear();
+    leaders_.clear();
     fresh_ = true;
   }
 
@@ -69,7 +70,7 @@ class AppliedSum : public Checker {
     } else if (const auto* record = std::get_if<cluster::Committed>(&envelope.message)) {
       if (record->problem.empty() && record->term == term_) Told(now, envelope.from, *record);
     } else if (const auto* copy = std::get_if<cluster::Replicate>(&envelope.message)) {
-      if (copy->term == term_) Copied(*copy);
+      if (copy->term == term_ && LeadsNow(envelope.from, copy->range)) Copied(*copy);
     } else if (std::holds_alternative<cluster::BeginStream>(envelope.message)) {
       streams_ = true;
     } else if (std::holds_alternative<cluster::BeginStep>(envelope.message)) {
@@ -134,6 +135,7 @@ class AppliedSum : public Checker {
   void Told(TimePoint now, Address from, const cluster::Committed& record) {
     const std::vector<Key> keys = std::exchange(acknowledged_[from], {});
     const Range range = Named(record.range);
+    if (!LeadsNow(from, range)) return;
     auto& versions = told_[range];
     if (versions.contains(record.version)) return;  // by a Replicate, or before
     const auto book = books_.find({from, range});
@@ -185,6 +187,12 @@ class AppliedSum : public Checker {
     std::erase_if(pushes_, [&](const auto& entry) { return entry.second.lease.step < oldest; });
   }
 
+  // Not one whose standby has taken over.
+  bool LeadsNow(Address device, const Range& range) const {
+    const auto leader = leaders_.find(range);
+    return leader == leaders_.end() || leader->second == device;
+  }
+
   // ---- what a leader or standby holds
 
   void Look(TimePoint now, const cluster::Leader& leader) {
@@ -194,14 +202,26 @@ class AppliedSum : public Checker {
       ++held;
       const auto [it, is_new] = books_.try_emplace({self, shard.range()});
       Book& book = it->second;
+      if (is_new) Open(now, self, shard, &book);
+      if (shard.leads() && !std::exchange(book.leads, shard.leads())) TakeOver(self, shard);
       book.leads = shard.leads();
-      if (is_new) return Open(now, self, shard, &book);
+      if (is_new) return Keep(shard.range(), book);
+      if (book.leads && !LeadsNow(self, shard.range())) return;
       if (shard.version() == book.version && shard.next_step() == book.next_step) return;
       if (shard.version() != book.version) Follow(now, self, shard, &book);
       book.next_step = shard.next_step();
       Keep(shard.range(), book);
     });
     if (books_of_[self] != held) Drop(leader, held);
+  }
+
+  // What the leader before had applied, and its standby had not got, never counted.
+  void TakeOver(Address self, const Shard& shard) {
+    leaders_[shard.range()] = self;
+    auto& told = told_[shard.range()];
+    told.erase(told.upper_bound(shard.version()), told.end());
+    auto& bits = bits_[shard.range()];
+    bits.erase(bits.upper_bound(shard.version()), bits.end());
   }
 
   // Ranges that it holds no longer.
@@ -237,7 +257,6 @@ class AppliedSum : public Checker {
                                  cluster::Describe(range), cluster::Describe(self), book->version));
       }
     }
-    Keep(range, *book);
   }
 
   // From the books of those that led it.
@@ -247,6 +266,7 @@ class AppliedSum : public Checker {
       const Range part = cluster::Overlap(place.second, range);
       const bool itself = place == Place{self, range};
       if (itself || part.count == 0 || !book.leads || !book.sound) continue;
+      if (!LeadsNow(place.first, place.second)) continue;
       const auto at = static_cast<size_t>(part.begin - place.second.begin);
       cluster::RangeAssembly::Piece piece{.range = part,
                                           .step = 0,
@@ -381,6 +401,7 @@ class AppliedSum : public Checker {
     leader.ForEachShard([&](const Shard& shard) {
       Book& book = books_[{leader.address(), shard.range()}];
       book.leads = true;
+      leaders_[shard.range()] = leader.address();
       book.optimizer.emplace(FreshOptimizer(shard.range()));
       book.progress = cluster::Progress(shard.version());
       book.next_step = shard.next_step();
@@ -419,6 +440,7 @@ class AppliedSum : public Checker {
   std::map<Key, cluster::Push> pushes_;
   std::map<Range, std::map<int64_t, Step>> told_;  // by version
   std::map<Place, Book> books_;
+  std::map<Range, Address> leaders_;  // who took it over last
   std::map<Address, size_t> books_of_;
   std::map<Range, std::map<int64_t, std::vector<float>>> bits_;  // by version
 };

@@ -316,6 +316,22 @@ std::vector<std::string> ProblemsAtTheEnd(const ClusterOptions& options, const C
   return problems;
 }
 
+// What was drawn for the job, in a line.
+std::string Describe(const ClusterOptions& options) {
+  const cluster::JobSpec& job = options.job;
+  const aggregate::Options& how = job.aggregation;
+  constexpr const char* kModes[] = {"sync", "ssp", "async", "buffered"};
+  return fmt::format(
+      "{} of {} samples, {} epochs, {}, {} devices, {} leaders, quorum {:.2f}, over-selection {}, "
+      "local steps {}, max staleness {}, combine {}, {} shards, {} bytes a fed sample, {}, {}",
+      job.batch, job.samples, job.epochs,
+      job.deterministic ? "deterministic" : kModes[static_cast<size_t>(how.mode)],
+      options.devices.size(), job.leaders, how.quorum, how.over_selection, how.local_steps,
+      how.max_staleness, static_cast<int>(how.combine), job.shard_samples.size(),
+      job.fed_sample_bytes, job.codec_up,
+      job.optimizer.kind == engine::OptimizerOptions::Kind::kAdamw ? "adamw" : "sgd");
+}
+
 }  // namespace
 
 ClusterOptions RandomScenario(uint64_t seed) { return Draw(seed).All(); }
@@ -326,6 +342,7 @@ Result RunSeed(uint64_t seed, bool verbose) {
   Cluster run(options);
   for (const auto& checker : checkers) run.Watch(checker.get());
   run.loop().set_verbose(verbose);
+  if (verbose) run.loop().Print(Describe(options));
   run.Run(kLimit + options.faults.until);
   Result result = run.result();
   result.violations = ViolationsOf(checkers);
