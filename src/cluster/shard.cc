@@ -138,7 +138,14 @@ void Shard::On(Address from, const Push& push) {
 bool Shard::IsToCome(const Push& push) const {
   if (push.term > term() || !leads_) return true;
   if (stream_) return replicas_.full();
-  return !open_ && (push.version == version_ || left_.contains(push.lease.id));
+  return !open_ && (push.version == version_ || MayBeLate(push));
+}
+
+// The next step may name its lease again. A leader that has just taken over does not know which
+// leases the last step left; whatever is not in may be one.
+bool Shard::MayBeLate(const Push& push) const {
+  if (left_.contains(push.lease.id)) return true;
+  return took_over_ && push.version < version_ && !memory_.HasLease(push.lease.id);
 }
 
 void Shard::Take(Held held) {

@@ -138,6 +138,7 @@ class Shard {
 
   // shard.cc
   bool IsToCome(const Push& push) const;
+  bool MayBeLate(const Push& push) const;
   void Keep(Held held, Kept* kept);
   void DrainEarly();
   void Take(Held held);
@@ -196,7 +197,7 @@ class Shard {
   Replicas replicas_;
   AppliedMemory memory_;
   std::vector<Committed> records_;  // newest last
-  bool took_over_ = false;          // and has not told them since
+  bool took_over_ = false;          // and has begun nothing since
   std::optional<int64_t> save_;
 
   std::optional<BeginStep> open_;
