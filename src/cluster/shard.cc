@@ -52,22 +52,25 @@ Shard::Shard(ShardContext* context, const Range& range, Snapshot start, AppliedM
       parameters_(std::move(start.parameters)),
       gradient_(parameters_.size()),
       memory_(std::move(memory)),
-      progress_(start.version) {
-  const JobSpec& spec = context->spec;
-  aggregator_ =
-      aggregate::MakeAggregator({.count = range.count,
-                                 .statistics = static_cast<int64_t>(optimizer_.statistics_count()),
-                                 .combine = spec.aggregation.combine,
-                                 .trim = spec.aggregation.trim,
-                                 .ordered = spec.deterministic});
-}
+      progress_(start.version) {}
 
 void Shard::Lead(DeviceId standby) {
   took_over_ |= !leads_;
   leads_ = true;
+  if (aggregator_ == nullptr) aggregator_ = MakeAggregator();
   if (standby != standby_) Release(replicas_.TakeAll());
   standby_ = standby;
   SendReplicas();
+}
+
+std::unique_ptr<aggregate::Aggregator> Shard::MakeAggregator() const {
+  const JobSpec& spec = context_->spec;
+  return aggregate::MakeAggregator(
+      {.count = range_.count,
+       .statistics = static_cast<int64_t>(optimizer_.statistics_count()),
+       .combine = spec.aggregation.combine,
+       .trim = spec.aggregation.trim,
+       .ordered = spec.deterministic});
 }
 
 void Shard::Stand() {

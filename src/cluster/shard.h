@@ -137,6 +137,8 @@ class Shard {
   Shard(ShardContext* context, const Range& range, Snapshot start, AppliedMemory memory);
 
   // shard.cc
+  std::unique_ptr<aggregate::Aggregator> MakeAggregator() const;
+  void CloseStep();
   bool IsToCome(const Push& push) const;
   bool MayBeLate(const Push& push) const;
   void Keep(Held held, Kept* kept);
@@ -160,7 +162,6 @@ class Shard {
   void AddToStep(Held held);
   bool StepIsFull() const;
   void ApplyStep();
-  void CloseStep();
   Committed RecordOfStep() const;
 
   // shard_stream.cc
@@ -184,7 +185,7 @@ class Shard {
 
   ShardContext* const context_;
   const Range range_;
-  std::unique_ptr<aggregate::Aggregator> aggregator_;
+  std::unique_ptr<aggregate::Aggregator> aggregator_;  // null until it leads
   engine::Optimizer optimizer_;
   int64_t version_;
   int64_t next_step_;
