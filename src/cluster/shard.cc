@@ -83,7 +83,6 @@ void Shard::Stand() {
 
 void Shard::CloseStep() {
   open_.reset();
-  slots_.clear();
   in_step_.clear();
   keys_in_step_.clear();
 }

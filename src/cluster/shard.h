@@ -15,7 +15,6 @@
 #include <span>
 #include <string>
 #include <tuple>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -203,7 +202,6 @@ class Shard {
 
   std::optional<BeginStep> open_;
   size_t leases_in_step_ = static_cast<size_t>(kMaxSlots);  // of the newest one
-  std::unordered_map<uint64_t, size_t> slots_;              // of the leases of open_
   // By slot; without their gradients, which are in the aggregator.
   std::vector<std::optional<Held>> in_step_;
   std::set<Key> keys_in_step_;
