@@ -48,7 +48,7 @@ std::vector<double> Train(const std::vector<int64_t>& shares) {
   options.momentum = 0.9;
   options.weight_decay = 5e-4;
   engine::Optimizer optimizer(options, graph->trainable_count(), {});
-  const auto aggregator = aggregate::MakeSyncAggregator(graph->parameter_count(), false);
+  const auto aggregator = aggregate::MakeAggregator({.count = graph->parameter_count()});
   std::vector<float> parameters = graph->InitialParameters(1);
   std::vector<float> gradient(parameters.size());
   std::vector<double> losses;

@@ -53,6 +53,7 @@ struct Command {
 void AddTrain(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);
 void AddUp(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);
 void AddJoin(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);
+void AddDevices(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);
 void AddEval(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);
 void AddPredict(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);
 void AddProfile(CLI::App* program, CommonFlags* common, std::vector<Command>* commands);

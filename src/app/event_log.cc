@@ -74,6 +74,7 @@ struct Fill {
     ordered_json json = Device(device.device, "working");
     json["samples_per_second"] = device.samples_per_second;
     json["loss"] = device.loss;
+    json["stats"] = ToJson(device.stats);
     return json;
   }
   ordered_json operator()(const cluster::LeaseRedealt& redealt) const {
@@ -137,7 +138,23 @@ struct Fill {
   }
 };
 
+// Devices may say anything.
+double Finite(double value) { return std::isfinite(value) ? value : 0; }
+
 }  // namespace
+
+ordered_json ToJson(const cluster::DeviceStats& stats) {
+  return {{"lease_seconds", Finite(stats.lease_seconds)},
+          {"sample_seconds", Finite(stats.sample_seconds)},
+          {"up_bytes_per_second", Finite(stats.up_bytes_per_second)},
+          {"down_bytes_per_second", Finite(stats.down_bytes_per_second)},
+          {"round_trip_seconds", Finite(stats.round_trip_seconds)},
+          {"free_bytes", stats.free_bytes},
+          {"other_load", Finite(stats.other_load)},
+          {"temperature", Finite(stats.temperature)},
+          {"changes", stats.changes},
+          {"stored_bytes", stats.stored_bytes}};
+}
 
 ordered_json ToJson(const cluster::Event& event, double seconds) {
   return std::visit(Fill{seconds}, event);

@@ -15,6 +15,9 @@ namespace weft::app {
 nlohmann::ordered_json ToJson(const cluster::Event& event, double seconds);
 nlohmann::ordered_json ToJson(const Evaluated& test, double seconds);
 
+// What a device knows of itself; a number that is not finite becomes 0.
+nlohmann::ordered_json ToJson(const cluster::DeviceStats& stats);
+
 // {"event": "result", ...}: the last line of a command that trains. Test figures are left out if
 // there was no test data, the problem if there was none.
 nlohmann::ordered_json ToJson(const RunResult& result);

@@ -40,9 +40,12 @@ TEST(EventLog, EveryEvent) {
             R"({"event":"device","seconds":2.0,"device":4,"state":"left","name":"pi",)"
             R"("reason":"silent for 5 s"})"
             "\n");
-  EXPECT_EQ(line(cluster::DeviceProgress{4, 100.5, 0.25}),
+  EXPECT_EQ(line(cluster::DeviceProgress{4, 100.5, 0.25, {.sample_seconds = 0.5, .free_bytes = 7}}),
             R"({"event":"device","seconds":2.0,"device":4,"state":"working",)"
-            R"("samples_per_second":100.5,"loss":0.25})"
+            R"("samples_per_second":100.5,"loss":0.25,"stats":{"lease_seconds":0.0,)"
+            R"("sample_seconds":0.5,"up_bytes_per_second":0.0,"down_bytes_per_second":0.0,)"
+            R"("round_trip_seconds":0.0,"free_bytes":7,"other_load":0.0,"temperature":0.0,)"
+            R"("changes":0,"stored_bytes":0}})"
             "\n");
   cluster::Lease lease;
   lease.step = 9;

@@ -11,9 +11,7 @@ std::string RunModelFile(const config::RunConfig& config) {
 
 Result<Subject> OpenFinishedRun(const FinishedRunFlags& flags) {
   base::FileSystem& disk = base::LocalFileSystem();
-  const std::string record_path = base::JoinPath(flags.folder, "run.json");
-  ASSIGN_OR_RETURN(const Bytes bytes, disk.ReadFile(record_path));
-  ASSIGN_OR_RETURN(const RunRecord record, RunRecordFromJson(bytes, record_path));
+  ASSIGN_OR_RETURN(const RunRecord record, ReadRunRecord(&disk, flags.folder));
   config::RunConfig config = record.config;
   if (!flags.data.empty()) {
     config.data.test = flags.data;

@@ -1,5 +1,6 @@
 // weft join: a worker of a run elsewhere.
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -9,6 +10,7 @@
 #include "app/command.h"
 #include "app/event_log.h"
 #include "app/job_text.h"
+#include "app/listen_flags.h"
 #include "app/signals.h"
 #include "app/threads.h"
 #include "app/version.h"
@@ -28,6 +30,7 @@ struct JoinFlags {
   int threads = 0;
   std::string memory_budget;
   double give_up_after_s = 0;
+  ListenFlags listen;
 };
 
 std::string HostName() {
@@ -52,9 +55,24 @@ Result<std::shared_ptr<const Job>> OpenFromWelcome(const cluster::Welcome& welco
   return OpenJob(job.config, options);
 }
 
+// Where other devices dial this one; empty: nowhere.
+Result<std::string> PeerAddress(const ListenFlags& flags) {
+  if (!flags.given()) return std::string();
+  ASSIGN_OR_RETURN(const net::HostPort address, ListenAddress(flags));
+  if (address.host != "0.0.0.0" && address.host != "::") return address.ToString();
+  return InvalidArgument(fmt::format(
+      "--insecure-listen: got {}, want an address by which other devices reach this one",
+      address.ToString()));
+}
+
 int RunJoin(const JoinFlags& flags, const CommonFlags& common) {
   int64_t budget = 0;
   if (const int code = ReadBudget(flags.memory_budget, &budget); code != kExitOk) return code;
+  const Result<std::string> listen = PeerAddress(flags.listen);
+  if (!listen.ok()) {
+    base::LogError("{}", listen.status().message());
+    return ExitCodeOf(listen.status());
+  }
   CatchSignals();
   const TimePoint start = base::SystemClock().Now();
   WorkerHostOptions options;
@@ -82,6 +100,7 @@ int RunJoin(const JoinFlags& flags, const CommonFlags& common) {
     base::LogInfo("{}", cluster::Describe(event));
   };
   options.drain_on_signal = true;
+  options.listen = *listen;
   const Status status = WorkerHost(std::move(options)).Run();
   if (common.json) {
     nlohmann::ordered_json result = {{"event", "result"}, {"ok", status.ok()}};
@@ -112,6 +131,8 @@ void AddJoin(CLI::App* program, CommonFlags* common, std::vector<Command>* comma
   app->add_option("--give-up-after", flags->give_up_after_s,
                   "Seconds without a coordinator before giving up (default: never)")
       ->check(CLI::PositiveNumber);
+  AddListenFlags(app, " for other devices, so that this one may lead a part of the parameters",
+                 &flags->listen);
   commands->push_back({app, [flags, common] { return RunJoin(*flags, *common); }});
 }
 

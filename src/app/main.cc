@@ -36,8 +36,8 @@ int main(int argc, char** argv) {
   program.set_version_flag("--version", ProgramName());
   CommonFlags common;
   std::vector<Command> commands;
-  for (auto add : {AddTrain, AddUp, AddJoin, AddEval, AddPredict, AddProfile, AddPlan, AddSim,
-                   AddBench, AddVersion}) {
+  for (auto add : {AddTrain, AddUp, AddJoin, AddDevices, AddEval, AddPredict, AddProfile, AddPlan,
+                   AddSim, AddBench, AddVersion}) {
     add(&program, &common, &commands);
   }
   for (const Command& command : commands) {

@@ -1,7 +1,7 @@
 #pragma once
 // RunFolder: what a run leaves behind: run.json (what it was), metrics.jsonl (what happened),
-// checkpoints/, model.safetensors and report.html. After its creation a disk that fails is a
-// warning, never the end of the run.
+// devices.json (who computed), checkpoints/, model.safetensors and report.html. After its creation
+// a disk that fails is a warning, never the end of the run.
 
 #include <map>
 #include <memory>
@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "app/device_records.h"
 #include "app/run_event.h"
 #include "base/file_system.h"
 #include "base/status.h"
@@ -27,11 +28,22 @@ struct RunRecord {
   std::vector<std::string> devices;              // names, in order of joining
   std::vector<std::string> started;              // wall time of the start and of each resume
   std::string ended;                             // empty: it runs, or was killed
-  nlohmann::ordered_json result;                 // null until it ended
+  nlohmann::ordered_json result;                 // null until it ended, and if it was read
+  std::string outcome;  // of the result, if it was read: "completed", ...; else empty
 };
 nlohmann::ordered_json ToJson(const RunRecord& record);
 // Errors: kDataLoss or kInvalidArgument naming `file` and the field.
 Result<RunRecord> RunRecordFromJson(ByteView bytes, const std::string& file);
+
+// Of the run in `folder`. Errors: kNotFound if there is no run.json; kDataLoss if it is damaged.
+Result<RunRecord> ReadRunRecord(base::FileSystem* file_system, const std::string& folder);
+
+// The folder of the run that was started or continued last, of those directly below `folder`.
+// Errors: kNotFound if there is none.
+Result<std::string> NewestRun(base::FileSystem* file_system, const std::string& folder);
+
+// Name of the file in a run's folder that tells of its devices.
+inline constexpr char kDevicesFile[] = "devices.json";
 
 // Threads: one.
 class RunFolder {
@@ -55,7 +67,8 @@ class RunFolder {
   // wall time.
   void AddStart(int64_t step, const std::string& now);
   // Appends the event to metrics.jsonl, except for reports of a device's speed, of which there are
-  // many; notes new devices in run.json. `seconds` since this start.
+  // many; notes new devices in run.json, and all of them in devices.json, every 2 s at most.
+  // `seconds` since this start.
   void Add(const cluster::Event& event, double seconds);
   void Add(const Evaluated& test, double seconds);
   // "weights", "train data": into run.json.
@@ -67,6 +80,9 @@ class RunFolder {
   RunFolder(base::FileSystem* file_system, std::string path, RunRecord record);
   Status WriteRecord();
   void SaveRecord();
+  void NoteName(const std::string& name);
+  void ReadDevices();
+  void SaveDevices(double seconds);
   void Append(const nlohmann::ordered_json& line);
   // A warning when writing begins to fail, and a word when it works again; silent in between.
   void Report(const Status& status);
@@ -74,6 +90,9 @@ class RunFolder {
   base::FileSystem* file_system_;
   std::string path_;
   RunRecord record_;
+  DeviceRecords devices_;
+  int64_t started_ = 0;          // this time; seconds since 1970
+  double devices_saved_ = -1e9;  // when; seconds since this start
   bool failing_ = false;
 };
 

@@ -119,6 +119,77 @@ TEST_F(RunFolderTest, DevicesAreNotedOnce) {
   EXPECT_EQ(Json()["devices"].dump(), R"(["mini","pi"])");
 }
 
+TEST_F(RunFolderTest, DevicesAreWrittenEveryTwoSecondsAndAtTheEnd) {
+  RunFolder folder = Create();
+  folder.AddStart(0, kStart);
+  const auto devices = [&] { return nlohmann::json::parse(Text("devices.json")); };
+  folder.Add(cluster::DeviceJoined{1, "mini", false}, 0.5);
+  EXPECT_EQ(devices()["devices"][0]["joined"], kStart);
+  EXPECT_EQ(devices()["devices"][0]["state"], "joined");
+  folder.Add(cluster::DeviceProgress{1, 10, 2, {.free_bytes = 7}}, 1.0);
+  EXPECT_EQ(devices()["devices"][0]["state"], "joined") << "too soon";
+  folder.Add(cluster::DeviceProgress{1, 10, 2, {.free_bytes = 8}}, 2.6);
+  EXPECT_EQ(devices()["devices"][0]["stats"]["free_bytes"], 8);
+  EXPECT_EQ(devices()["updated"], "2026-01-31T12:00:02Z");
+  cluster::StepDone step;
+  step.parts = {{1, 8}};
+  folder.Add(step, 3.0);
+  folder.Finish({}, "2026-01-31T12:00:05Z");
+  EXPECT_EQ(devices()["devices"][0]["samples"], 8);
+  EXPECT_EQ(devices()["devices"][0]["state"], "done");
+  EXPECT_EQ(devices()["updated"], "2026-01-31T12:00:05Z");
+}
+
+TEST_F(RunFolderTest, DevicesOfEarlierStartsAreKept) {
+  RunFolder first = Create();
+  first.AddStart(0, kStart);
+  cluster::StepDone step;
+  step.parts = {{1, 8}};
+  first.Add(cluster::DeviceJoined{1, "mini", false}, 0);
+  first.Add(cluster::DeviceJoined{2, "pi", false}, 0);
+  first.Add(step, 3);
+  auto second = RunFolder::Open(disk_.get(), path_, "2026-01-31T13:00:00Z");
+  ASSERT_TRUE(second.ok()) << second.status().ToString();
+  second->AddStart(1, "2026-01-31T13:00:00Z");
+  second->Add(cluster::DeviceJoined{1, "mini", true}, 1);
+  second->Add(step, 2);
+  second->Finish({}, "2026-01-31T13:00:03Z");
+  const auto devices = nlohmann::json::parse(Text("devices.json"))["devices"];
+  EXPECT_EQ(devices[0]["samples"], 16);
+  EXPECT_EQ(devices[0]["joined"], kStart);
+  EXPECT_EQ(devices[0]["state"], "done");
+  EXPECT_EQ(devices[1]["state"], "left") << "it did not come back";
+}
+
+TEST_F(RunFolderTest, DamagedDevicesAreAWarning) {
+  Create();
+  ASSERT_TRUE(disk_->AppendFile(path_ + "/devices.json", base::AsBytes("{")).ok());
+  EXPECT_TRUE(RunFolder::Open(disk_.get(), path_, kStart).ok());
+  ASSERT_EQ(messages_.size(), 1u);
+  EXPECT_NE(messages_[0].find("devices.json"), std::string::npos);
+}
+
+TEST_F(RunFolderTest, NewestRunIsTheOneStartedLast) {
+  EXPECT_EQ(NewestRun(disk_.get(), temp_.path()).status().code(), Code::kNotFound);
+  EXPECT_EQ(NewestRun(disk_.get(), temp_ / "nowhere").status().code(), Code::kNotFound);
+  Create();
+  RunRecord later = Record();
+  later.started = {"2026-02-01T00:00:00Z"};
+  ASSERT_TRUE(RunFolder::Create(disk_.get(), temp_ / "a-later-one", later).ok());
+  EXPECT_EQ(NewestRun(disk_.get(), temp_.path()).value(), temp_ / "a-later-one");
+  ASSERT_TRUE(RunFolder::Open(disk_.get(), path_, "2026-03-01T00:00:00Z").ok());
+  EXPECT_EQ(NewestRun(disk_.get(), temp_.path()).value(), path_) << "was continued";
+}
+
+TEST_F(RunFolderTest, RecordTellsHowItEnded) {
+  RunFolder folder = Create();
+  EXPECT_EQ(ReadRunRecord(disk_.get(), path_)->outcome, "");
+  RunResult result;
+  result.outcome = "completed";
+  folder.Finish(result, kStart);
+  EXPECT_EQ(ReadRunRecord(disk_.get(), path_)->outcome, "completed");
+}
+
 TEST_F(RunFolderTest, FinishNotesTheResult) {
   RunFolder folder = Create();
   RunResult result;

@@ -8,6 +8,7 @@
 #include "app/job_spec.h"
 #include "app/signals.h"
 #include "base/log.h"
+#include "cluster/peer_lines.h"
 #include "data/sample_packet.h"
 
 namespace weft::app {
@@ -79,7 +80,14 @@ void RunHost::Receive(uint64_t connection, const cluster::Envelope& envelope) {
   const auto device = devices_.find(connection);
   if (device != devices_.end()) {
     // Who speaks is known from the connection, whatever the message says.
-    Route({device->second, envelope.from.role}, envelope.to, envelope.message);
+    const Address from{device->second, envelope.from.role};
+    const bool here = envelope.to.device == cluster::kCoordinatorDevice;
+    if (cluster::OfDevice(from.role) && (here || cluster::BetweenDevices(envelope.message))) {
+      Route(from, envelope.to, envelope.message);
+    } else {
+      base::LogDebug("device {} sent {} to device {}: dropped", from.device,
+                     cluster::MessageName(envelope.message), envelope.to.device);
+    }
   } else if (const auto* hello = std::get_if<cluster::Hello>(&envelope.message)) {
     Do(Coordinator::kAddress, coordinator_->OnHello(Now(), connection, *hello));
   } else {

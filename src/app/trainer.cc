@@ -311,6 +311,7 @@ Result<cluster::Worker::Update> Trainer::Compute(const cluster::Compute& compute
   ASSIGN_OR_RETURN(cluster::Worker::Update update, departure.Finish());
   const double seconds = base::Seconds(base::SystemClock().Now() - start - arrival.waited());
   update.samples_per_second = static_cast<double>(lease.count) / std::max(seconds, 1e-9);
+  update.seconds = seconds;
   return update;
 }
 

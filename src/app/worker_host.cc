@@ -4,6 +4,7 @@
 #include <utility>
 #include <variant>
 
+#include "app/job_spec.h"
 #include "app/signals.h"
 #include "app/threads.h"
 #include "base/log.h"
@@ -13,6 +14,8 @@ namespace {
 
 // How often a host looks whether a signal came.
 constexpr Duration kSignalPoll = std::chrono::milliseconds(100);
+// How often it looks what else goes on in the machine.
+constexpr Duration kLookAround = std::chrono::seconds(3);
 constexpr Duration kCloseGrace = std::chrono::seconds(2);
 
 }  // namespace
@@ -25,7 +28,12 @@ class WorkerHost::Link : public net::ConnectionHandler {
   void OnMessage(cluster::Envelope envelope) override {
     host_->loop_.Post([host = host_, number = number_, envelope = std::move(envelope)] {
       if (!host->IsCurrent(number)) return;
-      host->Do(host->worker_.Handle(base::SystemClock().Now(), envelope.from, envelope.message));
+      host->HeardFromCoordinator(envelope);
+    });
+  }
+  void OnTransfer(const net::Transfer& transfer) override {
+    host_->loop_.Post([host = host_, transfer] {
+      host->worker_.OnTransfer(transfer.up, transfer.bytes, transfer.seconds);
     });
   }
   void OnDisconnect(Status status) override {
@@ -43,12 +51,8 @@ class WorkerHost::Link : public net::ConnectionHandler {
   uint64_t number_;
 };
 
-WorkerHost::WorkerHost(WorkerHostOptions options)
-    : options_(std::move(options)), worker_(options_.worker) {}
-
-WorkerHost::~WorkerHost() = default;
-
 Status WorkerHost::Run() {
+  RETURN_IF_ERROR(OpenLines());
   Do(worker_.Start(base::SystemClock().Now()));
   loop_.Run([this] { return NextWake(); }, [this](TimePoint now) { Tick(now); });
   Do(cluster::Disconnect{});
@@ -56,6 +60,7 @@ Status WorkerHost::Run() {
   std::promise<void> closed;
   dialer_.Post([&closed] { closed.set_value(); });
   closed.get_future().wait();
+  lines_.reset();
   return status_;
 }
 
@@ -65,6 +70,7 @@ bool WorkerHost::IsCurrent(uint64_t link) const {
 
 std::optional<TimePoint> WorkerHost::NextWake() const {
   std::optional<TimePoint> wake = worker_.NextWake();
+  if (const auto peers = peers_->NextWake(); peers && (!wake || *peers < *wake)) wake = peers;
   if (!options_.drain_on_signal) return wake;
   return wake && *wake < next_poll_ ? wake : std::optional<TimePoint>(next_poll_);
 }
@@ -75,13 +81,22 @@ void WorkerHost::Tick(TimePoint now) {
     draining_ = true;
     Do(worker_.Leave(now, "asked to stop"));
   }
+  if (now >= next_look_) LookAround(now);
   if (const auto wake = worker_.NextWake(); wake && *wake <= now) Do(worker_.Tick(now));
+  Do(peers_->Tick(now));
+}
+
+void WorkerHost::LookAround(TimePoint now) {
+  next_look_ = now + kLookAround;
+  const base::HostStats stats = monitor_.Read();
+  worker_.OnHost(stats.free_bytes, stats.other_load, stats.temperature);
 }
 
 void WorkerHost::Do(cluster::Actions actions) {
   for (const cluster::Action& action : actions) {
     std::visit([this](const auto& each) { Do(each); }, action);
   }
+  DeliverLocal();
 }
 
 template <class Other>
@@ -89,11 +104,15 @@ void WorkerHost::Do(const Other&) {
   CHECK(false) << "not an action of a worker";
 }
 
-void WorkerHost::Do(const cluster::Send& send) {
+void WorkerHost::Do(const cluster::Send& send) { Send(worker_.address(), send); }
+
+void WorkerHost::Do(const cluster::PeerLines::Relay& relay) {
   if (link_ == nullptr || link_->connection == nullptr) return;
-  const Status status = link_->connection->Send({worker_.address(), send.to, send.message});
-  if (!status.ok())
-    base::LogDebug("{}: not sent: {}", cluster::MessageName(send.message), status.message());
+  const cluster::Envelope& envelope = relay.envelope;
+  const Status status = link_->connection->Send(envelope);
+  if (!status.ok()) {
+    base::LogDebug("{}: not sent: {}", cluster::MessageName(envelope.message), status.message());
+  }
 }
 
 void WorkerHost::Do(const cluster::Connect&) {
@@ -135,6 +154,9 @@ void WorkerHost::Do(const cluster::Disconnect&) {
 }
 
 void WorkerHost::Do(const cluster::OpenRun& open) {
+  leader_ = nullptr;
+  awaiting_leader_.clear();
+  welcome_ = open.welcome;
   math_.Post([this, welcome = open.welcome] {
     trainer_ = nullptr;
     auto job = options_.open_job(welcome);
@@ -144,11 +166,13 @@ void WorkerHost::Do(const cluster::OpenRun& open) {
     const auto budget = options_.memory_budget > 0
                             ? options_.memory_budget
                             : static_cast<size_t>((*job)->config.cut.memory_budget.value);
+    const cluster::JobSpec spec = JobSpecOf(**job, {.run = welcome.run, .token = ""});
     auto trainer =
         Trainer::Make(std::move(job).value(), {.threads = threads, .memory_budget = budget});
     open_status_ = trainer.status();
     if (trainer.ok()) {
       trainer_ = std::move(trainer).value();
+      loop_.Post([this, welcome, spec] { MakeLeader(welcome, spec); });
     } else {
       // What this device cannot compute now it will not compute later either.
       loop_.Post([this, status = open_status_] {

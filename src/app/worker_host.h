@@ -1,7 +1,9 @@
 #pragma once
 // WorkerHost: gives a worker's state machine its clock, its connection and its math, until the run
-// is over.
+// is over. Where other devices can dial this one, a leader stands beside the worker, and does its
+// math on the host's own thread.
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -9,9 +11,13 @@
 #include "app/job.h"
 #include "app/trainer.h"
 #include "base/event_loop.h"
+#include "base/host_stats.h"
 #include "base/worker_thread.h"
+#include "cluster/leader.h"
+#include "cluster/peer_lines.h"
 #include "cluster/worker.h"
 #include "net/client.h"
+#include "net/peers.h"
 
 namespace weft::app {
 
@@ -26,6 +32,13 @@ struct WorkerHostOptions {
   int threads = 0;           // for the math; 0: as the job says
   size_t memory_budget = 0;  // bytes; 0: as the job says
   bool drain_on_signal = false;
+  // Where other devices dial this one, "HOST:PORT", port 0 for any free one; empty: nowhere, so it
+  // leads nothing.
+  std::string listen{};
+  // Its leader; empty: one that holds nothing yet. Called on the host's thread.
+  std::function<Result<std::unique_ptr<cluster::Leader>>(const cluster::JobSpec& spec,
+                                                         cluster::Address self)>
+      make_leader{};
 };
 
 class WorkerHost {
@@ -33,11 +46,12 @@ class WorkerHost {
   explicit WorkerHost(WorkerHostOptions options);
   ~WorkerHost();
 
-  // Blocks until the worker is done: ok, or why it failed.
+  // Blocks until the worker is done: ok, or why it failed. Errors: also those of net::Peers::Start.
   Status Run();
 
  private:
-  class Link;  // one connection and its callbacks
+  class Link;       // one connection and its callbacks
+  class PeerInbox;  // callbacks of lines to other devices
 
   void Do(cluster::Actions actions);
   void Do(const cluster::Send& send);
@@ -59,15 +73,40 @@ class WorkerHost {
   bool IsCurrent(uint64_t link) const;
   std::optional<TimePoint> NextWake() const;
   void Tick(TimePoint now);
+  void LookAround(TimePoint now);
+
+  // worker_host_peers.cc: the leader, and the way to other devices.
+  Status OpenLines();
+  void Send(cluster::Address from, const cluster::Send& send);
+  void HeardFromCoordinator(const cluster::Envelope& envelope);
+  void Accept(const cluster::Envelope& envelope);
+  void Lead(const cluster::Envelope& envelope);
+  void DeliverLocal();
+  void MakeLeader(const cluster::Welcome& welcome, const cluster::JobSpec& spec);
+  void Do(const cluster::PeerLines::Actions& actions);
+  void Do(const cluster::PeerLines::Dial& dial);
+  void Do(const cluster::PeerLines::Write& write);
+  void Do(const cluster::PeerLines::Close& close);
+  void Do(const cluster::PeerLines::Relay& relay);
+  void Do(const cluster::PeerLines::Deliver& deliver);
+  void Do(const cluster::PeerLines::Lost& lost);
 
   const WorkerHostOptions options_;
   cluster::Worker worker_;
   base::EventLoop loop_;
+  std::unique_ptr<cluster::PeerLines> peers_;
+  std::unique_ptr<cluster::Leader> leader_;        // null until the job is open, or for good
+  std::deque<cluster::Envelope> awaiting_leader_;  // what comes before that
+  std::deque<cluster::Envelope> local_;            // for worker and leader
+  bool delivering_ = false;
+  cluster::Welcome welcome_;    // the newest
   std::shared_ptr<Link> link_;  // the current one
   uint64_t links_ = 0;          // made so far
   Status status_;
   bool draining_ = false;
   TimePoint next_poll_;  // when signals are looked for
+  base::HostMonitor monitor_;
+  TimePoint next_look_;  // when it is asked again
 
   // On the math thread only.
   std::unique_ptr<Trainer> trainer_;
@@ -75,6 +114,9 @@ class WorkerHost {
 
   base::WorkerThread dialer_;
   base::WorkerThread math_;
+
+  std::unique_ptr<PeerInbox> inbox_;
+  std::unique_ptr<net::Peers> lines_;  // last: its callbacks use the above
 };
 
 }  // namespace weft::app

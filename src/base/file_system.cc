@@ -87,24 +87,14 @@ class LocalDisk : public FileSystem {
   }
 
   Status WriteFileAtomic(const std::string& path, ByteView bytes) override {
-    const std::string neighbour = path + ".part";
-    {
-      File file(neighbour, O_WRONLY | O_CREAT | O_TRUNC);
-      if (file.fd() < 0) return FromErrno(path, "cannot create");
-      if (!file.WriteAll(bytes) || ::fsync(file.fd()) != 0) {
-        Status status = FromErrno(path, "cannot write");
-        ::unlink(neighbour.c_str());
-        return status;
-      }
-    }
-    if (::rename(neighbour.c_str(), path.c_str()) != 0) {
-      Status status = FromErrno(path, "cannot rename");
-      ::unlink(neighbour.c_str());
-      return status;
-    }
+    RETURN_IF_ERROR(Replace(path, bytes, /*durable=*/true));
     File folder(DirName(path), O_RDONLY | O_DIRECTORY);
     if (folder.fd() >= 0) ::fsync(folder.fd());
     return OkStatus();
+  }
+
+  Status ReplaceFile(const std::string& path, ByteView bytes) override {
+    return Replace(path, bytes, /*durable=*/false);
   }
 
   Status AppendFile(const std::string& path, ByteView bytes) override {
@@ -141,6 +131,26 @@ class LocalDisk : public FileSystem {
 
   Status Remove(const std::string& path) override {
     if (::unlink(path.c_str()) != 0) return FromErrno(path, "cannot remove");
+    return OkStatus();
+  }
+
+ private:
+  static Status Replace(const std::string& path, ByteView bytes, bool durable) {
+    const std::string neighbour = path + ".part";
+    {
+      File file(neighbour, O_WRONLY | O_CREAT | O_TRUNC);
+      if (file.fd() < 0) return FromErrno(path, "cannot create");
+      if (!file.WriteAll(bytes) || (durable && ::fsync(file.fd()) != 0)) {
+        Status status = FromErrno(path, "cannot write");
+        ::unlink(neighbour.c_str());
+        return status;
+      }
+    }
+    if (::rename(neighbour.c_str(), path.c_str()) != 0) {
+      Status status = FromErrno(path, "cannot rename");
+      ::unlink(neighbour.c_str());
+      return status;
+    }
     return OkStatus();
   }
 };

@@ -25,6 +25,12 @@ class FileSystem {
   // a missing folder, kPermissionDenied, kUnavailable on EIO.
   virtual Status WriteFileAtomic(const std::string& path, ByteView bytes) = 0;
 
+  // Like WriteFileAtomic, without waiting for the disk: after a power cut the file may be the old
+  // one, the new one or empty.
+  virtual Status ReplaceFile(const std::string& path, ByteView bytes) {
+    return WriteFileAtomic(path, bytes);
+  }
+
   // Appends and flushes to the operating system (no fsync). Creates the file. Errors as
   // WriteFileAtomic.
   virtual Status AppendFile(const std::string& path, ByteView bytes) = 0;

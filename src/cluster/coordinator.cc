@@ -10,22 +10,10 @@
 #include "base/check.h"
 #include "base/planted.h"
 #include "cluster/describe.h"
+#include "cluster/token.h"
 #include "cluster/wire_status.h"
 
 namespace weft::cluster {
-namespace {
-
-// Takes the same time wherever the two differ.
-bool SameToken(const std::string& got, const std::string& want) {
-  unsigned difference = got.size() == want.size() ? 0 : 1;
-  for (size_t i = 0; i < got.size() && !want.empty(); ++i) {
-    difference |=
-        static_cast<unsigned char>(got[i]) ^ static_cast<unsigned char>(want[i % want.size()]);
-  }
-  return difference == 0;
-}
-
-}  // namespace
 
 Coordinator::Coordinator(JobSpec spec, CoordStore* store, int64_t first_step, int64_t first_version)
     : spec_(std::move(spec)),
@@ -251,7 +239,7 @@ void Coordinator::On(TimePoint, Address from, const Hello& hello) {
 void Coordinator::On(TimePoint now, Address from, const Heartbeat& heartbeat) {
   if (heartbeat.term != term_) return;
   devices_.Note(from.device, heartbeat.stats);
-  Emit(DeviceProgress{from.device, heartbeat.samples_per_second, heartbeat.loss});
+  Emit(DeviceProgress{from.device, heartbeat.samples_per_second, heartbeat.loss, heartbeat.stats});
   ToWorker(from.device, HeartbeatAck{term_});
   if (heartbeat.leases < 0) return;
   if (phase_ == Phase::kStreaming) {

@@ -56,6 +56,7 @@ struct DeviceProgress {
   DeviceId device = 0;
   double samples_per_second = 0;
   double loss = 0;
+  DeviceStats stats{};
 };
 
 struct LeaseRedealt {

@@ -3,328 +3,378 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/check.h"
 #include "base/planted.h"
 #include "cluster/describe.h"
-#include "cluster/wire_status.h"
-#include "kernel/update.h"
 
 namespace weft::cluster {
 namespace {
 
 constexpr uint64_t kMaxSequence = uint64_t{1} << 62;  // so that it fits an IntervalSet
 
+// The machines read no documents.
+JobSpec WithoutTexts(JobSpec spec) {
+  spec.job.clear();
+  spec.model.clear();
+  return spec;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Leader>> Leader::Make(const JobSpec& spec, Snapshot start) {
-  ASSIGN_OR_RETURN(auto up, codec::MakeCodec(spec.codec_up));
-  ASSIGN_OR_RETURN(auto down, codec::MakeCodec(spec.codec_down));
-  const auto n = static_cast<size_t>(spec.parameter_count());
-  if (start.parameters.size() != n) {
-    return base::DataLoss(
-        fmt::format("snapshot: got {} parameters, want {}", start.parameters.size(), n));
-  }
-  if (start.step != start.version || start.step < 0) {
-    return base::DataLoss(
-        fmt::format("snapshot: got step {} of version {}", start.step, start.version));
-  }
-  const bool resumed = start.version > 0 || start.optimizer != engine::OptimizerState{};
-  engine::OptimizerState moments = std::move(start.optimizer);
-  std::unique_ptr<Leader> leader(new Leader(spec, std::move(start)));
-  if (resumed) RETURN_IF_ERROR(leader->optimizer_.Restore(std::move(moments)));
-  leader->up_ = std::move(up);
-  leader->down_ = std::move(down);
+Leader::Leader(const JobSpec& spec, Address self) : archive_(&context_.spec) {
+  context_.spec = WithoutTexts(spec);
+  context_.self = self;
+}
+
+Result<std::unique_ptr<Leader>> Leader::MakeBare(const JobSpec& spec, Address self) {
+  std::unique_ptr<Leader> leader(new Leader(spec, self));
+  ASSIGN_OR_RETURN(leader->context_.up, codec::MakeCodec(spec.codec_up));
+  ASSIGN_OR_RETURN(leader->context_.down, codec::MakeCodec(spec.codec_down));
+  ASSIGN_OR_RETURN(leader->context_.dense, codec::MakeCodec("dense"));
   return leader;
 }
 
-Leader::Leader(const JobSpec& spec, Snapshot start)
-    : address_(spec.leader),
-      aggregator_(aggregate::MakeSyncAggregator(spec.parameter_count(), spec.deterministic)),
-      optimizer_(spec.optimizer, spec.trainable_count, spec.statistics),
-      version_(start.version),
-      parameters_(std::move(start.parameters)),
-      gradient_(parameters_.size()) {}
+Result<std::unique_ptr<Leader>> Leader::Make(const JobSpec& spec, Snapshot start) {
+  ASSIGN_OR_RETURN(auto leader, MakeBare(spec, spec.leader));
+  const Range all = {0, spec.parameter_count()};
+  ASSIGN_OR_RETURN(auto shard, Shard::Make(&leader->context_, all, std::move(start), {}));
+  shard->Lead(0);
+  leader->shards_.emplace(0, std::move(shard));
+  leader->layout_ = {.number = 1,
+                     .parts = {{.range = all,
+                                .leader = spec.leader,
+                                .endpoint = {},
+                                .standby = 0,
+                                .standby_endpoint = {}}}};
+  leader->context_.layout = 1;
+  return leader;
+}
+
+Result<std::unique_ptr<Leader>> Leader::MakeEmpty(const JobSpec& spec, Address self) {
+  return MakeBare(spec, self);
+}
 
 Actions Leader::Handle(TimePoint, Address from, const Message& message) {
   std::visit([&](const auto& m) { On(from, m); }, message);
-  return std::exchange(actions_, {});
+  CollectSaves();
+  return Take();
 }
 
 template <class Other>
 void Leader::On(Address from, const Other& other) {
-  Warn(fmt::format("{} sent the leader a {}, which it does not take; dropped", Describe(from),
-                   MessageName(other)));
+  context_.Warn(fmt::format("{} sent the leader a {}, which it does not take; dropped",
+                            Describe(from), MessageName(other)));
 }
 
-// ---- steps
+// ---- to the shards
 
-void Leader::On(Address from, const BeginStep& begin) {
-  if (from.role != Role::kCoordinator) return On<Message>(from, begin);
-  if (begin.term < term_) return;
-  if (begin.term > term_) AdoptTerm(begin.term);
-  if (begin.step < version_) {
-    // Applied already; what can still be asked of it is a checkpoint.
-    if (begin.checkpoint && snapshot_ != version_) RequestSave();
-    return;
-  }
-  if (begin.step > version_ || begin.leases.empty()) {
-    return ToCoordinator(
-        Fault{term_, begin.step, CodeNumber(Code::kFailedPrecondition),
-              fmt::format("the leader holds version {}: it cannot begin step {} of {} leases",
-                          version_, begin.step, begin.leases.size())});
-  }
-  if (open_) {  // said again, to ask for a checkpoint
-    open_->checkpoint |= begin.checkpoint;
-    return;
-  }
-  Open(begin);
+Range Leader::Named(const Range& range) const {
+  return range.count == 0 ? Range{0, context_.spec.parameter_count()} : range;
 }
 
-// What was sent to the coordinator's predecessor is void: its leases are dealt anew.
+// Of this layout, or of the one to come once it is whole: its word may travel faster.
+Shard* Leader::Find(const Range& range) const {
+  const auto it = shards_.find(range.begin);
+  if (it != shards_.end() && it->second->range() == range) return it->second.get();
+  return seating_ ? seating_->Find(range) : nullptr;
+}
+
+template <class Order>
+bool Leader::Obeys(Address from, const Order& order) {
+  if (from.role != Role::kCoordinator) {
+    On<Message>(from, order);
+    return false;
+  }
+  if (order.term > term()) AdoptTerm(order.term);
+  return order.term == term();
+}
+
+template <class Order>
+void Leader::ToShard(Address from, const Order& order) {
+  if (!Obeys(from, order)) return;
+  if (Shard* shard = Find(Named(order.range))) return shard->On(order);
+  context_.Warn(fmt::format("{} of {}, which is not held here; dropped", MessageName(order),
+                            Describe(order.range)));
+}
+
 void Leader::AdoptTerm(uint64_t term) {
-  term_ = term;
-  open_.reset();
-  in_step_.clear();
-  keys_in_step_.clear();
-  beaten_ = {};
-  for (Held& held : std::exchange(early_, {}).updates) {
-    if (held.push.term >= term) Keep(std::move(held), &early_);
-  }
-  std::erase_if(pulls_, [&](const auto& entry) { return entry.second.term < term; });
+  context_.term = term;
+  seating_.reset();
+  std::erase_if(strays_, [&](const auto& entry) { return entry.second.term < term; });
+  for (auto& [begin, shard] : shards_) shard->AdoptTerm();
 }
 
-void Leader::Open(const BeginStep& begin) {
-  open_ = begin;
-  leases_in_step_ = begin.leases.size();
-  in_step_.assign(leases_in_step_, {});
-  aggregator_->Begin(static_cast<int64_t>(begin.leases.size()), begin.total_samples);
-  // A pull for the version that is there now may have come before its term did.
-  AnswerPulls();
-  for (Held& held : std::exchange(early_, {}).updates) AddOrRefuse(std::move(held));
+void Leader::On(Address from, const BeginStep& begin) { ToShard(from, begin); }
+void Leader::On(Address from, const BeginStream& begin) { ToShard(from, begin); }
+void Leader::On(Address from, const EndStream& end) { ToShard(from, end); }
+
+void Leader::On(Address from, const AskMissing& ask) {
+  if (from.role != Role::kCoordinator) return On<Message>(from, ask);
+  Shard* shard = Find(Named(ask.range));
+  if (shard != nullptr && ask.term == term()) shard->On(ask);
 }
 
 void Leader::On(Address from, const Push& push) {
   if (from != Address{push.device, Role::kWorker} || push.sequence > kMaxSequence) {
-    return Warn(fmt::format("{} pushed as device {}, sequence {}; dropped", Describe(from),
-                            push.device, push.sequence));
+    return context_.Warn(fmt::format("{} pushed as device {}, sequence {}; dropped", Describe(from),
+                                     push.device, push.sequence));
   }
-  Held held{from, push};
-  if (push.term < term_) return Acknowledge(held, false);
-  if (WasApplied(from, push)) return Acknowledge(held, true);
-  if (push.gradient == nullptr || push.gradient->size() > up_->MaxBytes(parameters_.size())) {
-    return Acknowledge(held, false);
+  if (Shard* shard = Find(Named(push.range))) return shard->On(from, push);
+  AnswerOfOldRange(from, push);
+}
+
+// A range of an earlier layout: whoever has a part of it now knows if the update is in. If nothing
+// of it is here the sender will say it again by the layout that it hears of.
+void Leader::AnswerOfOldRange(Address from, const Push& push) {
+  bool here = false;
+  bool applied = false;
+  for (const auto& [begin, shard] : shards_) {
+    if (Overlap(shard->range(), push.range).count == 0) continue;
+    here = true;
+    applied |= shard->WasApplied(push);
   }
-  const bool to_come = push.term > term_ || (!open_ && push.version == version_);
-  if (!to_come) return AddOrRefuse(std::move(held));
-  Keep(std::move(held), &early_);
+  if (!here) return;
+  context_.SendTo(from, PushAck{.term = term(),
+                                .sequence = push.sequence,
+                                .applied = applied,
+                                .version = version(),
+                                .range = push.range});
 }
-
-Leader::Key Leader::KeyOf(const Held& held) {
-  return {held.from.device, held.push.incarnation, held.push.sequence};
-}
-
-void Leader::Keep(Held held, Kept* kept) {
-  const Key key = KeyOf(held);
-  if (kept->keys.contains(key)) return;  // sent twice
-  const size_t bytes = held.push.gradient == nullptr ? 0 : held.push.gradient->size();
-  const size_t most_bytes = std::max(kMaxKeptBytes, 4 * up_->MaxBytes(parameters_.size()));
-  if (kept->updates.size() >= most_kept() || kept->bytes + bytes > most_bytes) {
-    return Acknowledge(held, false);
-  }
-  kept->keys.insert(key);
-  kept->bytes += bytes;
-  kept->updates.push_back(std::move(held));
-}
-
-bool Leader::Fits(const Push& push) const {
-  if (!open_ || push.version != version_) return false;
-  if (push.correct < 0 || push.correct > push.lease.count) return false;
-  const auto slots = static_cast<int64_t>(open_->leases.size());
-  return push.lease.slot >= 0 && push.lease.slot < slots &&
-         open_->leases[static_cast<size_t>(push.lease.slot)] == push.lease;
-}
-
-void Leader::AddOrRefuse(Held held) {
-  if (held.push.term != term_ || !Fits(held.push)) return Acknowledge(held, false);
-  const Key key = KeyOf(held);
-  if (keys_in_step_.contains(key)) return;  // sent twice; acknowledged when the step is applied
-  std::optional<Held>& slot = in_step_[static_cast<size_t>(held.push.lease.slot)];
-  if (slot) {
-    held.push.gradient = nullptr;
-    Keep(std::move(held), &beaten_);
-    return;
-  }
-  const bool stale = base::Planted("leader.adds_the_one_before");
-  Status status = stale ? OkStatus() : up_->Decode(*held.push.gradient, gradient_);
-  if (status.ok())
-    status = aggregator_->Add({held.push.lease.slot, held.push.lease.count, gradient_});
-  if (!status.ok()) {
-    Warn(fmt::format("update of lease {} from {} refused: {}", Describe(held.push.lease),
-                     Describe(held.from), status.message()));
-    return Acknowledge(held, false);
-  }
-  held.push.gradient = nullptr;
-  if (base::Planted("leader.acknowledges_early")) Acknowledge(held, true);
-  keys_in_step_.insert(key);
-  slot = std::move(held);
-  if (aggregator_->Ready()) Apply();
-}
-
-// ---- applying
-
-std::string Leader::ProblemWithStep(std::span<const float> combined) const {
-  const auto finite = [](const auto& held) { return std::isfinite(held->push.loss_sum); };
-  if (!std::ranges::all_of(in_step_, finite)) return "the loss is not finite";
-  if (!kernel::AllFinite(combined)) return "the gradient is not finite";
-  return "";
-}
-
-void Leader::Apply() {
-  const std::span<const float> combined = aggregator_->Finish();
-  Committed record = Record();
-  record.problem = ProblemWithStep(combined);
-  const bool applied = record.problem.empty();
-  if (applied) {
-    record.gradient_norm =
-        kernel::Norm(combined.first(combined.size() - optimizer_.statistics_count()));
-    optimizer_.Apply(open_->lr, combined, parameters_);
-    record.version = ++version_;
-    encoded_ = nullptr;
-  } else {
-    record.problem += "; nothing of this step was applied. Try a lower learning rate, or a warm-up";
-  }
-  for (const std::optional<Held>& held : in_step_) {
-    if (applied && !base::Planted("leader.forgets_what_it_applied")) RememberApplied(*held);
-    Acknowledge(*held, applied);
-  }
-  const bool beaten_count = base::Planted("leader.acknowledges_the_beaten");
-  for (const Held& held : beaten_.updates) Acknowledge(held, beaten_count);
-  in_step_.clear();
-  keys_in_step_.clear();
-  beaten_ = {};
-  const bool checkpoint = applied && open_->checkpoint;
-  open_.reset();
-  ToCoordinator(std::move(record));
-  AnswerPulls();
-  if (checkpoint) RequestSave();
-}
-
-Committed Leader::Record() const {
-  Committed record{.term = term_,
-                   .step = open_->step,
-                   .version = version_,
-                   .leases = {},
-                   .devices = {},
-                   .loss_sum = 0,
-                   .correct = 0,
-                   .samples = open_->total_samples,
-                   .gradient_norm = 0,
-                   .problem = {},
-                   .range = all()};
-  for (const std::optional<Held>& held : in_step_) {
-    const bool first_again = base::Planted("leader.records_one_lease_twice");
-    record.leases.push_back((first_again ? in_step_.front() : held)->push.lease);
-    record.devices.push_back(held->push.device);
-    record.loss_sum += held->push.loss_sum;
-    record.correct += held->push.correct;
-  }
-  return record;
-}
-
-void Leader::On(Address from, const AskMissing& ask) {
-  if (from.role != Role::kCoordinator) return On<Message>(from, ask);
-  if (ask.term != term_ || !open_ || open_->step != ask.step) return;
-  Missing missing{.term = term_, .step = ask.step, .slots = {}, .range = all()};
-  for (size_t slot = 0; slot < in_step_.size(); ++slot) {
-    if (!in_step_[slot]) missing.slots.push_back(static_cast<int64_t>(slot));
-  }
-  ToCoordinator(std::move(missing));
-}
-
-void Leader::Acknowledge(const Held& held, bool applied) {
-  actions_.push_back(Send{held.from, PushAck{.term = term_,
-                                             .sequence = held.push.sequence,
-                                             .applied = applied,
-                                             .version = version_,
-                                             .range = all()}});
-}
-
-bool Leader::WasApplied(Address from, const Push& push) const {
-  const auto it = applied_.find(from.device);
-  return it != applied_.end() && it->second.incarnation == push.incarnation &&
-         it->second.sequences.Contains(static_cast<int64_t>(push.sequence));
-}
-
-void Leader::RememberApplied(const Held& held) {
-  Applied& applied = applied_[held.from.device];
-  if (applied.incarnation != held.push.incarnation) {
-    applied = {.incarnation = held.push.incarnation, .sequences = {}};
-  }
-  const auto sequence = static_cast<int64_t>(held.push.sequence);
-  applied.sequences.Add(sequence, sequence + 1);
-}
-
-// ---- parameters
 
 void Leader::On(Address from, const Pull& pull) {
-  if (from.role != Role::kWorker || pull.term < term_) return;
-  if (pull.term > term_ || pull.version > version_) {
-    pulls_[from] = pull;
-    return;
-  }
-  AnswerPull(pull, from);
+  if (from.role != Role::kWorker || pull.term < term()) return;
+  if (Shard* shard = Find(Named(pull.range))) return shard->On(from, pull);
+  if (strays_.size() < kMaxStrayPulls) strays_[{from, pull.range}] = pull;
 }
 
-void Leader::AnswerPull(const Pull& pull, Address to) {
-  if (encoded_ == nullptr) {
-    auto packet = std::make_shared<Bytes>();
-    packet->reserve(down_->MaxBytes(parameters_.size()));
-    CHECK(down_->Encode(parameters_, {}, packet.get()).ok());
-    encoded_ = std::move(packet);
-  }
-  actions_.push_back(Send{to, Parameters{pull.term, version_, encoded_, all()}});
+void Leader::AnswerStrays() {
+  for (const auto& [key, pull] : std::exchange(strays_, {})) On(key.first, pull);
 }
 
-void Leader::AnswerPulls() {
-  for (auto it = pulls_.begin(); it != pulls_.end();) {
-    const auto& [to, pull] = *it;
-    const bool due = pull.term == term_ && pull.version <= version_;
-    if (due) AnswerPull(pull, to);
-    it = due ? pulls_.erase(it) : std::next(it);
+void Leader::On(Address from, const Replicate& replicate) {
+  if (from.role != Role::kLeader) return On<Message>(from, replicate);
+  Shard* shard = Find(replicate.range);
+  if (shard == nullptr || replicate.term != term() || replicate.layout < layout_.number) return;
+  // Of the layout to come its leaders are known by their seats only.
+  const bool to_come = seating_ && seating_->Find(replicate.range) == shard;
+  const bool its_leader = std::ranges::any_of(layout_.parts, [&](const Layout::Part& part) {
+    return part.range == replicate.range && part.leader == from;
+  });
+  if (to_come ? replicate.layout == seating_->number() : its_leader) shard->On(from, replicate);
+}
+
+void Leader::On(Address from, const Replicated& replicated) {
+  if (from.role != Role::kLeader) return On<Message>(from, replicated);
+  if (Shard* shard = Find(replicated.range)) shard->On(from, replicated);
+}
+
+// ---- layouts
+
+Seating& Leader::SeatingOf(uint64_t number) {
+  if (!seating_ || seating_->number() < number) seating_.emplace(&context_, number);
+  return *seating_;
+}
+
+void Leader::On(Address from, const Reshape& reshape) {
+  if (!Obeys(from, reshape)) return;
+  const bool old = layout_term_ == term() && reshape.to.number <= layout_.number;
+  if (old || (seating_ && reshape.to.number < seating_->number())) return;
+  if (!IsWhole(context_.spec, reshape.from) || !IsWhole(context_.spec, reshape.to)) {
+    return context_.Warn(fmt::format("a layout is not whole: from {} to {}; dropped",
+                                     Describe(reshape.from), Describe(reshape.to)));
   }
+  SeatingOf(reshape.to.number).Begin(reshape, shards_);
+  SendStates(reshape);
+}
+
+void Leader::SendStates(const Reshape& reshape) {
+  for (const auto& [begin, shard] : shards_) {
+    const bool leads = shard->leads() && Holds(reshape.from, context_.self, shard->range());
+    if (!leads) continue;
+    for (const Layout::Part& part : reshape.to.parts) SendState(*shard, reshape, part);
+  }
+}
+
+// To whoever is to hold the part and does not hold just that already.
+void Leader::SendState(const Shard& shard, const Reshape& reshape, const Layout::Part& part) {
+  const Range overlap = Overlap(shard.range(), part.range);
+  if (overlap.count == 0) return;
+  std::optional<RangeState> state;
+  std::vector<Address> targets = {part.leader};
+  if (part.standby != 0) targets.push_back({part.standby, Role::kLeader});
+  for (const Address& target : targets) {
+    if (Holds(reshape.from, target, part.range)) continue;
+    if (!state) state = shard.StateOf(overlap, reshape.to.number, shard.next_step());
+    if (target == context_.self) {
+      seating_->Add(shard.PieceOf(overlap), state->applied);
+    } else {
+      context_.SendTo(target, *state);
+    }
+  }
+}
+
+void Leader::On(Address from, const RangeState& state) {
+  if (from.role != Role::kLeader) return On<Message>(from, state);
+  const bool fits = InVector(context_.spec, state.range) && state.values != nullptr &&
+                    state.step >= 0 && state.version >= 0 && state.optimizer_steps >= 0;
+  if (state.term < term()) return;
+  if (!fits) {
+    return context_.Warn(fmt::format("{} sent a state of {} that is none; dropped", Describe(from),
+                                     Describe(state.range)));
+  }
+  if (state.layout != 0) {
+    if (state.term > term()) AdoptTerm(state.term);
+    const bool old = layout_term_ == term() && state.layout <= layout_.number;
+    if (old || (seating_ && state.layout < seating_->number())) return;
+    return SeatingOf(state.layout).Add(from, state);
+  }
+  const bool its_leader = std::ranges::any_of(layout_.parts, [&](const Layout::Part& part) {
+    return part.leader == from && part.range == state.range;
+  });
+  if (!IsArchive() || state.term != term() || !its_leader) return;
+  const auto values = DecodeRangeValues(*state.values, ShapeOf(context_.spec, state.range));
+  if (!values.ok()) {
+    return context_.Warn(fmt::format("the checkpoint of {} from {} dropped: {}",
+                                     Describe(state.range), Describe(from),
+                                     values.status().message()));
+  }
+  Archived(state.step, {.range = state.range,
+                        .step = state.step,
+                        .version = state.version,
+                        .optimizer_steps = state.optimizer_steps,
+                        .values = values->View()});
+}
+
+void Leader::On(Address from, const Relayout& relayout) {
+  if (!Obeys(from, relayout)) return;
+  const Layout& layout = relayout.layout;
+  if (layout_term_ == term() && layout.number < layout_.number) return;
+  if (!IsWhole(context_.spec, layout)) {
+    return context_.Warn(fmt::format("layout {} is not whole; dropped", Describe(layout)));
+  }
+  const bool repeated = layout_term_ == term() && layout.number == layout_.number;
+  layout_ = layout;
+  layout_term_ = term();
+  context_.layout = layout.number;
+  std::map<int64_t, std::unique_ptr<Shard>> next;
+  for (const Layout::Part& part : layout.parts) TakeSeat(part, repeated, &next);
+  shards_ = std::move(next);
+  if (seating_ && seating_->number() <= layout.number) seating_.reset();
+  AnswerStrays();
+}
+
+void Leader::TakeSeat(const Layout::Part& part, bool repeated,
+                      std::map<int64_t, std::unique_ptr<Shard>>* next) {
+  const bool leads = Leads(part, context_.self);
+  if (!leads && !StandsBy(part, context_.self)) return;
+  std::unique_ptr<Shard> shard;
+  const bool seated = seating_ && seating_->number() == layout_.number;
+  if (seated) shard = seating_->TakeShard(part.range);
+  const auto it = shards_.find(part.range.begin);
+  if (shard == nullptr && it != shards_.end() && it->second->range() == part.range) {
+    shard = std::move(it->second);
+  }
+  if (shard == nullptr) return TellSeated(part.range, 0, !leads, "the range is not here");
+  const bool took_over = leads && !shard->leads() && !seated;
+  if (leads) {
+    shard->Lead(part.standby);
+  } else if (shard->leads()) {
+    shard->Stand();
+  }
+  // The coordinator has to know where one that took over goes on; and it asks by saying it again.
+  if (took_over || repeated) TellSeated(part.range, shard->version(), !leads, "");
+  next->emplace(part.range.begin, std::move(shard));
+}
+
+void Leader::TellSeated(const Range& range, int64_t version, bool standby,
+                        const std::string& problem) {
+  context_.ToCoordinator(Seated{.term = term(),
+                                .layout = layout_.number,
+                                .range = range,
+                                .version = version,
+                                .standby = standby,
+                                .problem = problem});
 }
 
 // ---- checkpoints
 
-void Leader::RequestSave() {
-  if (!saving_) return Save();
-  if (std::exchange(save_wanted_, true)) return;
-  Warn("the last checkpoint is still being written; the next one waits for it");
+void Leader::CollectSaves() {
+  for (const auto& [begin, shard] : shards_) {
+    const std::optional<int64_t> step = shard->TakeSave();
+    if (!step) continue;
+    if (IsArchive()) {
+      Archived(*step, shard->PieceOf(shard->range()));
+    } else {
+      context_.SendTo(context_.spec.leader, shard->StateOf(shard->range(), 0, *step));
+    }
+  }
 }
 
-void Leader::Save() {
-  save_wanted_ = false;
-  saving_ = true;
-  snapshot_ = version_;
-  actions_.push_back(SaveCheckpoint{std::make_shared<const Snapshot>(
-      Snapshot{version_, version_, parameters_, optimizer_.state()})});
+void Leader::Archived(int64_t step, const RangeAssembly::Piece& piece) {
+  archive_.Add(step, piece);
+  if (archive_.TookToWaiting()) {
+    context_.Warn("the last checkpoint is still being written; the next one waits for it");
+  }
+  WriteNext();
+}
+
+void Leader::WriteNext() {
+  if (auto snapshot = archive_.Next()) {
+    context_.actions.push_back(SaveCheckpoint{std::move(snapshot)});
+  }
 }
 
 Actions Leader::OnCheckpointDone(TimePoint, int64_t step, const std::string& path,
                                  const Status& status) {
-  CHECK(saving_);
-  saving_ = false;
-  if (!status.ok()) snapshot_.reset();
+  archive_.Done(status.ok());
   const int64_t told = step + (base::Planted("leader.reports_a_later_checkpoint") ? 1 : 0);
-  ToCoordinator(CheckpointDone{term_, told, path, status.message()});
-  if (save_wanted_) Save();
-  return std::exchange(actions_, {});
+  context_.ToCoordinator(CheckpointDone{term(), told, path, status.message()});
+  WriteNext();
+  return Take();
 }
 
-void Leader::ToCoordinator(Message message) {
-  actions_.push_back(Send{{kCoordinatorDevice, Role::kCoordinator}, std::move(message)});
+// ---- for the host
+
+int64_t Leader::version() const {
+  int64_t newest = -1;
+  for (const auto& [begin, shard] : shards_) {
+    if (shard->leads()) newest = std::max(newest, shard->version());
+  }
+  return newest;
+}
+
+std::span<const float> Leader::parameters() const {
+  if (shards_.empty()) return {};
+  const Shard& first = *shards_.begin()->second;
+  if (!first.leads() || first.range().count != context_.spec.parameter_count()) return {};
+  return first.parameters();
+}
+
+std::vector<Range> Leader::led() const {
+  std::vector<Range> ranges;
+  for (const auto& [begin, shard] : shards_) {
+    if (shard->leads()) ranges.push_back(shard->range());
+  }
+  return ranges;
+}
+
+size_t Leader::kept() const {
+  size_t kept = 0;
+  for (const auto& [begin, shard] : shards_) kept += shard->kept();
+  return kept;
+}
+
+size_t Leader::most_kept() const {
+  size_t most = 0;
+  for (const auto& [begin, shard] : shards_) most += shard->most_kept();
+  return most;
+}
+
+size_t Leader::waiting_pulls() const {
+  size_t pulls = strays_.size();
+  for (const auto& [begin, shard] : shards_) pulls += shard->waiting_pulls();
+  return pulls;
 }
 
 }  // namespace weft::cluster

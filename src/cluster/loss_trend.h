@@ -3,6 +3,7 @@
 // seen; over the stretch that matters for the next decision, losses of training are near one.
 // Later measurements weigh more: each weighs 3 % less with every further one.
 
+#include <cmath>
 #include <cstdint>
 #include <optional>
 
@@ -26,6 +27,8 @@ class LossTrend {
   int64_t count() const { return count_; }
   // None before kFewest measurements, and while the fall is not twice its standard error.
   std::optional<LossFall> Fall() const;
+  // The middle of the measurements, in samples: exp of the weighted mean of ln(samples).
+  double Center() const { return std::exp(mean_x_); }
   // Where the line is at the last measurement. None before the first.
   std::optional<double> Now() const;
 

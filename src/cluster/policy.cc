@@ -19,7 +19,7 @@ constexpr int64_t kTrial = 32;         // losses after a switch that are compare
 // Of ln(ratio of epochs): how far off the assumed ratio can be, and what a trial cannot know.
 constexpr double kAssumedVariance = 0.3 * 0.3, kTrialVariance = 0.2 * 0.2;
 constexpr double kLeastRatio = 0.5, kMostRatio = 4;  // of epochs, that a trial can find
-constexpr double kFarthest = 3;  // a target further off, in ln(samples), is no target
+constexpr double kFarthest = 3;  // a target further off, in ln(progress), is no target
 
 Mode Other(Mode mode) { return mode == Mode::kSync ? Mode::kAsync : Mode::kSync; }
 
@@ -43,7 +43,8 @@ std::string Why(const PolicyAnswer& answer, const RoundPrediction& rounds) {
 
 }  // namespace
 
-Policy::Policy(Mode mode, PolicyOptions options) : options_(options), mode_(mode) {
+Policy::Policy(Mode mode, PolicyOptions options)
+    : options_(options), mode_(mode), async_worth_(1 / options.more_epochs) {
   CHECK(mode == Mode::kSync || mode == Mode::kAsync);
 }
 
@@ -56,28 +57,40 @@ void Policy::RoundTook(double seconds) {
   ++rounds_;
 }
 
+// Progress is counted in samples of sync: async's are worth less.
 void Policy::LossMeasured(int64_t samples, double loss) {
+  if (samples <= samples_) return;
   Known& present = known(mode_);
-  present.trend.Measured(static_cast<double>(samples), loss);
+  const double worth = mode_ == Mode::kSync || samples_ == 0 ? 1 : async_worth_;
+  progress_ += static_cast<double>(samples - samples_) * worth;
+  samples_ = samples;
+  present.trend.Measured(progress_, loss);
   if (const std::optional<LossFall> fall = present.trend.Fall()) present.fall = fall;
   if (present.trend.count() <= kTrial) MeasureEpochs();
 }
 
-// The falls just before and just after a switch, at nearly the same loss, say how many more samples
-// async needs than sync.
+// The loss depends on the progress alone. So where it falls more slowly in async mode than just
+// before or after in sync mode, async's samples are worth less than they were counted. In async
+// mode true and counted progress part at the switch, p0, and losses are measured around p > p0;
+// with samples counted as w, true progress is s = p0 + (p - p0) / (w q), the ratio of falls in
+// ln(counted) is w q s / p, and that gives q.
 void Policy::MeasureEpochs() {
   const std::optional<LossFall>& sync = known(Mode::kSync).fall;
   const std::optional<LossFall>& async = known(Mode::kAsync).fall;
-  if (!known(mode_).trend.Fall() || !sync || !async) return;
-  const double sync_error = sync->error / sync->fall;
-  const double async_error = async->error / async->fall;
-  trial_ = {std::log(std::clamp(sync->fall / async->fall, kLeastRatio, kMostRatio)),
-            1 / (sync_error * sync_error + async_error * async_error + kTrialVariance)};
+  const LossTrend& trend = known(mode_).trend;
+  if (!trend.Fall() || !sync || !async) return;
+  const double ratio = sync->fall / async->fall;
+  const double since =
+      mode_ == Mode::kAsync ? std::max(0.0, 1 - switched_at_ / trend.Center()) : 0;  // (p - p0) / p
+  const double slower = std::max(ratio - since, 0.01 * ratio);                       // w q p0 / p
+  const double more = slower / (1 - since) / async_worth_;
+  const double error = std::hypot(sync->error / sync->fall, async->error / async->fall) * ratio;
+  trial_ = {std::log(std::clamp(more, kLeastRatio, kMostRatio)),
+            1 / (error * error / (slower * slower) + kTrialVariance)};
 }
 
 // The geometric mean of what was assumed and what the trials found, weighted by how sure each is.
-double Policy::MoreEpochs(size_t devices) const {
-  if (devices <= 1) return 1;  // nothing is stale
+double Policy::MoreEpochs() const {
   double weight = 1 / kAssumedVariance;
   double sum = weight * std::log(options_.more_epochs);
   for (const Trial& trial : {tried_, trial_}) {
@@ -98,20 +111,16 @@ void Policy::Correct(double predicted_s, Known* known) {
   known->rounds = 0;
 }
 
-// Of the present mode. Where the loss does not fall measurably, to the end of the run, for which
-// async is charged as many more samples as well.
-double Policy::SamplesToTarget(const PolicyInput& input, double more_epochs, PolicyAnswer* answer) {
-  const Known& present = known(mode_);
+// In sync mode. Where the loss does not fall measurably, to the end of the run.
+double Policy::SyncSamplesToTarget(const PolicyInput& input, PolicyAnswer* answer) const {
+  const Known& present = known_[mode_ == Mode::kSync ? 0 : 1];
   const std::optional<double> loss = present.trend.Now();
-  if (present.fall && loss && *loss > 0) {
-    const double further = (1 - options_.target) * *loss / present.fall->fall;  // in ln(samples)
-    if (further <= kFarthest) {
-      answer->target_loss = options_.target * *loss;
-      return static_cast<double>(input.samples) * std::expm1(further);
-    }
-  }
-  const auto left = static_cast<double>(input.samples_left);
-  return mode_ == Mode::kSync ? left : left * more_epochs;
+  if (!present.fall || !loss || *loss <= 0) return static_cast<double>(input.samples_left);
+  const double further = (1 - options_.target) * *loss / present.fall->fall;  // in ln(progress)
+  if (further > kFarthest) return static_cast<double>(input.samples_left);
+  answer->target_loss = options_.target * *loss;
+  const double samples = progress_ * std::expm1(further);
+  return mode_ == Mode::kSync ? samples : samples / async_worth_ / answer->more_epochs;
 }
 
 PolicyAnswer Policy::Evaluate(const PolicyInput& input) {
@@ -130,13 +139,11 @@ PolicyAnswer Policy::Evaluate(const PolicyInput& input) {
     batch += device.share;
     devices += device.share > 0 ? 1 : 0;
   }
-  answer.more_epochs = MoreEpochs(devices);
+  answer.more_epochs = devices > 1 ? MoreEpochs() : 1;  // of one alone nothing is stale
   if (batch > 0) {
-    const double samples = SamplesToTarget(input, answer.more_epochs, &answer);
-    const double sync = mode_ == Mode::kSync ? samples : samples / answer.more_epochs;
-    const auto round = static_cast<double>(batch);
-    answer.sync_s = sync / round * answer.sync_round_s;
-    answer.async_s = sync * answer.more_epochs / round * answer.async_round_s;
+    const double rounds_to_go = SyncSamplesToTarget(input, &answer) / static_cast<double>(batch);
+    answer.sync_s = rounds_to_go * answer.sync_round_s;
+    answer.async_s = rounds_to_go * answer.more_epochs * answer.async_round_s;
   }
   Decide(&answer);
   answer.why = Why(answer, rounds);
@@ -165,6 +172,8 @@ void Policy::Decide(PolicyAnswer* answer) {
     mode_ = Other(mode_);
     answer->switched = true;
     EndTrial();
+    if (mode_ == Mode::kAsync) async_worth_ = 1 / MoreEpochs();
+    switched_at_ = progress_;
     rounds_ = 0;
     better_in_a_row_ = 0;
     Known& next = known(mode_);

@@ -32,7 +32,6 @@ struct PolicyOptions {
 struct PolicyInput {
   std::span<const RoundDevice> devices;
   RoundTimes::Communication communication;
-  int64_t samples = 0;       // applied so far in the run
   int64_t samples_left = 0;  // to its end: the target where no fall of the loss is known
 };
 
@@ -59,8 +58,8 @@ class Policy {
   RoundTimes* times() { return &times_; }
   // A round of the present mode took so long, with communication. Above 0.
   void RoundTook(double seconds);
-  // The mean training loss of the last round, after so many samples of the run. In the present
-  // mode.
+  // The mean training loss of the last round, after so many samples of the run, in the present
+  // mode. Passed over unless there are more of them than before.
   void LossMeasured(int64_t samples, double loss);
 
   // Once a round, or less often. The answer's mode holds from then on.
@@ -85,14 +84,18 @@ class Policy {
   Known& known(aggregate::Mode mode);
   void Correct(double predicted_s, Known* known);
   void MeasureEpochs();
-  double MoreEpochs(size_t devices) const;
-  double SamplesToTarget(const PolicyInput& input, double more_epochs, PolicyAnswer* answer);
+  double MoreEpochs() const;
+  double SyncSamplesToTarget(const PolicyInput& input, PolicyAnswer* answer) const;
   void EndTrial();
   bool MaySwitch() const;
   void Decide(PolicyAnswer* answer);
 
   PolicyOptions options_;
   aggregate::Mode mode_;
+  double async_worth_;      // of a sample of async, in samples of sync, as they are counted
+  double progress_ = 0;     // of the run, in samples of sync
+  double switched_at_ = 0;  // progress at the last switch
+  int64_t samples_ = 0;     // of the run
   RoundTimes times_;
   std::array<Known, 2> known_;   // sync, async
   Trial tried_;                  // those that are over, together

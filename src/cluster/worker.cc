@@ -54,6 +54,7 @@ void Worker::GoOffline(TimePoint now, const std::string& reason) {
   ClearQueue();
   next_.clear();
   pulled_.clear();
+  beats_.clear();
   if (options_.give_up_after && now - offline_since_ >= *options_.give_up_after) {
     const std::string why = fmt::format("no coordinator for {:.0f} s ({})",
                                         base::Seconds(now - offline_since_), reason);
@@ -119,6 +120,7 @@ void Worker::Beat(TimePoint now) {
     return LoseConnection(now, "sign of life", device_timeout_);
   }
   ToCoordinator(Signs());
+  if (device_timeout_ > Duration(0)) beats_.push_back(now);
   AskAfterOld(now);
   wake_ = now + heartbeat_;
 }
@@ -147,11 +149,14 @@ Heartbeat Worker::Signs() const {
   }
   if (computing_ && !abandoned_)
     note(computing_->version, computing_as_.overlap, computing_->lease);
+  DeviceStats stats = profiler_.stats();
+  if (cache_) stats.stored_bytes = cache_->bytes();
   return {.term = term_,
           .samples_per_second = samples_per_second_,
           .loss = loss_,
           .step = granted_version_,
-          .leases = static_cast<int64_t>(known.size())};
+          .leases = static_cast<int64_t>(known.size()),
+          .stats = std::move(stats)};
 }
 
 // ---- messages
@@ -262,7 +267,12 @@ void Worker::On(TimePoint, const Finished& finished) {
   StopWith(finished.reason, StatusFrom(finished.code, finished.reason));
 }
 
-void Worker::On(TimePoint, const HeartbeatAck&) {}  // that it came is what it says
+// Heartbeats are answered in their order.
+void Worker::On(TimePoint now, const HeartbeatAck&) {
+  if (beats_.empty()) return;
+  profiler_.OnRoundTrip(base::Seconds(now - beats_.front()));
+  beats_.pop_front();
+}
 
 void Worker::On(TimePoint now, const Grant& grant) {
   if (phase_ != Phase::kJoined || grant.term != term_) return;
@@ -447,6 +457,7 @@ Actions Worker::OnPart(TimePoint now, const Range& range, const Payload& gradien
 Actions Worker::OnComputed(TimePoint now, const Update& update) {
   CHECK(computing_.has_value());
   const bool wanted = phase_ != Phase::kStopped && !abandoned_;
+  profiler_.OnLease(computing_->lease.count, update.seconds);
   if (wanted) {
     samples_per_second_ = update.samples_per_second;
     const auto samples = static_cast<double>(std::max<int64_t>(computing_->lease.count, 1));

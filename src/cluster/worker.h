@@ -28,6 +28,7 @@
 #include "cluster/back_off.h"
 #include "cluster/held_parameters.h"
 #include "cluster/message.h"
+#include "cluster/profiler.h"
 #include "cluster/sample_cache.h"
 
 namespace weft::cluster {
@@ -79,12 +80,22 @@ class Worker {
     int64_t correct = 0;
     std::vector<Part> parts;  // those not handed to OnPart
     double samples_per_second = 0;
+    double seconds = 0;  // that it took
   };
   Actions OnComputed(TimePoint now, const Update& update);
   // The math failed in a way that concerns the whole run, such as a loss that is not finite.
   Actions OnFault(TimePoint now, const Status& status);
   // This device cannot compute this lease (it cannot read the data, say); another one may.
   Actions OnCannotCompute(TimePoint now, const Status& status);
+
+  // For the profile (profiler.h) that heartbeats carry.
+  void OnTransfer(bool up, int64_t bytes, double seconds) {
+    profiler_.OnTransfer(up, bytes, seconds);
+  }
+  void OnHost(int64_t free_bytes, double other_load, double temperature) {
+    profiler_.OnHost(free_bytes, other_load, temperature);
+  }
+  const DeviceStats& stats() const { return profiler_.stats(); }
 
   std::optional<TimePoint> NextWake() const;
   Actions Tick(TimePoint now);
@@ -200,6 +211,8 @@ class Worker {
   Duration pull_time_{};     // of the last fresher version
   double samples_per_second_ = 0;
   double loss_ = 0;
+  Profiler profiler_;
+  std::deque<TimePoint> beats_;  // heartbeats over this connection that are not answered yet
   Actions actions_;
 };
 

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "base/check.h"
 #include "base/text.h"
 #include "kernel/update.h"
@@ -19,6 +22,11 @@ std::vector<OptimizerState::Moment> ZeroMoments(const OptimizerOptions& options,
     default:
       return {{"first_moment", zeros}, {"second_moment", zeros}};
   }
+}
+
+// The share of the way that running statistics go to what was measured.
+double StatisticShare(double momentum, double fraction) {
+  return fraction == 1 ? momentum : 1 - std::pow(1 - momentum, fraction);
 }
 
 }  // namespace
@@ -60,6 +68,19 @@ void UpdateStretch(const OptimizerOptions& options, double lr, int64_t step,
   }
 }
 
+PartialStep PartOfStep(const OptimizerOptions& options, double lr, double fraction) {
+  CHECK(fraction > 0);
+  if (fraction == 1) return {options, lr};
+  PartialStep part{options, lr * fraction};
+  part.options.beta1 = std::pow(options.beta1, fraction);
+  part.options.beta2 = std::pow(options.beta2, fraction);
+  if (options.kind == OptimizerOptions::Kind::kSgd && options.momentum != 0) {
+    part.options.momentum = std::pow(options.momentum, fraction);
+    part.lr *= (1 - part.options.momentum) / (1 - options.momentum);
+  }
+  return part;
+}
+
 Optimizer::Optimizer(const OptimizerOptions& options, int64_t trainable,
                      std::vector<StatisticStretch> statistics)
     : options_(options),
@@ -75,22 +96,28 @@ Optimizer::Optimizer(const OptimizerOptions& options, int64_t trainable,
   state_.moments = ZeroMoments(options_, trainable_);
 }
 
-void Optimizer::Apply(double lr, std::span<const float> combined, std::span<float> parameters) {
+void Optimizer::Apply(double lr, std::span<const float> combined, std::span<float> parameters,
+                      double fraction) {
   CHECK_EQ(static_cast<int64_t>(combined.size()), size_);
   CHECK_EQ(static_cast<int64_t>(parameters.size()), size_);
-  ++state_.steps;
+  batches_ += fraction;
+  state_.steps = static_cast<int64_t>(std::ceil(batches_));
+  const PartialStep part = PartOfStep(options_, lr, fraction);
+  // AdamW takes beta^step for what is left of the start; of beta^fraction that many steps.
+  const int64_t step = std::max<int64_t>(std::llround(batches_ / fraction), 1);
   const auto gradient = combined.first(trainable_);
   const auto weights = parameters.first(trainable_);
   const auto moment = [&](size_t i) {
     return i < state_.moments.size() ? std::span(state_.moments[i].values) : std::span<float>();
   };
-  UpdateStretch(options_, lr, state_.steps, gradient, weights, moment(0), moment(1));
+  UpdateStretch(part.options, part.lr, step, gradient, weights, moment(0), moment(1));
   for (const StatisticStretch& stretch : statistics_) {
     const auto begin = static_cast<size_t>(stretch.begin);
     const auto count = static_cast<size_t>(stretch.count);
     const auto running = parameters.subspan(begin, count);
-    kernel::Scale(static_cast<float>(1 - stretch.momentum), running);
-    kernel::Axpy(static_cast<float>(stretch.momentum), combined.subspan(begin, count), running);
+    const double share = StatisticShare(stretch.momentum, fraction);
+    kernel::Scale(static_cast<float>(1 - share), running);
+    kernel::Axpy(static_cast<float>(share), combined.subspan(begin, count), running);
   }
 }
 
@@ -110,6 +137,7 @@ Status Optimizer::Restore(OptimizerState state) {
     }
   }
   state_ = std::move(state);
+  batches_ = static_cast<double>(state_.steps);
   return OkStatus();
 }
 

@@ -48,6 +48,20 @@ struct StatisticStretch {
   double momentum = 0.1;
 };
 
+// What an update that covers only a fraction of a batch does, so that as many of them as make up
+// the batch move the parameters as far as one update of the whole batch would.
+//
+// SGD: momentum^f, and lr * f * (1 - momentum^f) / (1 - momentum): a gradient moves the weights by
+// lr / (1 - momentum) of itself in the end, and now by f of that. AdamW: beta^f, lr * f.
+// Source: the limit of small f that Malladi et al. 2022 derive, On the SDEs and Scaling Rules for
+// Adaptive Gradient Algorithms.
+struct PartialStep {
+  OptimizerOptions options;
+  double lr = 0;
+};
+//   fraction  of a batch, above 0; 1 changes nothing, not a bit
+PartialStep PartOfStep(const OptimizerOptions& options, double lr, double fraction);
+
 // What an optimizer remembers between steps, for checkpoints.
 struct OptimizerState {
   struct Moment {
@@ -55,7 +69,7 @@ struct OptimizerState {
     std::vector<float> values;  // [trainable]
     bool operator==(const Moment&) const = default;
   };
-  int64_t steps = 0;  // updates applied so far
+  int64_t steps = 0;  // batches applied so far; of fractions rounded up
   std::vector<Moment> moments;
   bool operator==(const OptimizerState&) const = default;
 };
@@ -71,10 +85,13 @@ class Optimizer {
   int64_t size() const { return size_; }
   size_t statistics_count() const { return static_cast<size_t>(size_) - trainable_; }
 
-  // One update.
+  // One update, of a batch or of a fraction of one (PartOfStep); statistics then follow by
+  // 1 - (1 - momentum)^fraction of the way.
   //   combined    [size] f32  read: mean gradient, then measured statistics
   //   parameters  [size] f32  read and written
-  void Apply(double lr, std::span<const float> combined, std::span<float> parameters);
+  //   fraction    above 0, CHECKed
+  void Apply(double lr, std::span<const float> combined, std::span<float> parameters,
+             double fraction = 1);
 
   const OptimizerState& state() const { return state_; }
   // Errors: kDataLoss if the state is of another optimizer or model; nothing changes then.
@@ -86,6 +103,8 @@ class Optimizer {
   int64_t size_;
   std::vector<StatisticStretch> statistics_;
   OptimizerState state_;
+  double batches_ = 0;  // state_.steps before it is rounded; what is lost of it by Restore is
+                        // less than one
 };
 
 }  // namespace weft::engine

@@ -55,7 +55,7 @@ void AdamwLoop(const AdamwFactors& f, const float* grad, float* weights, float* 
                float* second_moment, size_t n) {
   ForEachVector(n, [&](auto tag, size_t i) HWY_ATTR {
     const auto g = hn::LoadU(tag, grad + i);
-    const auto w = hn::Mul(hn::LoadU(tag, weights + i), hn::Set(tag, f.keep));
+    const auto w = hn::LoadU(tag, weights + i);
     const auto m = hn::MulAdd(hn::Set(tag, f.beta1), hn::LoadU(tag, first_moment + i),
                               hn::Mul(hn::Set(tag, f.rest1), g));
     const auto v = hn::MulAdd(hn::Set(tag, f.beta2), hn::LoadU(tag, second_moment + i),
@@ -65,7 +65,8 @@ void AdamwLoop(const AdamwFactors& f, const float* grad, float* weights, float* 
     const auto denominator =
         hn::MulAdd(hn::Sqrt(v), hn::Set(tag, f.inverse_root_correction2), hn::Set(tag, f.eps));
     const auto step = hn::Div(hn::Mul(hn::Set(tag, f.step_size), m), denominator);
-    hn::StoreU(hn::Sub(w, step), tag, weights + i);
+    // Fused here, or the compiler does so for whole vectors only, and bits depend on the position.
+    hn::StoreU(hn::MulSub(w, hn::Set(tag, f.keep), step), tag, weights + i);
   });
 }
 

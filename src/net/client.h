@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "cluster/message.h"
 #include "net/options.h"
+#include "net/transfer.h"
 
 namespace grpc {
 class Channel;
@@ -27,6 +28,9 @@ class ConnectionHandler {
   virtual ~ConnectionHandler() = default;
   // May be called before Dial returns.
   virtual void OnMessage(cluster::Envelope envelope) = 0;
+  // Part of a payload has passed, in one direction; may come at the same time as OnMessage, and
+  // from both directions at the same time.
+  virtual void OnTransfer(const Transfer& /*transfer*/) {}
   // The last call, exactly once for each connection that Dial returned. `status` is ok if either
   // side closed on purpose, kUnavailable if the other side went away, kCancelled if we dropped it,
   // else what was wrong with the bytes of one of us.

@@ -13,6 +13,9 @@ namespace {
 // So that a million empty messages do not count as nothing.
 constexpr uint64_t kOverheadBytes = 256;
 
+// A payload of so much is not sent in one frame.
+constexpr uint64_t kLeastToTimeBytes = 64 << 10;
+
 Status Full(const char* what, uint64_t queued, uint64_t limit) {
   return base::ResourceExhausted(std::string(what) + " waiting to be sent: got " +
                                  base::HumanBytes(static_cast<double>(queued)) + ", want at most " +
@@ -81,7 +84,9 @@ bool Sender::NextBulk(v1::Frame* frame) {
     frame->set_payload_bytes(payload.size());
   }
   frame->set_message(outgoing.number);
-  const uint64_t size = std::min<uint64_t>(options_.chunk_bytes, payload.size() - outgoing.sent);
+  uint64_t size = std::min<uint64_t>(options_.chunk_bytes, payload.size() - outgoing.sent);
+  // Of two halves the other side can time the second (transfer_timer.h).
+  if (size == payload.size() && size >= kLeastToTimeBytes) size = (size + 1) / 2;
   frame->set_data(payload.data() + outgoing.sent, size);
   outgoing.sent += size;
   if (outgoing.sent == payload.size()) {

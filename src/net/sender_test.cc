@@ -49,6 +49,14 @@ TEST(Sender, CutsAPayloadIntoChunks) {
   EXPECT_EQ(sender.queued_bytes(), 0u);
 }
 
+TEST(Sender, CutsALargeFrameInTwoSoThatItCanBeTimed) {
+  Sender sender({});
+  ASSERT_EQ(sender.Enqueue(Bulk(1, 64 << 10)), OkStatus());
+  ASSERT_EQ(sender.Enqueue(Bulk(2, (64 << 10) - 1)), OkStatus());
+  EXPECT_EQ(Drain(&sender, 9),
+            (Lines{"1 parameters 32768/65536", "1 +32768", "2 parameters 65535/65535"}));
+}
+
 TEST(Sender, MessagesWithoutAPayloadGoBetweenTheChunksOfOthers) {
   Sender sender({.chunk_bytes = 4});
   ASSERT_EQ(sender.Enqueue(Bulk(1, 10)), OkStatus());

@@ -10,11 +10,13 @@
 #include <optional>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/status.h"
 #include "cluster/message.h"
 #include "net/options.h"
 #include "net/reassembler.h"
 #include "net/sender.h"
+#include "net/transfer_timer.h"
 #include "proto/weft.pb.h"
 
 namespace weft::net {
@@ -57,6 +59,8 @@ class Session : public Reactor {
  protected:
   // A message has come. Called without the lock, in order, one at a time.
   virtual void Deliver(cluster::Envelope envelope) = 0;
+  // Part of a payload has passed. Called without the lock; one at a time for each direction.
+  virtual void NoteTransfer(const Transfer& /*transfer*/) {}
   // The session ends early: dropped, or the peer's frames are not what they should be. `stuck`:
   // something is under way that may never end by itself. Lock held.
   virtual void Cancel(bool stuck) = 0;
@@ -80,6 +84,9 @@ class Session : public Reactor {
       const std::lock_guard lock(mutex_);
       return End(OkStatus());
     }
+    if (const auto transfer = down_timer_.Add(read_frame_, base::SystemClock().Now())) {
+      NoteTransfer(*transfer);
+    }
     Result<std::optional<cluster::Envelope>> message = reassembler_.Add(read_frame_);
     if (message.ok() && message->has_value()) Deliver(**std::move(message));
     const std::lock_guard lock(mutex_);
@@ -91,6 +98,9 @@ class Session : public Reactor {
   }
 
   void OnWriteDone(bool ok) final {
+    // Nobody else touches the frame while writing_.
+    const auto transfer = up_timer_.Add(write_frame_, base::SystemClock().Now());
+    if (ok && transfer) NoteTransfer(*transfer);
     const std::lock_guard lock(mutex_);
     writing_ = false;
     ok ? Pump() : End(OkStatus());
@@ -121,9 +131,11 @@ class Session : public Reactor {
   bool writing_ = false;
   bool healthy_ = true;
   Sender sender_;
-  v1::Frame write_frame_;    // gRPC's while writing_
-  v1::Frame read_frame_;     // gRPC's but in OnReadDone
-  Reassembler reassembler_;  // only OnReadDone, never two at a time
+  v1::Frame write_frame_;                   // gRPC's while writing_
+  v1::Frame read_frame_;                    // gRPC's but in OnReadDone
+  Reassembler reassembler_;                 // only OnReadDone, never two at a time
+  TransferTimer down_timer_{/*up=*/false};  // likewise
+  TransferTimer up_timer_{/*up=*/true};     // only OnWriteDone, likewise
 };
 
 }  // namespace weft::net

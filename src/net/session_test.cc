@@ -321,6 +321,26 @@ TEST_P(SessionTest, AHubTakesOnlySoManyConnections) {
   EXPECT_EQ(second->Send(Control(1)), OkStatus());
 }
 
+TEST_P(SessionTest, ADeviceHearsHowLongPayloadsTake) {
+  StartEcho();
+  Inbox inbox;
+  const auto connection = Connect(&inbox);
+  ASSERT_EQ(connection->Send(Control(1)), OkStatus());
+  ASSERT_EQ(connection->Send(Bulk(testing::PatternPayload(1 << 20))), OkStatus());
+  // Chunks of 256 KiB: the clock starts with the second. The echo may be here before the last
+  // chunk's write is known to be done.
+  int64_t up = 0;
+  int64_t down = 0;
+  for (int i = 0; i < 2; ++i) {
+    const Transfer transfer = MustPop(&inbox.transfers);
+    (transfer.up ? up : down) += transfer.bytes;
+    EXPECT_GE(transfer.seconds, 0);
+    EXPECT_LT(transfer.seconds, base::Seconds(testing::kPatience));
+  }
+  EXPECT_EQ(up, 512 << 10);
+  EXPECT_EQ(down, 512 << 10);
+}
+
 TEST_P(SessionTest, SayingMoreThanTheDeviceTakesIsReportedNotWaitedFor) {
   StartHub({.session = {.max_queued_bulk_bytes = 8 << 20}});
   base::BoundedQueue<bool> go(1);

@@ -56,9 +56,11 @@ class Inbox : public ConnectionHandler {
     if (on_message) on_message(envelope);
     messages.Push(std::move(envelope));
   }
+  void OnTransfer(const Transfer& transfer) override { transfers.Push(transfer); }
   void OnDisconnect(Status status) override { gone.Push(std::move(status)); }
 
   std::function<void(const cluster::Envelope&)> on_message;
+  base::BoundedQueue<Transfer> transfers{1 << 20};
   base::BoundedQueue<cluster::Envelope> messages{1 << 20};
   base::BoundedQueue<Status> gone{16};
 };

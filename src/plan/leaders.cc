@@ -84,11 +84,24 @@ struct Busiest {
 // A leader to be, and how long leading all of the vector would keep its link busy.
 struct Candidate {
   uint32_t device;
-  double whole_s;
+  double in_s;
+  double out_s;
+  double both_s() const { return in_s + out_s; }
 };
 
-double WholeSeconds(const Traffic& traffic) {
-  return traffic.updates_in_s + traffic.parameters_out_s;
+Candidate MakeCandidate(uint32_t device, const Traffic& traffic) {
+  return {device, traffic.updates_in_s, traffic.parameters_out_s};
+}
+
+// How a step's time is divided between updates and parameters when ranges are sized: a leader takes
+// what its link carries of either in its part of the time. 0: not divided.
+constexpr double kDivisions[] = {0, 0.25, 0.4, 0.5, 0.6, 0.75};
+
+double Bandwidth(const Candidate& leader, double division) {
+  const double in_s = std::max(leader.in_s, 1e-12);
+  const double out_s = std::max(leader.out_s, 1e-12);
+  if (division == 0) return 1 / (in_s + out_s);
+  return std::min(division / in_s, (1 - division) / out_s);
 }
 
 bool Measured(const Link& link) { return link.up_bytes_per_s > 0 && link.down_bytes_per_s > 0; }
@@ -97,20 +110,20 @@ bool Measured(const Link& link) { return link.up_bytes_per_s > 0 && link.down_by
 std::vector<Candidate> Candidates(const LeaderInput& input, int64_t most) {
   const Duty all{.led = static_cast<double>(input.values)};
   std::vector<Candidate> candidates;
-  if (Measured(input.hub)) candidates.push_back({kHub, WholeSeconds(HubTraffic(input, all))});
+  if (Measured(input.hub)) candidates.push_back(MakeCandidate(kHub, HubTraffic(input, all)));
   for (const LinkedDevice& device : input.devices)
     if (device.can_lead && Measured(device.link))
-      candidates.push_back({device.device, WholeSeconds(DeviceTraffic(input, device.link, all))});
-  std::ranges::stable_sort(candidates, {}, &Candidate::whole_s);
+      candidates.push_back(MakeCandidate(device.device, DeviceTraffic(input, device.link, all)));
+  std::ranges::stable_sort(candidates, {}, &Candidate::both_s);
   candidates.resize(std::min(candidates.size(), static_cast<size_t>(most)));
   return candidates;
 }
 
 // Ranges in proportion to bandwidth; none if one would be too small.
-std::vector<LedRange> RangesOf(std::span<const Candidate> leaders, int64_t values,
+std::vector<LedRange> RangesOf(std::span<const Candidate> leaders, double division, int64_t values,
                                const LeaderOptions& options) {
   std::vector<double> weights;
-  for (const Candidate& leader : leaders) weights.push_back(1 / std::max(leader.whole_s, 1e-12));
+  for (const Candidate& leader : leaders) weights.push_back(Bandwidth(leader, division));
   const int64_t blocks = (values + options.alignment - 1) / options.alignment;
   const std::vector<int64_t> shares = ProportionalShares(blocks, weights);
   std::vector<LedRange> ranges;
@@ -130,19 +143,19 @@ std::vector<LedRange> Flat(const LeaderInput& input) { return {{0, input.values,
 // one leads alone, the others that could follow it.
 std::vector<const LinkedDevice*> StandbyRing(const LeaderInput& input,
                                              std::span<const LedRange> ranges) {
-  std::unordered_map<uint32_t, const LinkedDevice*> able;
-  for (const LinkedDevice& device : input.devices)
-    if (device.can_lead) able[device.device] = &device;
   std::vector<const LinkedDevice*> ring;
-  const auto join = [&](uint32_t id) {
-    const auto it = able.find(id);
-    if (it == able.end()) return;
-    ring.push_back(it->second);
-    able.erase(it);
+  const auto join = [&](const LinkedDevice& device) {
+    if (device.can_lead && std::ranges::find(ring, &device) == ring.end()) ring.push_back(&device);
   };
-  for (const LedRange& range : ranges) join(range.leader);
+  for (const LedRange& range : ranges) {
+    const auto it =
+        std::ranges::lower_bound(input.devices, range.leader, {}, &LinkedDevice::device);
+    if (it != input.devices.end() && it->device == range.leader) join(*it);
+  }
   if (ring.size() > 1) return ring;
-  for (const LinkedDevice& device : input.devices) join(device.device);
+  const LinkedDevice* alone = ring.empty() ? nullptr : ring.front();
+  for (const LinkedDevice& device : input.devices)
+    if (device.can_lead && &device != alone) ring.push_back(&device);
   return ring;
 }
 
@@ -167,6 +180,21 @@ bool LacksStandby(std::span<const LedRange> ranges, const Ids& able,
   for (size_t r = 0; r < ranges.size(); ++r)
     if (!able.contains(ranges[r].standby) && chosen[r].standby != 0) return true;
   return false;
+}
+
+// Of such leaders; without flat_s, and infinitely slow if a range would be too small.
+LeaderPlan BestRanges(const LeaderInput& input, std::span<const Candidate> leaders,
+                      const LeaderOptions& options) {
+  LeaderPlan best{{}, std::numeric_limits<double>::infinity()};
+  for (double division : kDivisions) {
+    std::vector<LedRange> ranges = RangesOf(leaders, division, input.values, options);
+    if (ranges.empty()) continue;
+    ChooseStandbys(input, &ranges);
+    const double seconds = PredictCommunication(input, ranges);
+    if (seconds < best.communication_s) best = {std::move(ranges), seconds};
+    if (leaders.size() == 1) break;
+  }
+  return best;
 }
 
 }  // namespace
@@ -200,7 +228,8 @@ void ChooseStandbys(const LeaderInput& input, std::vector<LedRange>* ranges) {
   for (const LinkedDevice* device : ring) {
     const auto it = duties.find(device->device);
     const Duty duty = it == duties.end() ? Duty{} : it->second;
-    busy_s.push_back(WholeSeconds(DeviceTraffic(input, device->link, duty)));
+    const Traffic traffic = DeviceTraffic(input, device->link, duty);
+    busy_s.push_back(traffic.updates_in_s + traffic.parameters_out_s);
   }
   for (LedRange& range : *ranges) {
     const auto own = std::ranges::find(ring, range.leader, &LinkedDevice::device) - ring.begin();
@@ -225,20 +254,15 @@ LeaderPlan PlanLeaders(const LeaderInput& input, const LeaderOptions& options) {
       Candidates(input, options.exactly > 0 ? options.exactly : options.most_leaders);
   if (options.exactly > 0) {
     for (size_t k = candidates.size(); k > 0; --k) {
-      std::vector<LedRange> ranges = RangesOf({candidates.data(), k}, input.values, options);
-      if (ranges.empty()) continue;
-      ChooseStandbys(input, &ranges);
-      const double seconds = PredictCommunication(input, ranges);
-      return {std::move(ranges), seconds, flat_s};
+      LeaderPlan plan = BestRanges(input, {candidates.data(), k}, options);
+      if (!plan.ranges.empty()) return {std::move(plan.ranges), plan.communication_s, flat_s};
     }
     return best;
   }
-  for (size_t k = 1; k <= candidates.size(); ++k) {
-    std::vector<LedRange> ranges = RangesOf({candidates.data(), k}, input.values, options);
-    if (ranges.empty()) break;
-    ChooseStandbys(input, &ranges);
-    const double seconds = PredictCommunication(input, ranges);
-    if (seconds < (1 - kFewer) * best.communication_s) best = {std::move(ranges), seconds, flat_s};
+  for (size_t k = 1; k <= candidates.size(); k += 1 + k / 8) {
+    const LeaderPlan plan = BestRanges(input, {candidates.data(), k}, options);
+    if (plan.communication_s < (1 - kFewer) * best.communication_s)
+      best = {plan.ranges, plan.communication_s, flat_s};
   }
   const double worth_s = options.worth * (input.compute_s + flat_s);
   if (flat_s - best.communication_s <= worth_s) return {Flat(input), flat_s, flat_s};
@@ -254,7 +278,8 @@ std::optional<LeaderPlan> LeaderPlanner::Next(int64_t step, const LeaderInput& i
   if (ranges_.empty()) ranges_ = Flat(input);
   const Ids able = AbleToLead(input);
   const bool gone = LeaderGone(ranges_, able);
-  if (gone || !planned_ || step - *planned_ >= options_.change_steps) {
+  const bool due = !planned_ || step - *planned_ >= options_.change_steps;
+  if (gone || (due && Measured(input.hub))) {
     planned_ = step;
     LeaderPlan plan = PlanLeaders(input, options_);
     const double held_s = PredictCommunication(input, ranges_);

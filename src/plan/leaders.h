@@ -70,8 +70,11 @@ struct LeaderOptions {
 double PredictCommunication(const LeaderInput& input, std::span<const LedRange> ranges);
 
 // The layout with the least predicted step time of those where the k devices with the most
-// bandwidth lead ranges in proportion to it, hub included; the fewest leaders of those within 2 %.
-// The hub leads all unless a split saves `worth` of the step. O(devices * most_leaders).
+// bandwidth, hub included, lead ranges in proportion to it. More leaders than needed cost what they
+// save: a k must be 2 % better than the lower ones. Bandwidth is that of both directions together,
+// or of the one that is tight when updates and parameters get given parts of the time; several
+// parts are tried. The hub leads all unless a split saves `worth` of the step.
+// O(devices * most_leaders).
 LeaderPlan PlanLeaders(const LeaderInput& input, const LeaderOptions& options = {});
 
 // The standby of each range: of the devices that lead, the one with the least to carry, the next

@@ -140,6 +140,17 @@ TEST(PlanLeaders, StandbysAreSpread) {
   EXPECT_EQ(standbys.size(), 8U);
 }
 
+TEST(PlanLeaders, AStandbyIsTheOneWithTheLeastToCarry) {
+  const std::vector<LinkedDevice> devices = Devices(4, kFast);
+  const LeaderInput input = Input(devices);
+  std::vector<LedRange> ranges = {
+      {0, 300'032, 1}, {300'032, 399'968, 2}, {700'000, 10'000, 3}, {710'000, 290'000, 4}};
+  ChooseStandbys(input, &ranges);
+  EXPECT_EQ(ranges[0].standby, 3U);
+  EXPECT_EQ(ranges[1].standby, 3U);
+  EXPECT_NE(ranges[2].standby, 2U);
+}
+
 TEST(PlanLeaders, IsSoundAndNoSlowerThanFlatForAnyCluster) {
   base::Rng rng(11);
   for (int round = 0; round < 300; ++round) {
@@ -178,6 +189,15 @@ TEST(LeaderPlanner, ChangesWhenItPaysAndNotTooOften) {
   others[3].link.up_bytes_per_s *= 0.95;
   input.devices = others;
   for (int64_t step = 21; step < 100; ++step) EXPECT_FALSE(planner.Next(step, input));
+}
+
+TEST(LeaderPlanner, KeepsASplitWhileTheHubsLinkIsNotKnown) {
+  const std::vector<LinkedDevice> devices = Devices(8, kFast);
+  LeaderInput input = Input(devices);
+  LeaderPlanner planner;
+  ASSERT_TRUE(planner.Next(0, input));
+  input.hub = {};
+  EXPECT_FALSE(planner.Next(20, input));
 }
 
 TEST(LeaderPlanner, ReplacesALeaderAtOnce) {

@@ -109,7 +109,8 @@ class AppliedSum : public testing::Test {
                                             .step = step,
                                             .total_samples = 8,
                                             .leases = {LeaseOf(step, 0), LeaseOf(step, 1)},
-                                            .lr = 0.3});
+                                            .lr = 0.3,
+                                            .version = step});
       for (cluster::DeviceId device : {1u, 2u}) {
         cluster::Push push = Made(device, step);
         cluster::Push seen = push;

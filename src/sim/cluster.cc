@@ -167,6 +167,10 @@ void Cluster::StartDevice(int number) {
   options.tempo = &box.tempo;
   options.workload = workload_.get();
   options.fed = {.sample_bytes = options_.job.fed_sample_bytes, .order = OrderFor(options_)};
+  options.find_host = [this](const std::string& name) -> std::optional<HostId> {
+    const int found = Named(name);
+    return found < 0 ? std::nullopt : std::optional(boxes_[Index(found)]->host);
+  };
   box.process = std::make_unique<SimDevice>(options, options_.job);
   box.process->Start();
 }

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "cluster/describe.h"
+#include "sim/trace.h"
 
 namespace weft::sim {
 namespace {
@@ -16,15 +17,28 @@ cluster::UpdateEncoder::Options EncoderOptions(const cluster::JobSpec& spec) {
           .residual_size = spec.deterministic ? 0 : spec.trainable_count};
 }
 
+// In a run in which the hub leads all, no device says where it can be reached.
+bool MayLead(const SimDevice::Options& options, const cluster::JobSpec& spec) {
+  return options.box->can_lead && spec.leaders != 1;
+}
+
 }  // namespace
 
 SimDevice::SimDevice(const Options& options, const cluster::JobSpec& spec)
-    : Process(options.process),
+    : SerialProcess(options.process),
       options_(options),
+      spec_(spec),
       parameter_count_(spec.parameter_count()),
+      may_lead_(MayLead(options, spec)),
+      costs_(options.box->leading, spec.parameter_count()),
       down_(codec::MakeCodec(spec.codec_down).value()),
       encoder_(codec::MakeCodec(spec.codec_up).value(), EncoderOptions(spec)),
-      worker_(options.worker) {}
+      worker_(options.worker),
+      peers_({.name = options.worker.name,
+              .token = options.worker.token,
+              .program = options.worker.program,
+              .incarnation = options.worker.incarnation,
+              .endpoint = may_lead_ ? options.worker.name : std::string()}) {}
 
 SimDevice::~SimDevice() { End(); }
 
@@ -37,6 +51,7 @@ void SimDevice::End() {
 void SimDevice::Start() {
   audience_.Tell(&Observer::OnDeviceUp, loop_->now(), options_.number, options_.worker.incarnation);
   audience_.Tell(&Observer::OnActivity, loop_->now(), options_.number, Activity::kIdle);
+  if (may_lead_) network_->Listen(this, options_.host);
   const TimePoint begin = options_.tempo->Finish(loop_->now(), options_.box->start_seconds);
   if (begin == loop_->now()) return Perform(worker_.Start(begin));
   After(begin - loop_->now(), [this] {
@@ -46,30 +61,101 @@ void SimDevice::Start() {
 
 void SimDevice::Leave(const std::string& reason) { Perform(worker_.Leave(loop_->now(), reason)); }
 
+// ---- in
+
 void SimDevice::OnConnected(cluster::ConnectionId connection) {
-  if (connection_ == connection && !crashed()) Perform(worker_.OnConnected(loop_->now()));
+  if (crashed()) return;
+  if (connection_ == connection) return Perform(worker_.OnConnected(loop_->now()));
+  const auto it = dialed_numbers_.find(connection);
+  if (it != dialed_numbers_.end()) Perform(peers_.OnOpen(loop_->now(), it->second));
 }
 
 void SimDevice::OnMessage(cluster::ConnectionId connection, const cluster::Envelope& envelope) {
-  if (connection_ != connection || crashed()) return;
+  if (crashed() || ended_) return;
+  if (connection_ != connection) {
+    Perform(peers_.OnMessage(loop_->now(), LineOf(connection), envelope));
+    return DeliverLocal();
+  }
+  Perform(peers_.Note(envelope.message));
+  Accept(envelope);
+  DeliverLocal();
+}
+
+void SimDevice::OnDisconnected(cluster::ConnectionId connection, const std::string& reason) {
+  if (crashed()) return;
+  if (connection_ == connection) {
+    connection_.reset();
+    return Perform(worker_.OnDisconnected(loop_->now(), reason));
+  }
+  const cluster::PeerLine line = LineOf(connection);
+  if (line.dialed) {
+    dialed_numbers_.erase(connection);
+    dialed_.erase(line.number);
+  }
+  if (!ended_) Perform(peers_.OnClosed(loop_->now(), line, reason));
+}
+
+// The leader handles what comes when its turn has come, the worker at once.
+void SimDevice::Accept(const cluster::Envelope& envelope) {
+  if (envelope.to.role == cluster::Role::kLeader) {
+    const double seconds = costs_.Receive(envelope.message);
+    return Enqueue(seconds * Slowness(), [this, envelope] { Lead(envelope); });
+  }
   audience_.Tell(&Observer::OnDelivered, loop_->now(), envelope);
   Perform(worker_.Handle(loop_->now(), envelope.from, envelope.message));
 }
 
-void SimDevice::OnDisconnected(cluster::ConnectionId connection, const std::string& reason) {
-  if (connection_ != connection || crashed()) return;
-  connection_.reset();
-  Perform(worker_.OnDisconnected(loop_->now(), reason));
+void SimDevice::Lead(const cluster::Envelope& envelope) {
+  if (ended_ || leader_ == nullptr || envelope.to != leader_->address()) return;
+  audience_.Tell(&Observer::OnDelivered, loop_->now(), envelope);
+  const cluster::Actions actions = leader_->Handle(loop_->now(), envelope.from, envelope.message);
+  Spend(costs_.Apply(envelope.message, actions) * Slowness());
+  Perform(leader_->address(), actions);
 }
 
-void SimDevice::Perform(const cluster::Actions& actions) {
+// Between worker and leader, and from other devices: after what is being handled.
+void SimDevice::DeliverLocal() {
+  if (std::exchange(delivering_, true)) return;
+  while (!local_.empty() && !crashed() && !ended_) {
+    const cluster::Envelope next = std::move(local_.front());
+    local_.pop_front();
+    // What came over the network is in the trace already.
+    if (next.from.device == worker_.address().device) {
+      TraceMessage(loop_, static_cast<uint64_t>(options_.host), next);
+    }
+    Accept(next);
+  }
+  delivering_ = false;
+}
+
+// ---- out
+
+void SimDevice::Perform(cluster::Address from, const cluster::Actions& actions) {
   const size_t done = Survives(actions.size());
   for (size_t i = 0; i < done; ++i) {
-    std::visit([&](const auto& a) { Do(a); }, actions[i]);
+    std::visit([&](const auto& a) { Do(from, a); }, actions[i]);
   }
   if (crashed()) return;
+  DeliverLocal();
+  Rest();
+}
+
+void SimDevice::Rest() {
   audience_.Tell(&Observer::OnDeviceRest, loop_->now(), options_.number, worker_);
-  WakeAt(worker_.NextWake(), [this] { Perform(worker_.Tick(loop_->now())); });
+  std::optional<TimePoint> wake = worker_.NextWake();
+  if (const auto peers = peers_.NextWake(); peers && (!wake || *peers < *wake)) wake = peers;
+  WakeAt(wake, [this] { Wake(); });
+}
+
+void SimDevice::Wake() {
+  if (!ended_) Perform(peers_.Tick(loop_->now()));
+  Perform(worker_.Tick(loop_->now()));
+}
+
+void SimDevice::Perform(const cluster::PeerLines::Actions& actions) {
+  for (const cluster::PeerLines::Action& action : actions) {
+    std::visit([&](const auto& a) { Do(a); }, action);
+  }
 }
 
 template <class Other>
@@ -77,10 +163,9 @@ void SimDevice::Do(const Other&) {
   CHECK(false) << "an action that only a coordinator or leader asks for";
 }
 
-void SimDevice::Do(const cluster::Send& send) {
-  const cluster::Envelope envelope{worker_.address(), send.to, send.message};
-  audience_.Tell(&Observer::OnSent, loop_->now(), envelope);
-  if (connection_) network_->Send(this, *connection_, envelope);
+void SimDevice::Do(cluster::Address from, const cluster::Send& send) {
+  audience_.Tell(&Observer::OnSent, loop_->now(), cluster::Envelope{from, send.to, send.message});
+  Perform(peers_.Send(loop_->now(), from, send));
 }
 
 void SimDevice::Do(const cluster::Connect&) {
@@ -107,6 +192,10 @@ void SimDevice::Do(const cluster::OpenRun& open) {
     worker_.UseStore(std::move(cache));
   }
   ready_ = options_.tempo->Finish(std::max(ready_, loop_->now()), options_.box->open_seconds);
+  if (!may_lead_) return;
+  const cluster::Address self{open.welcome.device, cluster::Role::kLeader};
+  leader_ = options_.make_leader ? options_.make_leader(self)
+                                 : cluster::Leader::MakeEmpty(spec_, self).value();
 }
 
 void SimDevice::Do(const cluster::Settled& settled) {
@@ -123,8 +212,72 @@ void SimDevice::Do(const cluster::Emit& emit) {
 void SimDevice::Do(const cluster::Stop& stop) {
   stopped_ = stop.status;
   End();
+  network_->Vanish(this);  // lines to other devices, if there are any
   if (options_.on_stopped) After(Duration(0), options_.on_stopped);
 }
+
+// ---- lines to other devices
+
+cluster::PeerLine SimDevice::LineOf(cluster::ConnectionId connection) const {
+  const auto it = dialed_numbers_.find(connection);
+  if (it != dialed_numbers_.end()) return {true, it->second};
+  return {false, connection};
+}
+
+std::optional<cluster::ConnectionId> SimDevice::ConnectionOf(cluster::PeerLine line) const {
+  if (!line.dialed) return line.number;
+  const auto it = dialed_.find(line.number);
+  return it == dialed_.end() ? std::nullopt : std::optional(it->second);
+}
+
+void SimDevice::Do(const cluster::PeerLines::Dial& dial) {
+  const std::optional<HostId> host =
+      options_.find_host ? options_.find_host(dial.endpoint) : std::nullopt;
+  if (!host || *host == options_.host) {
+    return After(Duration(0), [this, number = dial.number] {
+      Perform(peers_.OnClosed(loop_->now(), {true, number}, "no such host"));
+      Rest();
+    });
+  }
+  const cluster::ConnectionId connection = network_->Dial(this, options_.host, *host);
+  dialed_[dial.number] = connection;
+  dialed_numbers_[connection] = dial.number;
+}
+
+void SimDevice::Transmit(cluster::ConnectionId connection, const cluster::Envelope& envelope) {
+  if (envelope.from.role != cluster::Role::kLeader) {
+    return network_->Send(this, connection, envelope);
+  }
+  Spend(costs_.Send(envelope.message) * Slowness());
+  AfterSpent([this, connection, envelope] { network_->Send(this, connection, envelope); });
+}
+
+void SimDevice::Do(const cluster::PeerLines::Write& write) {
+  if (const auto connection = ConnectionOf(write.line)) Transmit(*connection, write.envelope);
+}
+
+void SimDevice::Do(const cluster::PeerLines::Relay& relay) {
+  if (connection_) Transmit(*connection_, relay.envelope);
+}
+
+void SimDevice::Do(const cluster::PeerLines::Close& close) {
+  const auto connection = ConnectionOf(close.line);
+  if (!connection) return;
+  network_->Close(this, *connection);
+  if (!close.line.dialed) return;
+  dialed_.erase(close.line.number);
+  dialed_numbers_.erase(*connection);
+}
+
+void SimDevice::Do(const cluster::PeerLines::Deliver& deliver) {
+  local_.push_back(deliver.envelope);
+}
+
+void SimDevice::Do(const cluster::PeerLines::Lost& lost) {
+  Perform(worker_.OnPeerLost(loop_->now(), lost.device));
+}
+
+// ---- work
 
 Status SimDevice::Obstacle(const cluster::Lease& lease) const {
   if (options_.troubles.unreadable_data) return base::NotFound("no data here");
@@ -148,11 +301,12 @@ void SimDevice::Do(const cluster::Compute& compute) {
   const double warmup = std::exchange(warm_, true) ? 0 : box.warmup_seconds;
   const double seconds =
       warmup + luck * (box.lease_seconds + box.step_seconds.At(compute.lease.count));
-  const TimePoint done = options_.tempo->Finish(std::max(ready_, loop_->now()), seconds);
-  After(done - loop_->now(), [this, compute] { Finish(compute); });
+  const TimePoint begin = std::max(ready_, loop_->now());
+  const TimePoint done = options_.tempo->Finish(begin, seconds);
+  After(done - loop_->now(), [this, compute, took = done - begin] { Finish(compute, took); });
 }
 
-void SimDevice::Finish(const cluster::Compute& compute) {
+void SimDevice::Finish(const cluster::Compute& compute, Duration took) {
   const TimePoint now = loop_->now();
   if (!ended_) audience_.Tell(&Observer::OnActivity, now, options_.number, Activity::kIdle);
   if (compute.lease.step == options_.troubles.nan_at_step) {
@@ -183,6 +337,7 @@ void SimDevice::Finish(const cluster::Compute& compute) {
     update.samples_per_second = static_cast<double>(compute.lease.count) / seconds;
   }
   CHECK_EQ(update.parts.size(), 1u) << "observers look at whole updates";
+  update.seconds = base::Seconds(took);
   audience_.Tell(&Observer::OnComputed, now, options_.number, compute,
                  std::span<const float>(computed->gradient), update.parts[0].gradient, encoder_);
   Perform(worker_.OnComputed(now, update));

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "cluster/peer_lines.h"
 #include "sim/trace.h"
 
 namespace weft::sim {
@@ -13,13 +14,20 @@ namespace {
 using cluster::Address;
 using cluster::Role;
 
-Duration FromSeconds(double seconds) { return Duration(static_cast<int64_t>(seconds * 1e9)); }
+LeaderOptions LeadingOf(const HubOptions& hub) {
+  return {.message_seconds = hub.message_seconds,
+          .push_seconds = hub.push_seconds,
+          .apply_seconds = hub.apply_seconds,
+          .send_seconds = hub.send_seconds};
+}
 
 }  // namespace
 
 Hub::Hub(const Options& options, const cluster::JobSpec& spec)
-    : Process(options.process),
-      costs_(*options.costs),
+    : SerialProcess(options.process),
+      costs_(LeadingOf(*options.costs), spec.parameter_count()),
+      message_seconds_(options.costs->message_seconds),
+      local_delay_(options.costs->local_delay),
       disk_write_time_(options.disk_write_time),
       disk_(options.disk),
       on_event_(options.on_event),
@@ -44,59 +52,47 @@ bool Hub::Start() {
   audience_.Tell(&Observer::OnHubStarted, loop_->now(), coordinator_.term(), first_step_);
   store_options_.term = coordinator_.term();
   if (store_options_.sample_bytes > 0) store_.emplace(store_options_);
-  network_->set_hub(this);
+  network_->Listen(this);
   Perform(cluster::Coordinator::kAddress, actions);
   return true;
-}
-
-// ---- the processor
-
-void Hub::Enqueue(Work work) {
-  inbox_.push_back(std::move(work));
-  if (!busy_) Serve();
-}
-
-void Hub::Serve() {
-  busy_ = true;
-  while (!inbox_.empty() && !crashed()) {
-    Work work = std::move(inbox_.front());
-    inbox_.pop_front();
-    spent_ = 0;
-    if (work.seconds == 0) {
-      work.handle();
-      if (spent_ == 0) continue;
-      return After(FromSeconds(spent_), [this] { Serve(); });
-    }
-    return After(FromSeconds(work.seconds), [this, handle = std::move(work.handle)] {
-      handle();
-      if (spent_ == 0) return Serve();
-      After(FromSeconds(spent_), [this] { Serve(); });
-    });
-  }
-  busy_ = false;
 }
 
 // ---- in
 
 void Hub::OnMessage(cluster::ConnectionId connection, const cluster::Envelope& envelope) {
-  const bool push = std::holds_alternative<cluster::Push>(envelope.message);
-  Enqueue({costs_.message_seconds + (push ? costs_.push_seconds : 0),
-           [this, connection, envelope] { Receive(connection, envelope); }});
+  const bool here = envelope.to.device == cluster::kCoordinatorDevice;
+  Enqueue(here ? costs_.Receive(envelope.message) : message_seconds_,
+          [this, connection, envelope] { Receive(connection, envelope); });
 }
 
 void Hub::OnDisconnected(cluster::ConnectionId connection, const std::string& reason) {
-  Enqueue({costs_.message_seconds, [this, connection, reason] { Lost(connection, reason); }});
+  Enqueue(message_seconds_, [this, connection, reason] { Lost(connection, reason); });
 }
 
 void Hub::Receive(cluster::ConnectionId connection, const cluster::Envelope& envelope) {
   const auto it = devices_.find(connection);
   if (it != devices_.end()) {
-    Deliver({{it->second, Role::kWorker}, envelope.to, envelope.message});
+    // Who speaks is known from the connection, whatever the message says.
+    const Address from{it->second, envelope.from.role};
+    if (!cluster::OfDevice(from.role)) return;
+    if (envelope.to.device != cluster::kCoordinatorDevice) {
+      return Forward({from, envelope.to, envelope.message});
+    }
+    Deliver({from, envelope.to, envelope.message});
     DeliverLocal();
   } else if (const auto* hello = std::get_if<cluster::Hello>(&envelope.message)) {
     audience_.Tell(&Observer::OnDelivered, loop_->now(), envelope);
     Perform(cluster::Coordinator::kAddress, coordinator_.OnHello(loop_->now(), connection, *hello));
   }
+}
+
+// From one device to another. Neither of the machines here sends it: nobody is told.
+void Hub::Forward(const cluster::Envelope& envelope) {
+  const auto it = lines_.find(envelope.to.device);
+  if (it == lines_.end() || !cluster::BetweenDevices(envelope.message)) return;
+  Spend(costs_.Forward(envelope.message));
+  AfterSpent(
+      [this, connection = it->second, envelope] { network_->Send(this, connection, envelope); });
 }
 
 void Hub::Lost(cluster::ConnectionId connection, const std::string& reason) {
@@ -119,9 +115,8 @@ void Hub::Deliver(const cluster::Envelope& envelope) {
   if (envelope.to == cluster::Coordinator::kAddress) {
     Perform(envelope.to, coordinator_.Handle(loop_->now(), envelope.from, envelope.message));
   } else if (envelope.to == leader_->address()) {
-    const int64_t before = leader_->version();
     const cluster::Actions actions = leader_->Handle(loop_->now(), envelope.from, envelope.message);
-    if (leader_->version() != before) spent_ += costs_.apply_seconds;
+    Spend(costs_.Apply(envelope.message, actions));
     Perform(envelope.to, actions);
   } else if (store_ && envelope.to == cluster::SampleStore::kAddress) {
     Perform(envelope.to, store_->Handle(loop_->now(), envelope.from, envelope.message));
@@ -154,8 +149,8 @@ void Hub::Perform(Address from, const cluster::Actions& actions) {
 void Hub::Rest() {
   audience_.Tell(&Observer::OnHubRest, loop_->now(), coordinator_, *leader_);
   WakeAt(coordinator_.NextWake(), [this] {
-    Enqueue({costs_.message_seconds,
-             [this] { Perform(cluster::Coordinator::kAddress, coordinator_.Tick(loop_->now())); }});
+    Enqueue(message_seconds_,
+            [this] { Perform(cluster::Coordinator::kAddress, coordinator_.Tick(loop_->now())); });
   });
 }
 
@@ -165,12 +160,8 @@ void Hub::Do(Address, const Other&) {
 }
 
 void Hub::Transmit(cluster::ConnectionId connection, const cluster::Envelope& envelope) {
-  if (std::holds_alternative<cluster::Parameters>(envelope.message)) {
-    spent_ += costs_.send_seconds;
-  }
-  if (spent_ == 0) return network_->Send(this, connection, envelope);
-  After(FromSeconds(spent_),
-        [this, connection, envelope] { network_->Send(this, connection, envelope); });
+  Spend(costs_.Send(envelope.message));
+  AfterSpent([this, connection, envelope] { network_->Send(this, connection, envelope); });
 }
 
 void Hub::Do(Address from, const cluster::Send& send) {
@@ -179,16 +170,15 @@ void Hub::Do(Address from, const cluster::Send& send) {
   if (send.to.device != cluster::kCoordinatorDevice) {
     const auto it = lines_.find(send.to.device);
     if (it != lines_.end()) Transmit(it->second, envelope);
-  } else if (costs_.local_delay.count() == 0) {
+  } else if (local_delay_.count() == 0) {
     local_.push_back(envelope);
   } else {
     // In order from each, late at will.
     TimePoint& lane = local_lanes_[from];
-    const Duration late = RandomDuration(loop_->rng(), Duration(0), costs_.local_delay);
+    const Duration late = RandomDuration(loop_->rng(), Duration(0), local_delay_);
     lane = std::max(lane + Duration(1), loop_->now() + late);
-    After(lane - loop_->now(), [this, envelope] {
-      Enqueue({0, [this, envelope] { Deliver(envelope); }});
-    });
+    After(lane - loop_->now(),
+          [this, envelope] { Enqueue(0, [this, envelope] { Deliver(envelope); }); });
   }
 }
 
@@ -210,9 +200,7 @@ void Hub::Do(Address, const cluster::CloseConnection& close) {
     if (line != lines_.end() && line->second == close.connection) lines_.erase(line);
     devices_.erase(it);
   }
-  if (spent_ == 0) return network_->Close(this, close.connection);
-  After(FromSeconds(spent_),
-        [this, connection = close.connection] { network_->Close(this, connection); });
+  AfterSpent([this, connection = close.connection] { network_->Close(this, connection); });
 }
 
 void Hub::Do(Address, const cluster::Emit& emit) {
@@ -242,11 +230,11 @@ void Hub::StartWrite() {
   After(disk_write_time_, [this] {
     const auto snapshot = std::exchange(writing_, nullptr);
     const Result<std::string> path = disk_->Write(*snapshot);
-    Enqueue({0, [this, step = snapshot->step, path] {
-               Perform(leader_->address(),
-                       leader_->OnCheckpointDone(loop_->now(), step,
-                                                 path.ok() ? *path : std::string(), path.status()));
-             }});
+    Enqueue(0, [this, step = snapshot->step, path] {
+      Perform(leader_->address(),
+              leader_->OnCheckpointDone(loop_->now(), step, path.ok() ? *path : std::string(),
+                                        path.status()));
+    });
   });
 }
 

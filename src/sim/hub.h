@@ -1,6 +1,7 @@
 #pragma once
 // Hub: the simulated process of a coordinator and its leader. One processor handles what comes in,
-// one thing after another, each for as long as HubOptions say.
+// one thing after another, each for as long as HubOptions say, and passes on what devices say to
+// each other.
 
 #include <deque>
 #include <functional>
@@ -13,12 +14,13 @@
 #include "cluster/leader.h"
 #include "cluster/sample_store.h"
 #include "sim/disk.h"
+#include "sim/leader_costs.h"
 #include "sim/options.h"
-#include "sim/process.h"
+#include "sim/serial_process.h"
 
 namespace weft::sim {
 
-class Hub : public Process {
+class Hub : public SerialProcess {
  public:
   struct Options {
     ProcessOptions process;
@@ -45,15 +47,9 @@ class Hub : public Process {
   void OnDisconnected(cluster::ConnectionId connection, const std::string& reason) override;
 
  private:
-  // Something to handle, and what it takes beside what it leads to.
-  struct Work {
-    double seconds = 0;
-    std::function<void()> handle;
-  };
-  void Enqueue(Work work);
-  void Serve();
   void Receive(cluster::ConnectionId connection, const cluster::Envelope& envelope);
   void Lost(cluster::ConnectionId connection, const std::string& reason);
+  void Forward(const cluster::Envelope& envelope);
   void Deliver(const cluster::Envelope& envelope);
   void DeliverLocal();
   void Rest();
@@ -71,7 +67,9 @@ class Hub : public Process {
   template <class Other>
   void Do(cluster::Address from, const Other&);
 
-  const HubOptions& costs_;
+  const LeaderCosts costs_;
+  const double message_seconds_;
+  const Duration local_delay_;
   const Duration disk_write_time_;
   Disk* const disk_;
   const std::function<void(const cluster::Event&)> on_event_;
@@ -83,9 +81,6 @@ class Hub : public Process {
   std::unordered_map<cluster::ConnectionId, cluster::DeviceId> devices_;
   std::unordered_map<cluster::DeviceId, cluster::ConnectionId> lines_;
 
-  std::deque<Work> inbox_;
-  bool busy_ = false;
-  double spent_ = 0;  // beside Work::seconds, by what is being handled
   std::deque<cluster::Envelope> local_;
   bool delivering_ = false;
   std::map<cluster::Address, TimePoint> local_lanes_;  // the last arrival, by sender

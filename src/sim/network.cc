@@ -21,9 +21,9 @@ LinkCounters CountersOf(const Link& link) {
 
 }  // namespace
 
-Network::Network(Loop* loop, const NetworkOptions& options)
-    : loop_(loop), options_(options), hub_link_(options.hub) {
+Network::Network(Loop* loop, const NetworkOptions& options) : loop_(loop), options_(options) {
   for (const SegmentOptions& segment : options_.segments) segments_.emplace_back(segment.link);
+  hosts_.push_back({.link = Link(options_.hub)});
 }
 
 HostId Network::AddHost(const LinkOptions& link) {
@@ -32,25 +32,52 @@ HostId Network::AddHost(const LinkOptions& link) {
     if (options_.segments[i].name == link.segment) host.segment = &segments_[i];
   }
   CHECK(link.segment.empty() || host.segment != nullptr) << "no segment " << link.segment;
-  double arrives = 1;
-  size_t hop = 0;
-  for (const Link* each : {&host.link, host.segment, &hub_link_}) {
-    if (each == nullptr) continue;
-    const LinkOptions& options = each->options();
-    host.latency += options.latency;
-    host.jitter[hop++] = options.jitter;
-    host.path.round_trip += 2 * options.latency + options.jitter;
-    arrives *= 1 - options.loss;
-    host.reordering += options.reordering;
-    host.overhead *= (1 + options.duplication) * (1 + options.loss);
-  }
-  host.path.loss = 1 - arrives;
-  return static_cast<HostId>(hosts_.size());
+  host.to_hub = RouteBetween(host, At(kHub));
+  return static_cast<HostId>(hosts_.size()) - 1;
 }
 
-LinkCounters Network::Counters(HostId host) const {
-  return CountersOf(host == kHub ? hub_link_ : hosts_[AsIndex(host)].link);
+Network::Route Network::RouteBetween(Host& from, Host& to) const {
+  // Each link, and whether what passes it goes up, there and back.
+  struct Pass {
+    Link* link;
+    bool there;
+    bool back;
+  };
+  const bool same = from.segment == to.segment;
+  const std::array<Pass, kMaxHops> passes = {{
+      {&from.link, true, false},
+      {from.segment, true, same},
+      {same ? nullptr : to.segment, false, true},
+      {&to.link, false, true},
+  }};
+  Route route;
+  double arrives = 1;
+  for (const Pass& pass : passes) {
+    if (pass.link == nullptr) continue;
+    const LinkOptions& options = pass.link->options();
+    const auto hop = static_cast<size_t>(route.count++);
+    route.hops[false][hop] = {pass.link, pass.there};
+    route.hops[true][hop] = {pass.link, pass.back};
+    route.latency += options.latency;
+    route.jitter[hop] = options.jitter;
+    route.path.round_trip += 2 * options.latency + options.jitter;
+    arrives *= 1 - options.loss;
+    route.reordering += options.reordering;
+    route.overhead *= (1 + options.duplication) * (1 + options.loss);
+  }
+  route.path.loss = 1 - arrives;
+  std::reverse(route.hops[true].begin(), route.hops[true].begin() + route.count);
+  return route;
 }
+
+const Network::Route* Network::RouteTo(HostId from, HostId to) {
+  if (to == kHub) return &At(from).to_hub;
+  const auto [it, is_new] = peer_routes_.try_emplace({from, to});
+  if (is_new) it->second = RouteBetween(At(from), At(to));
+  return &it->second;
+}
+
+LinkCounters Network::Counters(HostId host) const { return CountersOf(At(host).link); }
 
 LinkCounters Network::SegmentCounters(int segment) const {
   return CountersOf(segments_[static_cast<size_t>(segment)]);
@@ -64,7 +91,7 @@ Network::Line* Network::Find(ConnectionId connection) {
   return &lines_[slot];
 }
 
-Network::Line* Network::Open(Endpoint* device, HostId host) {
+Network::Line* Network::Open(Endpoint* dialer, HostId from, HostId to) {
   if (free_lines_.empty()) {
     CHECK(lines_.size() < kMostLines) << "too many connections";
     free_lines_.push_back(static_cast<uint32_t>(lines_.size()));
@@ -72,18 +99,26 @@ Network::Line* Network::Open(Endpoint* device, HostId host) {
   }
   const uint32_t slot = free_lines_.back();
   free_lines_.pop_back();
-  const PathOptions& path = hosts_[AsIndex(host)].path;
+  const Route* route = RouteTo(from, to);
   lines_[slot] = {.id = ++last_serial_ << kSlotBits | slot,
-                  .host = host,
-                  .device = device,
-                  .ways = {Way(path), Way(path)}};
-  ends_[device].insert(lines_[slot].id);
+                  .to = to,
+                  .route = route,
+                  .dialer = dialer,
+                  .ways = {Way(route->path), Way(route->path)}};
+  ends_[dialer].insert(lines_[slot].id);
   return &lines_[slot];
 }
 
-cluster::ConnectionId Network::Dial(Endpoint* device, HostId host) {
-  CHECK(host != kHub && AsIndex(host) < hosts_.size()) << "no host " << host;
-  const ConnectionId connection = Open(device, host)->id;
+void Network::Listen(Endpoint* endpoint, HostId host) {
+  if (At(host).answers != nullptr) listening_.erase(At(host).answers);
+  At(host).answers = endpoint;
+  if (endpoint != nullptr) listening_[endpoint] = host;
+}
+
+cluster::ConnectionId Network::Dial(Endpoint* dialer, HostId from, HostId to) {
+  const auto known = [&](HostId host) { return static_cast<size_t>(host) < hosts_.size(); };
+  CHECK(known(from) && known(to) && from != kHub && from != to) << from << " dials " << to;
+  const ConnectionId connection = Open(dialer, from, to)->id;
   TryDial(connection, loop_->now(), kDialRetry);
   return connection;
 }
@@ -92,11 +127,11 @@ cluster::ConnectionId Network::Dial(Endpoint* device, HostId host) {
 void Network::TryDial(ConnectionId connection, TimePoint began, Duration wait) {
   Line* line = Find(connection);
   if (line == nullptr) return;
-  const Host& host = hosts_[AsIndex(line->host)];
-  const double lost = 1 - (1 - host.path.loss) * (1 - host.path.loss);
+  const Route& route = *line->route;
+  const double lost = 1 - (1 - route.path.loss) * (1 - route.path.loss);
   if (Reaches(*line, false) && Reaches(*line, true) &&
       (lost == 0 || loop_->rng().NextUniform() >= lost)) {
-    loop_->After(Latency(host) + Latency(host), [this, connection] { Connect(connection); });
+    loop_->After(Latency(route) + Latency(route), [this, connection] { Connect(connection); });
     return;
   }
   const TimePoint next = loop_->now() + wait;
@@ -107,16 +142,17 @@ void Network::TryDial(ConnectionId connection, TimePoint began, Duration wait) {
 
 void Network::Connect(ConnectionId connection) {
   Line* line = Find(connection);
-  if (line == nullptr || line->device == nullptr) return;
-  if (hub_ == nullptr) return Tell(connection, false, {}, "connection refused");
-  line->hub = hub_;
-  ends_[hub_].insert(connection);
-  line->device->OnConnected(connection);
+  if (line == nullptr || line->dialer == nullptr) return;
+  Endpoint* answers = At(line->to).answers;
+  if (answers == nullptr) return Tell(connection, false, {}, "connection refused");
+  line->callee = answers;
+  ends_[answers].insert(connection);
+  line->dialer->OnConnected(connection);
 }
 
 // Ends the connection for one end, which is returned.
-Endpoint* Network::End(Line& line, bool hub_end) {
-  Endpoint* end = std::exchange(hub_end ? line.hub : line.device, nullptr);
+Endpoint* Network::End(Line& line, bool of_callee) {
+  Endpoint* end = std::exchange(of_callee ? line.callee : line.dialer, nullptr);
   const auto it = ends_.find(end);
   if (it == ends_.end()) return end;
   it->second.erase(line.id);
@@ -126,7 +162,7 @@ Endpoint* Network::End(Line& line, bool hub_end) {
 
 // Drops the line once neither end has it open.
 void Network::Forget(Line& line) {
-  if (line.device != nullptr || line.hub != nullptr) return;
+  if (line.dialer != nullptr || line.callee != nullptr) return;
   Drop(line);
   free_lines_.push_back(static_cast<uint32_t>(line.id % kMostLines));
   line.id = 0;
@@ -147,12 +183,12 @@ void Network::Drop(Line& line) {
 }
 
 // Ends the connection for one end after `wait`, and says so to it.
-void Network::Tell(ConnectionId connection, bool hub_end, Duration wait,
+void Network::Tell(ConnectionId connection, bool of_callee, Duration wait,
                    const std::string& reason) {
-  loop_->After(wait, [this, connection, hub_end, reason] {
+  loop_->After(wait, [this, connection, of_callee, reason] {
     Line* line = Find(connection);
     if (line == nullptr) return;
-    Endpoint* told = End(*line, hub_end);
+    Endpoint* told = End(*line, of_callee);
     Forget(*line);
     if (told != nullptr) told->OnDisconnected(connection, reason);
   });
@@ -160,12 +196,12 @@ void Network::Tell(ConnectionId connection, bool hub_end, Duration wait,
 
 void Network::Close(Endpoint* by, ConnectionId connection) {
   Line* line = Find(connection);
-  if (line == nullptr || (by != line->hub && by != line->device)) return;
-  const bool by_hub = by == line->hub;
-  End(*line, by_hub);
+  if (line == nullptr || (by != line->callee && by != line->dialer)) return;
+  const bool by_callee = by == line->callee;
+  End(*line, by_callee);
   if (!line->broken) {
-    line->ways[by_hub].closing = true;
-    if (line->ways[by_hub].under_way == 0) SendEnd(*line, by_hub);
+    line->ways[by_callee].closing = true;
+    if (line->ways[by_callee].under_way == 0) SendEnd(*line, by_callee);
   }
   Forget(*line);
 }
@@ -173,18 +209,19 @@ void Network::Close(Endpoint* by, ConnectionId connection) {
 // ---- faults
 
 // Nothing is cut between the ends, this way.
-bool Network::Reaches(const Line& line, bool from_hub) const {
-  const Link& link = hosts_[AsIndex(line.host)].link;
-  return !link.gate(!from_hub).cut && !hub_link_.gate(from_hub).cut;
+bool Network::Reaches(const Line& line, bool back) const {
+  for (int hop = 0; hop < line.route->count; ++hop) {
+    if (HopAt(line, back, hop).gate().cut) return false;
+  }
+  return true;
 }
 
 void Network::BreakLine(Line& line, const std::string& reason) {
   if (line.broken) return;
   Drop(line);
-  const Host& host = hosts_[AsIndex(line.host)];
-  if (Reaches(line, true)) Tell(line.id, false, Latency(host), reason);
+  if (Reaches(line, true)) Tell(line.id, false, Latency(*line.route), reason);
   const bool silent = loop_->rng().NextUniform() < options_.silent_break;
-  if (!silent && Reaches(line, false)) Tell(line.id, true, Latency(host), reason);
+  if (!silent && Reaches(line, false)) Tell(line.id, true, Latency(*line.route), reason);
 }
 
 void Network::Break(ConnectionId connection, const std::string& reason) {
@@ -192,42 +229,45 @@ void Network::Break(ConnectionId connection, const std::string& reason) {
 }
 
 void Network::Vanish(Endpoint* endpoint) {
-  if (hub_ == endpoint) hub_ = nullptr;
+  if (const auto here = listening_.find(endpoint); here != listening_.end()) {
+    At(here->second).answers = nullptr;
+    listening_.erase(here);
+  }
   const auto it = ends_.find(endpoint);
   if (it == ends_.end()) return;
   const std::set<ConnectionId> mine = it->second;
   for (ConnectionId connection : mine) {
     Line& line = *Find(connection);
     BreakLine(line, "connection reset");
-    End(line, line.hub == endpoint);
+    End(line, line.callee == endpoint);
     Forget(line);
   }
 }
 
 // Something of this direction waits for a cut link, or was sent into the void.
-void Network::AwaitTimeout(Line& line, bool from_hub) {
-  std::optional<TimePoint>& stalled = line.ways[from_hub].stalled;
+void Network::AwaitTimeout(Line& line, bool back) {
+  std::optional<TimePoint>& stalled = line.ways[back].stalled;
   if (stalled) return;
   stalled = loop_->now();
-  loop_->After(options_.transport_timeout, [this, id = line.id, from_hub, since = *stalled] {
+  loop_->After(options_.transport_timeout, [this, id = line.id, back, since = *stalled] {
     Line* late = Find(id);
-    if (late != nullptr && late->ways[from_hub].stalled == since) TimeOut(*late, from_hub);
+    if (late != nullptr && late->ways[back].stalled == since) TimeOut(*late, back);
   });
 }
 
-void Network::TimeOut(Line& line, bool from_hub) {
+void Network::TimeOut(Line& line, bool back) {
   const bool broke = !line.broken;
   Drop(line);
-  Tell(line.id, from_hub, {}, "timed out");
-  if (broke && Reaches(line, from_hub)) {
-    Tell(line.id, !from_hub, Latency(hosts_[AsIndex(line.host)]), "connection reset");
+  Tell(line.id, back, {}, "timed out");
+  if (broke && Reaches(line, back)) {
+    Tell(line.id, !back, Latency(*line.route), "connection reset");
   }
 }
 
 void Network::Cut(HostId host, bool up, bool down) {
   for (bool way : {true, false}) {
     if (!(way ? up : down)) continue;
-    Gate& gate = LinkOf(host).gate(way);
+    Gate& gate = At(host).link.gate(way);
     gate.cut = true;
     ++gate.changes;
   }
@@ -242,8 +282,8 @@ TimePoint Network::NextRetry(const Gate& gate, const PathOptions& path) const {
 }
 
 void Network::Heal(HostId host) {
-  Link& link = LinkOf(host);
-  const PathOptions path = host == kHub ? PathOptions{} : hosts_[AsIndex(host)].path;
+  Link& link = At(host).link;
+  const PathOptions path = At(host).to_hub.path;  // of the hub itself: no time at all
   for (bool up : {true, false}) {
     Gate& gate = link.gate(up);
     if (!gate.cut) continue;
@@ -259,7 +299,7 @@ void Network::Heal(HostId host) {
 }
 
 void Network::Clog(HostId host, double factor) {
-  Link& link = LinkOf(host);
+  Link& link = At(host).link;
   link.Clog(loop_->now(), factor);
   for (bool up : {true, false}) {
     if (link.server(up).busy()) SetAlarm(link.server(up));

@@ -1,9 +1,12 @@
 #pragma once
-// Network: devices dial one hub, over modelled links. A connection is reliable until it breaks;
-// then all that was under way is lost. It stands for one gRPC stream over TCP:
+// Network: devices dial one hub, and each other, over modelled links. A connection is reliable
+// until it breaks; then all that was under way is lost. It stands for one gRPC stream over TCP:
 //
-//   device -> hub:  device's link (up), its segment (up), hub's link (down);  hub -> device:
-//   reversed
+//   device -> hub:     device's link (up), its segment (up), hub's link (down)
+//   device -> device:  the same, then the other's segment (down) and link (down), without the
+//   hub's;
+//                      a segment that both are in is one medium, passed once (up)
+//   back:              reversed
 //
 // Links. Each passes one piece after another at its rate, first come first served (link.h); a
 // payload travels in pieces, of which one connection has at most one at each link in each
@@ -31,10 +34,12 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "cluster/action.h"
@@ -54,7 +59,7 @@ struct NetworkOptions {
   LinkOptions hub;  // up: out of the hub
   std::vector<SegmentOptions> segments;
   WireOptions wire;
-  // As in FaultOptions.
+  // As in FaultOptions; between devices, of the end that was dialled.
   double silent_break = 0;
   double repeat_message = 0;
   double reorder_message = 0;
@@ -81,6 +86,7 @@ struct LinkCounters {
 class Endpoint {
  public:
   virtual ~Endpoint() = default;
+  // What it dialled is open. Who was dialled hears of a connection by its first message.
   virtual void OnConnected(cluster::ConnectionId connection) = 0;
   virtual void OnMessage(cluster::ConnectionId connection, const cluster::Envelope& envelope) = 0;
   // Not called for a connection that this end closed.
@@ -97,16 +103,16 @@ class Network {
   // A segment that it names must be one of the options.
   HostId AddHost(const LinkOptions& link);
 
-  // Who answers; null: nobody does.
-  void set_hub(Endpoint* hub) { hub_ = hub; }
+  // From now on it answers whoever dials this host, in the place of any other; null: nobody does.
+  void Listen(Endpoint* endpoint, HostId host = kHub);
 
-  // OnConnected or OnDisconnected follows.
-  cluster::ConnectionId Dial(Endpoint* device, HostId host);
+  // From one host to another. OnConnected or OnDisconnected follows.
+  cluster::ConnectionId Dial(Endpoint* dialer, HostId from, HostId to = kHub);
   // Messages over a connection that is not open are lost.
   void Send(Endpoint* from, cluster::ConnectionId connection, cluster::Envelope envelope);
   // What `by` has sent still arrives.
   void Close(Endpoint* by, cluster::ConnectionId connection);
-  // Both ends are told after a while, if they can be reached; the hub perhaps not.
+  // Both ends are told after a while, if they can be reached; who was dialled perhaps not.
   void Break(cluster::ConnectionId connection, const std::string& reason);
   // The process is gone: its connections break and it hears nothing more.
   void Vanish(Endpoint* endpoint);
@@ -125,7 +131,7 @@ class Network {
  private:
   using ConnectionId = cluster::ConnectionId;
   static constexpr uint32_t kNone = ~uint32_t{0};
-  static constexpr int kMostHops = 3;
+  static constexpr int kMaxHops = 4;
 
   // A message under way; by its place in parcels_.
   struct Parcel {
@@ -134,7 +140,7 @@ class Network {
     int64_t stream_bytes = 0;
     int64_t left = 0;   // of those of a payload, not yet in a piece
     double weight = 1;  // of its pieces
-    bool from_hub = false;
+    bool back = false;  // from who was dialled to who has dialled
     bool payload = false;
     bool end = false;   // no message: its sender has closed
     bool copy = false;  // a repetition
@@ -161,99 +167,111 @@ class Network {
     uint32_t first = kNone;  // of the parcels with a payload that have bytes left
     uint32_t last = kNone;
     bool pumping = false;
-    std::array<Stage, kMostHops> stages;
-    std::array<TimePoint, kMostHops> begins{};  // of the last small message that waited, by hop
-    std::array<TimePoint, 2> arrival{};         // the last one, [with payload]
-    TimePoint held;                             // nothing arrives before: a lost packet is awaited
-    int64_t under_way = 0;                      // parcels
+    std::array<Stage, kMaxHops> stages;
+    std::array<TimePoint, kMaxHops> begins{};  // of the last small message that waited, by hop
+    std::array<TimePoint, 2> arrival{};        // the last one, [with payload]
+    TimePoint held;                            // nothing arrives before: a lost packet is awaited
+    int64_t under_way = 0;                     // parcels
     bool closing = false;
     std::optional<TimePoint> stalled;  // since when something waits for a cut link
   };
 
-  struct Line {
-    ConnectionId id = 0;
-    HostId host = 0;
-    Endpoint* device = nullptr;  // null: this end is gone or has closed
-    Endpoint* hub = nullptr;     // likewise, or not connected yet
-    bool broken = false;         // nothing arrives any more
-    std::array<Way, 2> ways;     // [from hub]
-  };
-
-  struct Host {
-    // Of the way to the hub and back.
-    PathOptions path{};
-    Duration latency{};
-    std::array<Duration, kMostHops> jitter{};
-    double reordering = 0;
-    double overhead = 1;  // bytes on the wire for each byte to send
-    Link* segment = nullptr;
-    Link link;
-  };
-
+  // One direction of one link.
   struct Hop {
-    Link* link;
-    bool up;
+    Link* link = nullptr;
+    bool up = false;
     Server& server() const { return link->server(up); }
     Gate& gate() const { return link->gate(up); }
   };
 
+  // The links between two hosts, and what they make of a connection together.
+  struct Route {
+    std::array<std::array<Hop, kMaxHops>, 2> hops;  // [back], in the order of passing
+    int count = 0;                                  // of hops
+    PathOptions path{};
+    Duration latency{};
+    std::array<Duration, kMaxHops> jitter{};
+    double reordering = 0;
+    double overhead = 1;  // bytes on the wire for each byte to send
+  };
+
+  struct Line {
+    ConnectionId id = 0;
+    HostId to = 0;
+    const Route* route = nullptr;
+    Endpoint* dialer = nullptr;  // null: this end is gone or has closed
+    Endpoint* callee = nullptr;  // likewise, or not connected yet
+    bool broken = false;         // nothing arrives any more
+    std::array<Way, 2> ways;     // [back]
+  };
+
+  struct Host {
+    Link link;
+    Link* segment = nullptr;
+    Endpoint* answers = nullptr;
+    Route to_hub{};
+  };
+
   // network.cc: connections, ends and faults.
   Line* Find(ConnectionId connection);
-  Line* Open(Endpoint* device, HostId host);
+  Route RouteBetween(Host& from, Host& to) const;
+  const Route* RouteTo(HostId from, HostId to);
+  Line* Open(Endpoint* dialer, HostId from, HostId to);
   void TryDial(ConnectionId connection, TimePoint began, Duration wait);
   void Connect(ConnectionId connection);
-  Endpoint* End(Line& line, bool hub_end);
-  bool Reaches(const Line& line, bool from_hub) const;
+  Endpoint* End(Line& line, bool of_callee);
+  bool Reaches(const Line& line, bool back) const;
   void BreakLine(Line& line, const std::string& reason);
   void Drop(Line& line);
   void Forget(Line& line);
-  void Tell(ConnectionId connection, bool hub_end, Duration wait, const std::string& reason);
-  void AwaitTimeout(Line& line, bool from_hub);
-  void TimeOut(Line& line, bool from_hub);
+  void Tell(ConnectionId connection, bool of_callee, Duration wait, const std::string& reason);
+  void AwaitTimeout(Line& line, bool back);
+  void TimeOut(Line& line, bool back);
   void Resume(Link& link, bool up);
   TimePoint NextRetry(const Gate& gate, const PathOptions& path) const;
-  Link& LinkOf(HostId host) { return host == kHub ? hub_link_ : hosts_[AsIndex(host)].link; }
-  static size_t AsIndex(HostId host) { return static_cast<size_t>(host - 1); }
+  Host& At(HostId host) { return hosts_[static_cast<size_t>(host)]; }
+  const Host& At(HostId host) const { return hosts_[static_cast<size_t>(host)]; }
 
   // network_path.cc: the way of a message.
-  int Hops(const Line& line) const { return hosts_[AsIndex(line.host)].segment ? 3 : 2; }
-  Hop HopAt(const Line& line, bool from_hub, int hop);
-  Ticket TicketOf(const Line& line, bool from_hub, int hop) const;
+  static const Hop& HopAt(const Line& line, bool back, int hop) {
+    return line.route->hops[back][static_cast<size_t>(hop)];
+  }
+  Ticket TicketOf(const Line& line, bool back, int hop) const;
   struct Piece;
   Piece PieceOf(Ticket ticket);
-  bool AllOpen(const Line& line, bool from_hub);
-  Duration TimeAtNext(const Line& line, bool from_hub, int hop, int64_t bytes);
+  bool AllOpen(const Line& line, bool back);
+  Duration TimeAtNext(const Line& line, bool back, int hop, int64_t bytes);
   int64_t OnLink(const Line& line, int64_t bytes) const;
-  uint32_t NewParcel(ConnectionId connection, bool from_hub);
+  uint32_t NewParcel(ConnectionId connection, bool back);
   void Release(uint32_t parcel);
   void SendSmall(Line& line, uint32_t number);
-  void SendEnd(Line& line, bool from_hub);
+  void SendEnd(Line& line, bool back);
   void Travel(uint32_t number, bool turn);
   TimePoint BeginSmall(const Server& server, TimePoint last, TimePoint left, int64_t bytes) const;
-  void Pump(Line& line, bool from_hub);
-  void CutPiece(Line& line, bool from_hub);
-  void Start(Line& line, bool from_hub);
-  void Enter(Line& line, bool from_hub, int hop);
-  void Wait(Line& line, bool from_hub, Gate& gate);
+  void Pump(Line& line, bool back);
+  void CutPiece(Line& line, bool back);
+  void Start(Line& line, bool back);
+  void Enter(Line& line, bool back, int hop);
+  void Wait(Line& line, bool back, Gate& gate);
   void Serve(Server& server);
   void BeginService(const Piece& piece, Ticket ticket);
   void SetAlarm(Server& server);
   void OnAlarm(Server& server);
   void BecomeReady(Ticket ticket);
-  void Advance(Line& line, bool from_hub, int hop);
-  void Leave(Line& line, bool from_hub, int hop);
+  void Advance(Line& line, bool back, int hop);
+  void Leave(Line& line, bool back, int hop);
   void Arrive(Line& line, uint32_t number, TimePoint when);
-  Duration Latency(const Host& host);
-  Duration LossDelay(const Host& host, int64_t packets);
+  Duration Latency(const Route& route);
+  Duration LossDelay(const Route& route, int64_t packets);
   void Deliver(uint32_t number);
   void Repeat(const Line& line, uint32_t number);
 
   Loop* loop_;
   const NetworkOptions options_;
-  Endpoint* hub_ = nullptr;
-  Link hub_link_;
   std::deque<Link> segments_;
-  std::deque<Host> hosts_;  // host 1 first
+  std::deque<Host> hosts_;                                  // by HostId
+  std::map<std::pair<HostId, HostId>, Route> peer_routes_;  // of those that have dialled
+  std::unordered_map<const Endpoint*, HostId> listening_;
   std::deque<Line> lines_;  // by the low bits of the connection
   std::vector<uint32_t> free_lines_;
   uint64_t last_serial_ = 0;

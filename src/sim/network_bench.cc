@@ -35,7 +35,7 @@ struct Swarm {
   Swarm(LinkOptions link, LinkOptions hub_link, int64_t payload)
       : network(&loop, {.hub = hub_link, .wire = {.push_bytes = payload}}) {
     hub.network = &network;
-    network.set_hub(&hub);
+    network.Listen(&hub);
     for (int i = 0; i < kHosts; ++i) {
       auto& device = devices.emplace_back(std::make_unique<Peer>());
       device->network = &network;

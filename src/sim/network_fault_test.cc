@@ -137,7 +137,7 @@ TEST(NetworkFaults, DialingIntoACutTriesAgainThenFails) {
 
 TEST(NetworkFaults, NobodyAnswers) {
   World world(HubRate(0, 0));
-  world.network.set_hub(nullptr);
+  world.network.Listen(nullptr);
   world.Add(Rate(0));
   world.RunTo(1);
   EXPECT_THAT(world.At(0).lost, ElementsAre("connection refused"));

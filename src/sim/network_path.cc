@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "sim/network.h"
@@ -26,22 +27,13 @@ double OfAny(double probability, int64_t packets) {
 // A stage that a ticket names; no line if its connection has broken meanwhile.
 struct Network::Piece {
   Line* line = nullptr;
-  bool from_hub = false;
+  bool back = false;
   int hop = 0;
-  Stage& stage() const { return line->ways[from_hub].stages[static_cast<size_t>(hop)]; }
+  Stage& stage() const { return line->ways[back].stages[static_cast<size_t>(hop)]; }
 };
 
-Network::Hop Network::HopAt(const Line& line, bool from_hub, int hop) {
-  Host& host = hosts_[AsIndex(line.host)];
-  const int last = Hops(line) - 1;
-  const int from_device = from_hub ? last - hop : hop;
-  if (from_device == 0) return {&host.link, !from_hub};
-  if (from_device == last) return {&hub_link_, from_hub};
-  return {host.segment, !from_hub};
-}
-
-Ticket Network::TicketOf(const Line& line, bool from_hub, int hop) const {
-  return line.id << 3 | uint64_t{from_hub} << 2 | static_cast<uint64_t>(hop);
+Ticket Network::TicketOf(const Line& line, bool back, int hop) const {
+  return line.id << 3 | uint64_t{back} << 2 | static_cast<uint64_t>(hop);
 }
 
 Network::Piece Network::PieceOf(Ticket ticket) {
@@ -51,31 +43,31 @@ Network::Piece Network::PieceOf(Ticket ticket) {
 }
 
 // Nothing on the whole way takes time.
-bool Network::AllOpen(const Line& line, bool from_hub) {
-  for (int hop = 0; hop < Hops(line); ++hop) {
-    const Hop at = HopAt(line, from_hub, hop);
+bool Network::AllOpen(const Line& line, bool back) {
+  for (int hop = 0; hop < line.route->count; ++hop) {
+    const Hop at = HopAt(line, back, hop);
     if (!at.link->open(at.up)) return false;
   }
   return true;
 }
 
 // What these bytes take at the next server after `hop` that has a limit; 0 if there is none.
-Duration Network::TimeAtNext(const Line& line, bool from_hub, int hop, int64_t bytes) {
-  for (int next = hop + 1; next < Hops(line); ++next) {
-    const Server& server = HopAt(line, from_hub, next).server();
+Duration Network::TimeAtNext(const Line& line, bool back, int hop, int64_t bytes) {
+  for (int next = hop + 1; next < line.route->count; ++next) {
+    const Server& server = HopAt(line, back, next).server();
     if (server.limited()) return server.TimeFor(bytes);
   }
   return {};
 }
 
 int64_t Network::OnLink(const Line& line, int64_t bytes) const {
-  const double overhead = hosts_[AsIndex(line.host)].overhead;
+  const double overhead = line.route->overhead;
   return static_cast<int64_t>(static_cast<double>(LinkBytes(bytes)) * overhead);
 }
 
 // ---- messages
 
-uint32_t Network::NewParcel(ConnectionId connection, bool from_hub) {
+uint32_t Network::NewParcel(ConnectionId connection, bool back) {
   if (free_parcels_.empty()) {
     free_parcels_.push_back(static_cast<uint32_t>(parcels_.size()));
     parcels_.emplace_back();
@@ -84,7 +76,7 @@ uint32_t Network::NewParcel(ConnectionId connection, bool from_hub) {
   free_parcels_.pop_back();
   Parcel& parcel = parcels_[number];
   parcel.connection = connection;
-  parcel.from_hub = from_hub;
+  parcel.back = back;
   parcel.payload = parcel.end = parcel.copy = false;
   parcel.hop = 0;
   parcel.next = kNone;
@@ -98,10 +90,10 @@ void Network::Release(uint32_t parcel) {
 
 void Network::Send(Endpoint* from, ConnectionId connection, cluster::Envelope envelope) {
   Line* line = Find(connection);
-  if (line == nullptr || (from != line->hub && from != line->device)) return;
-  const bool from_hub = from == line->hub;
-  if (line->broken) return AwaitTimeout(*line, from_hub);
-  const uint32_t number = NewParcel(connection, from_hub);
+  if (line == nullptr || (from != line->callee && from != line->dialer)) return;
+  const bool back = from == line->callee;
+  if (line->broken) return AwaitTimeout(*line, back);
+  const uint32_t number = NewParcel(connection, back);
   Parcel& parcel = parcels_[number];
   parcel.payload = HasPayload(envelope.message);
   parcel.stream_bytes = parcel.left = StreamBytes(envelope.message, options_.wire);
@@ -110,17 +102,17 @@ void Network::Send(Endpoint* from, ConnectionId connection, cluster::Envelope en
     parcel.weight = loop_->rng().NextUniform(1 - options_.unfairness, 1 + options_.unfairness);
   }
   parcel.envelope = std::move(envelope);
-  Way& way = line->ways[from_hub];
+  Way& way = line->ways[back];
   ++way.under_way;
   if (!parcel.payload) return Travel(number, false);
   (way.first == kNone ? way.first : parcels_[way.last].next) = number;
   way.last = number;
-  Pump(*line, from_hub);
+  Pump(*line, back);
 }
 
 // Tells the other end, after all that was sent, that this one has closed.
-void Network::SendEnd(Line& line, bool from_hub) {
-  const uint32_t number = NewParcel(line.id, from_hub);
+void Network::SendEnd(Line& line, bool back) {
+  const uint32_t number = NewParcel(line.id, back);
   parcels_[number].end = true;
   parcels_[number].stream_bytes = 0;
   Travel(number, false);
@@ -131,12 +123,12 @@ void Network::Travel(uint32_t number, bool turn) {
   Parcel& parcel = parcels_[number];
   Line* line = Find(parcel.connection);
   if (line == nullptr || line->broken) return Release(number);
-  Way& way = line->ways[parcel.from_hub];
+  Way& way = line->ways[parcel.back];
   const int64_t bytes = OnLink(*line, parcel.stream_bytes);
   const int64_t acks = AckBytes(parcel.stream_bytes);
   TimePoint left = loop_->now();
-  for (; parcel.hop < Hops(*line); ++parcel.hop, turn = false) {
-    const Hop hop = HopAt(*line, parcel.from_hub, parcel.hop);
+  for (; parcel.hop < line->route->count; ++parcel.hop, turn = false) {
+    const Hop hop = HopAt(*line, parcel.back, parcel.hop);
     const TimePoint begin = BeginSmall(hop.server(), way.begins[parcel.hop], left, bytes);
     if (!turn && begin > loop_->now()) {
       way.begins[parcel.hop] = begin;
@@ -144,7 +136,7 @@ void Network::Travel(uint32_t number, bool turn) {
     }
     if (hop.gate().cut) {
       hop.gate().messages.push_back(number);
-      return Wait(*line, parcel.from_hub, hop.gate());
+      return Wait(*line, parcel.back, hop.gate());
     }
     hop.link->Count(hop.up, bytes);
     hop.link->Count(!hop.up, acks);
@@ -165,29 +157,29 @@ TimePoint Network::BeginSmall(const Server& server, TimePoint last, TimePoint le
 // ---- pieces
 
 // Lets the pieces of payloads go, one after another, at TCP's pace.
-void Network::Pump(Line& line, bool from_hub) {
-  Way& way = line.ways[from_hub];
+void Network::Pump(Line& line, bool back) {
+  Way& way = line.ways[back];
   if (std::exchange(way.pumping, true)) return;
   while (!way.stages[0].taken && way.first != kNone) {
-    CutPiece(line, from_hub);
+    CutPiece(line, back);
     if (way.pace.next() <= loop_->now()) {
-      Start(line, from_hub);
+      Start(line, back);
     } else {
-      loop_->At(way.pace.next(), [this, ticket = TicketOf(line, from_hub, 0)] {
+      loop_->At(way.pace.next(), [this, ticket = TicketOf(line, back, 0)] {
         const Piece piece = PieceOf(ticket);
-        if (piece.line != nullptr) Start(*piece.line, piece.from_hub);
+        if (piece.line != nullptr) Start(*piece.line, piece.back);
       });
     }
   }
   way.pumping = false;
 }
 
-void Network::CutPiece(Line& line, bool from_hub) {
-  Way& way = line.ways[from_hub];
+void Network::CutPiece(Line& line, bool back) {
+  Way& way = line.ways[back];
   const uint32_t number = way.first;
   Parcel& parcel = parcels_[number];
   int64_t bytes = parcel.left;
-  if (!AllOpen(line, from_hub)) {
+  if (!AllOpen(line, back)) {
     const int64_t chunk =
         std::max(options_.least_chunk,
                  (parcel.stream_bytes + options_.most_chunks - 1) / options_.most_chunks);
@@ -199,20 +191,20 @@ void Network::CutPiece(Line& line, bool from_hub) {
       .taken = true, .last = parcel.left == 0, .parcel = number, .stream_bytes = bytes};
 }
 
-void Network::Start(Line& line, bool from_hub) {
-  Way& way = line.ways[from_hub];
+void Network::Start(Line& line, bool back) {
+  Way& way = line.ways[back];
   way.pace.Sent(loop_->now(), way.stages[0].stream_bytes);
-  Enter(line, from_hub, 0);
+  Enter(line, back, 0);
 }
 
 // A piece comes to the link at `hop`.
-void Network::Enter(Line& line, bool from_hub, int hop) {
-  const Hop at = HopAt(line, from_hub, hop);
-  Stage& stage = line.ways[from_hub].stages[static_cast<size_t>(hop)];
-  const Ticket ticket = TicketOf(line, from_hub, hop);
+void Network::Enter(Line& line, bool back, int hop) {
+  const Hop at = HopAt(line, back, hop);
+  Stage& stage = line.ways[back].stages[static_cast<size_t>(hop)];
+  const Ticket ticket = TicketOf(line, back, hop);
   if (at.gate().cut) {
     at.gate().pieces.push_back(ticket);
-    Wait(line, from_hub, at.gate());
+    Wait(line, back, at.gate());
   } else if (at.server().limited()) {
     at.server().Join(ticket);
     Serve(at.server());
@@ -220,14 +212,14 @@ void Network::Enter(Line& line, bool from_hub, int hop) {
     at.link->Count(at.up, OnLink(line, stage.stream_bytes));
     at.link->Count(!at.up, AckBytes(stage.stream_bytes));
     stage.served = true;
-    Advance(line, from_hub, hop);
+    Advance(line, back, hop);
   }
 }
 
 // Something of this direction has come to a gate that is shut.
-void Network::Wait(Line& line, bool from_hub, Gate& gate) {
+void Network::Wait(Line& line, bool back, Gate& gate) {
   if (!gate.waiting) gate.waiting = loop_->now();
-  AwaitTimeout(line, from_hub);
+  AwaitTimeout(line, back);
 }
 
 // A gate is open again: what waits there goes on.
@@ -237,15 +229,15 @@ void Network::Resume(Link& link, bool up) {
   gate.waiting.reset();
   for (uint32_t number : std::exchange(gate.messages, {})) {
     if (Line* line = Find(parcels_[number].connection)) {
-      line->ways[parcels_[number].from_hub].stalled.reset();
+      line->ways[parcels_[number].back].stalled.reset();
     }
     Travel(number, true);
   }
   for (Ticket ticket : std::exchange(gate.pieces, {})) {
     const Piece piece = PieceOf(ticket);
     if (piece.line == nullptr) continue;
-    piece.line->ways[piece.from_hub].stalled.reset();
-    Enter(*piece.line, piece.from_hub, piece.hop);
+    piece.line->ways[piece.back].stalled.reset();
+    Enter(*piece.line, piece.back, piece.hop);
   }
 }
 
@@ -254,15 +246,15 @@ void Network::Serve(Server& server) {
   while (const std::optional<Ticket> ticket = server.Next()) {
     const Piece piece = PieceOf(*ticket);
     if (piece.line == nullptr) continue;
-    Gate& gate = HopAt(*piece.line, piece.from_hub, piece.hop).gate();
+    Gate& gate = HopAt(*piece.line, piece.back, piece.hop).gate();
     if (!gate.cut) return BeginService(piece, *ticket);
     gate.pieces.push_back(*ticket);
-    Wait(*piece.line, piece.from_hub, gate);
+    Wait(*piece.line, piece.back, gate);
   }
 }
 
 void Network::BeginService(const Piece& piece, Ticket ticket) {
-  const Hop hop = HopAt(*piece.line, piece.from_hub, piece.hop);
+  const Hop hop = HopAt(*piece.line, piece.back, piece.hop);
   Stage& stage = piece.stage();
   const int64_t bytes = OnLink(*piece.line, stage.stream_bytes);
   const int64_t acks = AckBytes(stage.stream_bytes);
@@ -272,10 +264,10 @@ void Network::BeginService(const Piece& piece, Ticket ticket) {
   const Duration takes =
       server.Begin(loop_->now(), ticket, bytes + (hop.link->half_duplex() ? acks : 0));
   SetAlarm(server);
-  if (piece.hop + 1 == Hops(*piece.line) || stage.moved) return;
-  const Duration next = TimeAtNext(*piece.line, piece.from_hub, piece.hop, bytes);
+  if (piece.hop + 1 == piece.line->route->count || stage.moved) return;
+  const Duration next = TimeAtNext(*piece.line, piece.back, piece.hop, bytes);
   if (next.count() == 0) return;  // it goes on when it has passed
-  if (next >= takes) return Advance(*piece.line, piece.from_hub, piece.hop);
+  if (next >= takes) return Advance(*piece.line, piece.back, piece.hop);
   stage.alarm = loop_->now() + (takes - next);
   loop_->At(stage.alarm, [this, ticket] { BecomeReady(ticket); });
 }
@@ -284,7 +276,7 @@ void Network::BeginService(const Piece& piece, Ticket ticket) {
 void Network::BecomeReady(Ticket ticket) {
   const Piece piece = PieceOf(ticket);
   if (piece.line == nullptr || piece.stage().alarm != loop_->now()) return;
-  if (!piece.stage().moved) Advance(*piece.line, piece.from_hub, piece.hop);
+  if (!piece.stage().moved) Advance(*piece.line, piece.back, piece.hop);
 }
 
 void Network::SetAlarm(Server& server) {
@@ -299,27 +291,27 @@ void Network::OnAlarm(Server& server) {
   const Ticket ticket = server.End();
   const Piece piece = PieceOf(ticket);
   if (piece.line != nullptr) {
-    const Hop hop = HopAt(*piece.line, piece.from_hub, piece.hop);
+    const Hop hop = HopAt(*piece.line, piece.back, piece.hop);
     if (hop.gate().cut) {
       hop.gate().pieces.push_back(ticket);
-      Wait(*piece.line, piece.from_hub, hop.gate());
+      Wait(*piece.line, piece.back, hop.gate());
     } else {
       if (!hop.link->half_duplex()) {
         hop.link->server(!hop.up).Owe(AckBytes(piece.stage().stream_bytes));
       }
       piece.stage().served = true;
-      Advance(*piece.line, piece.from_hub, piece.hop);
+      Advance(*piece.line, piece.back, piece.hop);
     }
   }
   Serve(server);
 }
 
 // A piece has passed the link at `hop`, or may begin at the next: does what can be done now.
-void Network::Advance(Line& line, bool from_hub, int hop) {
-  Way& way = line.ways[from_hub];
+void Network::Advance(Line& line, bool back, int hop) {
+  Way& way = line.ways[back];
   const auto index = static_cast<size_t>(hop);
   Stage& stage = way.stages[index];
-  if (!stage.moved && hop + 1 < Hops(line)) {
+  if (!stage.moved && hop + 1 < line.route->count) {
     stage.ready = true;
     if (way.stages[index + 1].taken) return;  // its predecessor's Leave comes back to it
     stage.moved = true;
@@ -327,42 +319,42 @@ void Network::Advance(Line& line, bool from_hub, int hop) {
                              .last = stage.last,
                              .parcel = stage.parcel,
                              .stream_bytes = stage.stream_bytes};
-    Enter(line, from_hub, hop + 1);
+    Enter(line, back, hop + 1);
   }
-  if (stage.served) Leave(line, from_hub, hop);
+  if (stage.served) Leave(line, back, hop);
 }
 
 // A piece has passed the link and makes room for the next.
-void Network::Leave(Line& line, bool from_hub, int hop) {
-  Way& way = line.ways[from_hub];
+void Network::Leave(Line& line, bool back, int hop) {
+  Way& way = line.ways[back];
   Stage& stage = way.stages[static_cast<size_t>(hop)];
-  if (hop + 1 == Hops(line) && stage.last) {
+  if (hop + 1 == line.route->count && stage.last) {
     // The pace says when the last byte would be acknowledged, a round trip after it was sent.
-    const Duration trip = hosts_[AsIndex(line.host)].path.round_trip;
+    const Duration trip = line.route->path.round_trip;
     Arrive(line, stage.parcel, std::max(loop_->now(), way.pace.next() - trip));
   }
   stage = {};
-  if (hop == 0) return Pump(line, from_hub);
+  if (hop == 0) return Pump(line, back);
   const Stage& before = way.stages[static_cast<size_t>(hop - 1)];
-  if (before.taken && before.ready && !before.moved) Advance(line, from_hub, hop - 1);
+  if (before.taken && before.ready && !before.moved) Advance(line, back, hop - 1);
 }
 
 // ---- arrival
 
-Duration Network::Latency(const Host& host) {
-  Duration sum = host.latency;
-  for (Duration jitter : host.jitter) {
+Duration Network::Latency(const Route& route) {
+  Duration sum = route.latency;
+  for (Duration jitter : route.jitter) {
     if (jitter.count() > 0) sum += RandomDuration(loop_->rng(), {}, jitter);
   }
   return sum;
 }
 
 // What a small message waits for packets that are lost.
-Duration Network::LossDelay(const Host& host, int64_t packets) {
-  if (host.path.loss <= 0 || packets > kFewPackets) return {};
-  const double probability = OfAny(host.path.loss, packets);
+Duration Network::LossDelay(const Route& route, int64_t packets) {
+  if (route.path.loss <= 0 || packets > kFewPackets) return {};
+  const double probability = OfAny(route.path.loss, packets);
   Duration sum{};
-  Duration retry = RetryTime(host.path);
+  Duration retry = RetryTime(route.path);
   while (sum < options_.transport_timeout && loop_->rng().NextUniform() < probability) {
     sum += retry;
     retry *= 2;
@@ -373,14 +365,15 @@ Duration Network::LossDelay(const Host& host, int64_t packets) {
 // The last byte leaves the last link at `when`.
 void Network::Arrive(Line& line, uint32_t number, TimePoint when) {
   const Parcel& parcel = parcels_[number];
-  const Host& host = hosts_[AsIndex(line.host)];
-  Way& way = line.ways[parcel.from_hub];
+  const Route& route = *line.route;
+  Way& way = line.ways[parcel.back];
   const int64_t packets = Packets(parcel.stream_bytes);
-  const Duration lost = LossDelay(host, packets);
-  when = when + Latency(host) + lost;
-  if (host.reordering > 0 &&
-      loop_->rng().NextUniform() < OfAny(std::min(host.reordering, 1.0), packets)) {
-    when = when + std::max(host.latency, host.jitter[0] + host.jitter[1] + host.jitter[2]);
+  const Duration lost = LossDelay(route, packets);
+  when = when + Latency(route) + lost;
+  if (route.reordering > 0 &&
+      loop_->rng().NextUniform() < OfAny(std::min(route.reordering, 1.0), packets)) {
+    const Duration jitter = std::accumulate(route.jitter.begin(), route.jitter.end(), Duration(0));
+    when = when + std::max(route.latency, jitter);
   }
   TimePoint& last = way.arrival[parcel.payload];
   last = when = std::max({when, last + Duration(1), way.held});
@@ -395,23 +388,23 @@ void Network::Arrive(Line& line, uint32_t number, TimePoint when) {
 void Network::Deliver(uint32_t number) {
   const Parcel& parcel = parcels_[number];
   const ConnectionId connection = parcel.connection;
-  const bool from_hub = parcel.from_hub;
+  const bool back = parcel.back;
   Line* line = Find(connection);
   if (line == nullptr || line->broken) return Release(number);
   if (parcel.end) {
     Release(number);
-    return Tell(connection, !from_hub, {}, "closed by the peer");
+    return Tell(connection, !back, {}, "closed by the peer");
   }
-  Way& way = line->ways[from_hub];
+  Way& way = line->ways[back];
   if (!parcel.copy) {
     Repeat(*line, number);
     --way.under_way;
-    if (way.closing && way.under_way == 0) SendEnd(*line, from_hub);
+    if (way.closing && way.under_way == 0) SendEnd(*line, back);
   }
-  Endpoint* to = from_hub ? line->device : line->hub;
+  Endpoint* to = back ? line->dialer : line->callee;
   if (to != nullptr) {
     ++messages_;
-    TraceMessage(loop_, connection << 1 | uint64_t{from_hub}, parcel.envelope);
+    TraceMessage(loop_, connection << 1 | uint64_t{back}, parcel.envelope);
     to->OnMessage(connection, parcel.envelope);
   }
   Release(number);
@@ -421,10 +414,10 @@ void Network::Deliver(uint32_t number) {
 void Network::Repeat(const Line& line, uint32_t number) {
   if (options_.repeat_message <= 0) return;
   if (loop_->rng().NextUniform() >= options_.repeat_message) return;
-  const uint32_t again = NewParcel(line.id, parcels_[number].from_hub);
+  const uint32_t again = NewParcel(line.id, parcels_[number].back);
   parcels_[again].envelope = parcels_[number].envelope;
   parcels_[again].copy = true;
-  const Duration latency = std::max(hosts_[AsIndex(line.host)].latency, Duration(1));
+  const Duration latency = std::max(line.route->latency, Duration(1));
   loop_->After(RandomDuration(loop_->rng(), latency, 3 * latency),
                [this, again] { Deliver(again); });
 }

@@ -68,6 +68,16 @@ struct SlowdownOptions {
   bool operator==(const SlowdownOptions&) const = default;
 };
 
+// Processor time of a process for leading, in seconds at speed 1; of updates and parameters, that
+// of the whole vector: a range costs its share.
+struct LeaderOptions {
+  double message_seconds = 0;  // for any message
+  double push_seconds = 0;     // more to decode an update and add it up
+  double apply_seconds = 0;    // more for the one that completes a step: optimizer and encoding
+  double send_seconds = 0;     // more for each set of parameters sent
+  bool operator==(const LeaderOptions&) const = default;
+};
+
 struct DeviceOptions {
   std::string name;
   double speed = 1;  // of the device that `step_seconds` was predicted for
@@ -83,6 +93,9 @@ struct DeviceOptions {
   double warmup_seconds = 0;  // more for a process's first lease: its plan and kernels are made
   double spread = 0;          // a lease takes 1 +- so much of that, uniform
   SlowdownOptions slowdown;
+  // Other devices can dial it, so it may lead ranges of the parameters.
+  bool can_lead = true;
+  LeaderOptions leading;  // beside computing, which it does not slow down
   AvailabilityOptions availability;
   LinkOptions link;
   bool operator==(const DeviceOptions&) const = default;
@@ -91,11 +104,12 @@ struct DeviceOptions {
 // The process of coordinator and leader, which handles one message after another.
 struct HubOptions {
   LinkOptions link;
-  double message_seconds = 0;  // processor time for any message
-  double push_seconds = 0;     // more to decode an update and add it up
-  double apply_seconds = 0;    // more for the one that completes a step: optimizer and encoding
-  double send_seconds = 0;     // more for each set of parameters sent
-  Duration local_delay{};      // most that a message between its two machines takes
+  // As LeaderOptions, of this processor.
+  double message_seconds = 0;
+  double push_seconds = 0;
+  double apply_seconds = 0;
+  double send_seconds = 0;
+  Duration local_delay{};                      // most that a message between its two machines takes
   Duration restart = std::chrono::seconds(1);  // from a crash to the next start, at least
   bool operator==(const HubOptions&) const = default;
 };

@@ -60,7 +60,7 @@ struct Peer : Endpoint {
 struct World {
   explicit World(NetworkOptions options = {}, uint64_t seed = 1)
       : loop(seed), network(&loop, (options.wire.push_bytes = kMega, options)), hub(&loop) {
-    network.set_hub(&hub);
+    network.Listen(&hub);
   }
   int Add(const LinkOptions& link) {
     hosts.push_back(network.AddHost(link));

@@ -41,7 +41,7 @@ struct Parts {
 };
 
 std::vector<float> Combine(const Parts& parts, const std::vector<int64_t>& order, bool ordered) {
-  const auto aggregator = MakeSyncAggregator(kN, ordered);
+  const auto aggregator = MakeAggregator({.count = kN, .ordered = ordered});
   aggregator->Begin(4, 128);
   for (int64_t slot : order) {
     EXPECT_FALSE(aggregator->Ready());
@@ -52,7 +52,7 @@ std::vector<float> Combine(const Parts& parts, const std::vector<int64_t>& order
   return {sum.begin(), sum.end()};
 }
 
-TEST(SyncAggregator, UnequalPartsGiveTheMeanOfTheWhole) {
+TEST(MeanAggregator, UnequalPartsGiveTheMeanOfTheWhole) {
   const Parts parts;
   for (bool ordered : {true, false}) {
     const std::vector<float> sum = Combine(parts, {2, 0, 3, 1}, ordered);
@@ -60,15 +60,15 @@ TEST(SyncAggregator, UnequalPartsGiveTheMeanOfTheWhole) {
   }
 }
 
-TEST(SyncAggregator, OneWholeIsExact) {
+TEST(MeanAggregator, OneWholeIsExact) {
   const std::vector<float> gradient = RandomGradient(3);
-  const auto aggregator = MakeSyncAggregator(kN, true);
+  const auto aggregator = MakeAggregator({.count = kN, .ordered = true});
   aggregator->Begin(1, 128);
   ASSERT_TRUE(aggregator->Add({0, 128, gradient}).ok());
   EXPECT_TRUE(std::ranges::equal(aggregator->Finish(), gradient));
 }
 
-TEST(SyncAggregator, OrderedSumIsBitEqualForEveryOrderOfArrival) {
+TEST(MeanAggregator, OrderedSumIsBitEqualForEveryOrderOfArrival) {
   const Parts parts;
   std::vector<int64_t> order = {0, 1, 2, 3};
   const std::vector<float> want = Combine(parts, order, true);
@@ -80,10 +80,10 @@ TEST(SyncAggregator, OrderedSumIsBitEqualForEveryOrderOfArrival) {
   EXPECT_TRUE(unordered_differs) << "the inputs are too tame to show that order matters";
 }
 
-TEST(SyncAggregator, ASlotCountsOnce) {
+TEST(MeanAggregator, ASlotCountsOnce) {
   const Parts parts;
   for (bool ordered : {true, false}) {
-    const auto aggregator = MakeSyncAggregator(kN, ordered);
+    const auto aggregator = MakeAggregator({.count = kN, .ordered = ordered});
     aggregator->Begin(4, 128);
     for (int64_t slot : {1, 3, 0}) {
       ASSERT_TRUE(aggregator->Add(parts.At(slot)).ok());
@@ -96,9 +96,9 @@ TEST(SyncAggregator, ASlotCountsOnce) {
   }
 }
 
-TEST(SyncAggregator, WrongContributionsAreRefusedAndChangeNothing) {
+TEST(MeanAggregator, WrongContributionsAreRefusedAndChangeNothing) {
   const Parts parts;
-  const auto aggregator = MakeSyncAggregator(kN, true);
+  const auto aggregator = MakeAggregator({.count = kN, .ordered = true});
   aggregator->Begin(4, 128);
   const std::vector<float> shorter(kN - 1);
   EXPECT_EQ(aggregator->Add({4, 1, parts.gradients[0]}).code(), Code::kInvalidArgument);
@@ -109,9 +109,9 @@ TEST(SyncAggregator, WrongContributionsAreRefusedAndChangeNothing) {
   EXPECT_TRUE(aggregator->Added().empty());
 }
 
-TEST(SyncAggregator, StepsDoNotLeakIntoEachOther) {
+TEST(MeanAggregator, StepsDoNotLeakIntoEachOther) {
   const Parts parts;
-  const auto aggregator = MakeSyncAggregator(kN, true);
+  const auto aggregator = MakeAggregator({.count = kN, .ordered = true});
   aggregator->Begin(4, 128);
   ASSERT_TRUE(aggregator->Add(parts.At(3)).ok());  // an abandoned step with an early arrival
   const std::vector<float> want = Combine(parts, {0, 1, 2, 3}, true);
@@ -120,6 +120,45 @@ TEST(SyncAggregator, StepsDoNotLeakIntoEachOther) {
     EXPECT_FALSE(aggregator->Ready());
     for (int64_t slot : {3, 2, 1, 0}) ASSERT_TRUE(aggregator->Add(parts.At(slot)).ok());
     EXPECT_TRUE(std::ranges::equal(aggregator->Finish(), want));
+  }
+}
+
+// A quorum: what came is normalised by the samples that came.
+TEST(MeanAggregator, AnUnfinishedStepIsTheMeanOfWhatCame) {
+  const Parts parts;
+  for (bool ordered : {true, false}) {
+    const auto aggregator = MakeAggregator({.count = kN, .ordered = ordered});
+    aggregator->Begin(4, 128);
+    for (int64_t slot : {3, 1}) ASSERT_TRUE(aggregator->Add(parts.At(slot)).ok());
+    EXPECT_EQ(aggregator->samples(), 110);
+    const auto mean = aggregator->Finish();
+    for (size_t i = 0; i < mean.size(); ++i) {
+      const double want = (40.0 * static_cast<double>(parts.gradients[1][i]) +
+                           70.0 * static_cast<double>(parts.gradients[3][i])) /
+                          110;
+      ASSERT_NEAR(mean[i], want, 1e-6);
+    }
+    aggregator->Begin(4, 128);  // nothing of it is left
+    for (int64_t slot : {0, 1, 2, 3}) ASSERT_TRUE(aggregator->Add(parts.At(slot)).ok());
+    EXPECT_NEAR(aggregator->Finish()[17], parts.mean[17], 1e-6);
+  }
+}
+
+// Stale gradients weigh less; what was measured beside them must not shrink for that.
+TEST(MeanAggregator, WeightsShrinkGradientsAndShiftStatistics) {
+  for (bool ordered : {true, false}) {
+    const auto aggregator = MakeAggregator({.count = 2, .statistics = 1, .ordered = ordered});
+    aggregator->Begin(2, 4);
+    const std::vector<float> fresh = {1, 1}, stale = {8, 8};
+    const Contribution late{.slot = 1, .samples = 2, .gradient = stale, .weight = 0.5};
+    ASSERT_TRUE(aggregator->Add(late).ok());
+    ASSERT_TRUE(aggregator->Add({0, 2, fresh}).ok());
+    const auto mean = aggregator->Finish();
+    EXPECT_NEAR(mean[0], (2 * 1 + 0.5 * 2 * 8) / 4, 1e-6);
+    EXPECT_NEAR(mean[1], (2 * 1 + 0.5 * 2 * 8) / 3, 1e-6);
+    aggregator->Begin(1, 4);
+    EXPECT_FALSE(aggregator->Add({.samples = 4, .gradient = fresh, .weight = 0}).ok());
+    EXPECT_FALSE(aggregator->Add({.samples = 4, .gradient = fresh, .weight = NAN}).ok());
   }
 }
 

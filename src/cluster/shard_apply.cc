@@ -1,0 +1,159 @@
+// Shard: from joined updates to a new version, here and at the standby.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
+#include "base/planted.h"
+#include "cluster/describe.h"
+#include "cluster/shard.h"
+#include "kernel/update.h"
+
+namespace weft::cluster {
+
+std::string Shard::ProblemWith(const Joint& joint, std::span<const float> combined) const {
+  const auto finite = [](const Held& held) { return std::isfinite(held.push.loss_sum); };
+  if (!std::ranges::all_of(joint.in, finite)) return "the loss is not finite";
+  if (!kernel::AllFinite(combined)) return "the gradient is not finite";
+  return "";
+}
+
+void Shard::Apply(Joint joint, std::span<const float> combined) {
+  Committed& record = joint.record;
+  record.problem = ProblemWith(joint, combined);
+  const bool applied = record.problem.empty();
+  if (applied) {
+    record.gradient_norm =
+        kernel::Norm(combined.first(combined.size() - optimizer_.statistics_count()));
+    // With local steps the devices have used up the rate of the job.
+    const aggregate::Options& options = context_->spec.aggregation;
+    if (options.local_steps > 1) joint.lr = options.outer_lr;
+    Advance(joint.lr, joint.fraction, combined);
+    record.version = version_;
+    if (!stream_) next_step_ = record.step + 1;
+    Remember(record);
+  } else {
+    record.problem += "; nothing of this step was applied. Try a lower learning rate, or a warm-up";
+  }
+  Due due;
+  for (const Held& held : joint.in) {
+    if (applied && !base::Planted("leader.forgets_what_it_applied")) {
+      memory_.Remember(AppliedOf(held));
+    }
+    due.actions.push_back(Send{held.from, AckOf(held, applied)});
+  }
+  const bool beaten_count = base::Planted("leader.acknowledges_the_beaten");
+  for (const Held& held : joint.beaten) {
+    due.actions.push_back(Send{held.from, AckOf(held, beaten_count)});
+  }
+  due.actions.push_back(Send{{kCoordinatorDevice, Role::kCoordinator}, record});
+  if (applied && joint.checkpoint) due.save = next_step_;
+  if (applied && standby_ != 0) {
+    SendReplica(std::move(joint), combined, std::move(due));
+  } else {
+    SayWhenSafe(std::move(due));
+  }
+  AnswerPulls();
+}
+
+// One version on.
+void Shard::Advance(double lr, double fraction, std::span<const float> combined) {
+  optimizer_.Apply(lr, combined, parameters_, fraction);
+  ++version_;
+  encoded_ = nullptr;
+  progress_.Advance(fraction);
+}
+
+void Shard::Remember(const Committed& record) {
+  if (!stream_ && leads_) records_.clear();
+  records_.push_back(record);
+  size_t leases = 0;
+  size_t keep = 0;
+  while (keep < records_.size() && keep < kMaxRecords) {
+    leases += records_[records_.size() - 1 - keep].leases.size();
+    if (keep > 0 && leases > static_cast<size_t>(kMaxSlots)) break;
+    ++keep;
+  }
+  records_.erase(records_.begin(), records_.end() - static_cast<std::ptrdiff_t>(keep));
+}
+
+// They may not have come.
+void Shard::TellRecords() {
+  took_over_ = false;
+  for (const Committed& record : records_) {
+    if (!replicas_.HoldsVersion(record.version)) context_->ToCoordinator(record);
+  }
+}
+
+// ---- the leader and its standby
+
+void Shard::SendReplica(Joint joint, std::span<const float> combined, Due due) {
+  auto packet = std::make_shared<Bytes>();
+  packet->reserve(context_->dense->MaxBytes(combined.size()));
+  CHECK(context_->dense->Encode(combined, {}, packet.get()).ok());
+  Replicate message{.term = term(),
+                    .layout = context_->layout,
+                    .range = range_,
+                    .record = std::move(joint.record),
+                    .lr = joint.lr,
+                    .fraction = joint.fraction,
+                    .applied = {},
+                    .gradient = std::move(packet)};
+  for (const Held& held : joint.in) message.applied.push_back(AppliedOf(held));
+  context_->SendTo({standby_, Role::kLeader}, message);
+  replicas_.Add(std::move(message), std::move(due));
+}
+
+void Shard::SendReplicas() {
+  for (Replicate& message : replicas_.Messages(context_->layout)) {
+    context_->SendTo({standby_, Role::kLeader}, std::move(message));
+  }
+}
+
+// After all that waits for the standby, if anything does.
+void Shard::SayWhenSafe(Due due) {
+  if (replicas_.empty()) return Say(std::move(due));
+  Due& last = replicas_.last();
+  for (Action& action : due.actions) last.actions.push_back(std::move(action));
+  if (due.save) last.save = due.save;
+}
+
+void Shard::Say(Due due) {
+  for (Action& action : due.actions) context_->actions.push_back(std::move(action));
+  if (due.save) save_ = due.save;
+}
+
+void Shard::Release(std::vector<Due> due) {
+  for (Due& each : due) Say(std::move(each));
+}
+
+void Shard::On(Address from, const Replicated& replicated) {
+  if (!leads_ || standby_ == 0 || from.device != standby_ || replicated.term != term()) return;
+  Release(replicas_.Confirm(replicated.version));
+  if (stream_ && !replicas_.full()) DrainEarly();
+}
+
+// Its leader's version. A gap is waited out: the leader says again what was not confirmed.
+void Shard::On(Address from, const Replicate& replicate) {
+  if (leads_ || replicate.record.version > version_ + 1) return;
+  if (replicate.record.version == version_ + 1) {
+    const Status status = replicate.gradient == nullptr
+                              ? base::DataLoss("no gradient")
+                              : context_->dense->Decode(*replicate.gradient, gradient_);
+    if (!status.ok() || !(replicate.fraction > 0) || !std::isfinite(replicate.lr)) {
+      return context_->Warn(fmt::format("version {} of {} from {} dropped: {}",
+                                        replicate.record.version, Describe(range_), Describe(from),
+                                        status.ok() ? "wrong rate" : status.message()));
+    }
+    Advance(replicate.lr, replicate.fraction, gradient_);
+    next_step_ = std::max(next_step_, replicate.record.step + 1);
+    for (const Applied& applied : replicate.applied) memory_.Remember(applied);
+    Remember(replicate.record);
+    AnswerPulls();
+  }
+  context_->SendTo(from, Replicated{term(), replicate.layout, range_, version_});
+}
+
+}  // namespace weft::cluster

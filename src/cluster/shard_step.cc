@@ -1,0 +1,181 @@
+// Shard: synchronous steps.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "aggregate/staleness.h"
+#include "base/planted.h"
+#include "cluster/describe.h"
+#include "cluster/shard.h"
+#include "cluster/wire_status.h"
+
+namespace weft::cluster {
+namespace {
+
+int64_t SamplesOf(const std::vector<Lease>& leases) {
+  return std::accumulate(leases.begin(), leases.end(), int64_t{0},
+                         [](int64_t sum, const Lease& lease) { return sum + lease.count; });
+}
+
+bool CanBegin(const BeginStep& begin) {
+  const auto has_samples = [](const Lease& lease) { return lease.count > 0; };
+  return !begin.leases.empty() && std::ranges::all_of(begin.leases, has_samples);
+}
+
+}  // namespace
+
+void Shard::On(const BeginStep& begin) {
+  if (!leads_) {
+    return context_->Warn(fmt::format("step {} of {} has come to its standby; dropped", begin.step,
+                                      Describe(range_)));
+  }
+  if (open_ && open_->step == begin.step) {  // said again, to ask for a checkpoint
+    open_->checkpoint |= begin.checkpoint;
+    return;
+  }
+  if (WasBegun(begin)) return TellAgain(begin);
+  if (open_ || stream_ || begin.version != version_ || !CanBegin(begin)) {
+    return context_->ToCoordinator(
+        Fault{term(), begin.step, CodeNumber(Code::kFailedPrecondition),
+              fmt::format("the leader holds version {}: it cannot begin step {} of {} leases "
+                          "from version {}",
+                          version_, begin.step, begin.leases.size(), begin.version)});
+  }
+  Open(begin);
+}
+
+// It is applied already.
+bool Shard::WasBegun(const BeginStep& begin) const {
+  return begin.step < next_step_ && (begin.version < version_ || begin.leases.empty());
+}
+
+// The record may have been lost, or the standby may not have heard; and a checkpoint can still be
+// asked for, of the last step.
+void Shard::TellAgain(const BeginStep& begin) {
+  SendReplicas();
+  if (begin.step + 1 != next_step_) return;
+  const bool known = !records_.empty() && records_.back().step == begin.step;
+  if (known && !begin.leases.empty() && !replicas_.HoldsStep(begin.step)) {
+    context_->ToCoordinator(records_.back());
+  }
+  if (begin.checkpoint) SayWhenSafe({.actions = {}, .save = next_step_});
+}
+
+void Shard::Open(const BeginStep& begin) {
+  open_ = begin;
+  leases_in_step_ = begin.leases.size();
+  slots_.clear();
+  for (size_t slot = 0; slot < begin.leases.size(); ++slot) {
+    slots_.emplace(begin.leases[slot].id, slot);
+  }
+  in_step_.assign(leases_in_step_, {});
+  left_.clear();
+  took_over_ = false;
+  aggregator_->Begin(static_cast<int64_t>(begin.leases.size()), SamplesOf(begin.leases));
+  // A pull for the version that is there now may have come before its term did.
+  AnswerPulls();
+  DrainEarly();
+}
+
+// Which lease of the step it is of. A lease of an earlier step was computed with an earlier
+// version.
+std::optional<size_t> Shard::SlotOf(const Push& push) const {
+  if (!open_ || push.correct < 0 || push.correct > push.lease.count) return std::nullopt;
+  const auto it = slots_.find(push.lease.id);
+  if (it == slots_.end() || open_->leases[it->second] != push.lease) return std::nullopt;
+  const bool late = push.lease.step < open_->step;
+  const bool fits = late ? push.version >= 0 && push.version <= version_ : push.version == version_;
+  if (!fits) return std::nullopt;
+  return it->second;
+}
+
+void Shard::AddToStep(Held held) {
+  const std::optional<size_t> at = SlotOf(held.push);
+  if (!at) return Acknowledge(held, false);
+  const Key key = KeyOf(held);
+  if (keys_in_step_.contains(key)) return;  // sent twice; acknowledged when the step is applied
+  std::optional<Held>& slot = in_step_[*at];
+  if (slot) {
+    held.push.gradient = nullptr;
+    return Keep(std::move(held), &beaten_);
+  }
+  if (!Decode(held)) return Acknowledge(held, false);
+  const double weight =
+      aggregate::StalenessWeight(static_cast<double>(version_ - held.push.version),
+                                 context_->spec.aggregation.staleness_exponent);
+  const Status status =
+      aggregator_->Add({static_cast<int64_t>(*at), held.push.lease.count, gradient_, weight});
+  if (!status.ok()) {
+    context_->Warn(fmt::format("update of lease {} from {} refused: {}", Describe(held.push.lease),
+                               Describe(held.from), status.message()));
+    return Acknowledge(held, false);
+  }
+  held.push.gradient = nullptr;
+  if (base::Planted("leader.acknowledges_early")) Acknowledge(held, true);
+  keys_in_step_.insert(key);
+  slot = std::move(held);
+  if (StepIsFull()) ApplyStep();
+}
+
+bool Shard::StepIsFull() const {
+  if (aggregator_->Ready()) return true;
+  return open_->quorum_samples > 0 && aggregator_->samples() >= open_->quorum_samples;
+}
+
+void Shard::ApplyStep() {
+  Joint joint{.record = RecordOfStep(),
+              .lr = open_->lr,
+              .fraction = 1,
+              .in = {},
+              .beaten = {},
+              .checkpoint = open_->checkpoint};
+  for (size_t slot = 0; slot < in_step_.size(); ++slot) {
+    if (in_step_[slot]) {
+      joint.in.push_back(std::move(*in_step_[slot]));
+    } else {
+      left_.insert(open_->leases[slot].id);
+    }
+  }
+  joint.beaten = std::exchange(beaten_, {}).updates;
+  CloseStep();
+  Apply(std::move(joint), aggregator_->Finish());
+}
+
+Committed Shard::RecordOfStep() const {
+  Committed record{.term = term(),
+                   .step = open_->step,
+                   .version = version_,
+                   .leases = {},
+                   .devices = {},
+                   .loss_sum = 0,
+                   .correct = 0,
+                   .samples = aggregator_->samples(),
+                   .gradient_norm = 0,
+                   .problem = {},
+                   .range = range_};
+  const Held* first = nullptr;
+  for (const std::optional<Held>& held : in_step_) {
+    if (!held) continue;
+    if (first == nullptr) first = &*held;
+    const bool first_again = base::Planted("leader.records_one_lease_twice");
+    record.leases.push_back((first_again ? *first : *held).push.lease);
+    record.devices.push_back(held->push.device);
+    record.loss_sum += held->push.loss_sum;
+    record.correct += held->push.correct;
+  }
+  return record;
+}
+
+void Shard::On(const AskMissing& ask) {
+  if (replicas_.HoldsStep(ask.step)) SendReplicas();  // it is the standby that is late
+  if (!open_ || open_->step != ask.step) return;
+  Missing missing{.term = term(), .step = ask.step, .slots = {}, .range = range_};
+  for (size_t slot = 0; slot < in_step_.size(); ++slot) {
+    if (!in_step_[slot]) missing.slots.push_back(static_cast<int64_t>(slot));
+  }
+  context_->ToCoordinator(std::move(missing));
+}
+
+}  // namespace weft::cluster

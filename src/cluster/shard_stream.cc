@@ -1,0 +1,156 @@
+// Shard: streams, where updates are applied one by one or a few at once.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "aggregate/staleness.h"
+#include "cluster/describe.h"
+#include "cluster/shard.h"
+#include "cluster/wire_status.h"
+
+namespace weft::cluster {
+namespace {
+
+using aggregate::Mode;
+
+constexpr uint64_t kMaxLease = uint64_t{1} << 62;  // so that it fits an IntervalSet
+
+int64_t UpdatesAtOnce(const JobSpec& spec, Mode mode) {
+  if (mode != Mode::kBuffered) return 1;
+  if (spec.aggregation.buffer > 0) return spec.aggregation.buffer;
+  return std::max<int64_t>(spec.slots / 2, 1);
+}
+
+}  // namespace
+
+void Shard::On(const BeginStream& begin) {
+  const auto mode = static_cast<Mode>(begin.mode);
+  const bool known = mode == Mode::kSsp || mode == Mode::kAsync || mode == Mode::kBuffered;
+  if (!leads_ || open_ || !known) {
+    return context_->ToCoordinator(
+        Fault{term(), next_step_, CodeNumber(Code::kFailedPrecondition),
+              fmt::format("range {}: {} cannot begin a stream of mode {}", Describe(range_),
+                          !leads_ ? "a standby"
+                          : open_ ? "a leader with an open step"
+                                  : "a leader",
+                          begin.mode)});
+  }
+  SendReplicas();
+  if (stream_ || took_over_) TellRecords();
+  if (stream_) return;
+  stream_ = Stream{.mode = mode, .at_once = UpdatesAtOnce(context_->spec, mode), .in = {}};
+  DrainEarly();
+}
+
+// Rounds that the parameters have gone on since it was computed, beyond the one that is usual.
+double Shard::Staleness(const Push& push) const {
+  const double fraction = static_cast<double>(push.lease.count) / static_cast<double>(Round());
+  return std::max(progress_.RoundsSince(push.version, fraction) - 1, 0.0);
+}
+
+// Empty: it can be applied.
+std::string Shard::ProblemInStream(const Push& push) const {
+  const Lease& lease = push.lease;
+  if (lease.id == 0 || lease.id > kMaxLease || lease.count < 1 || lease.count > Round()) {
+    return "it is of no lease";
+  }
+  if (push.correct < 0 || push.correct > lease.count) return "more is right than it has samples";
+  if (push.version < 0 || !std::isfinite(push.lr) || push.lr < 0) return "version or rate";
+  const aggregate::Options& options = context_->spec.aggregation;
+  const bool bounded = stream_->mode != Mode::kSsp && options.max_staleness > 0;
+  const double staleness = Staleness(push);
+  if (!bounded || staleness <= static_cast<double>(options.max_staleness)) return "";
+  return fmt::format("it is {:.1f} rounds old, want {} at most", staleness, options.max_staleness);
+}
+
+void Shard::AddToStream(Held held) {
+  const Push& push = held.push;
+  const auto is_it = [&](const Held& other) { return KeyOf(other) == KeyOf(held); };
+  const auto same_lease = [&](const Held& other) { return other.push.lease.id == push.lease.id; };
+  if (std::ranges::any_of(stream_->in, is_it)) return;  // sent twice
+  if (memory_.HasLease(push.lease.id) || std::ranges::any_of(stream_->in, same_lease)) {
+    return Acknowledge(held, false);  // another device was first
+  }
+  if (const std::string problem = ProblemInStream(push); !problem.empty()) {
+    context_->Warn(fmt::format("update of lease {} from {} refused: {}", Describe(push.lease),
+                               Describe(held.from), problem));
+    return Acknowledge(held, false);
+  }
+  if (!Decode(held)) return Acknowledge(held, false);
+  Compensate(push);
+  const int64_t at_once = stream_->at_once;
+  const auto slot = static_cast<int64_t>(stream_->in.size());
+  if (slot == 0) aggregator_->Begin(at_once, at_once == 1 ? push.lease.count : at_once * Round());
+  const double weight =
+      aggregate::StalenessWeight(Staleness(push), context_->spec.aggregation.staleness_exponent);
+  const Status status = aggregator_->Add({slot, push.lease.count, gradient_, weight});
+  if (!status.ok()) {
+    context_->Warn(fmt::format("update of lease {} from {} refused: {}", Describe(push.lease),
+                               Describe(held.from), status.message()));
+    return Acknowledge(held, false);
+  }
+  held.push.gradient = nullptr;
+  stream_->in.push_back(std::move(held));
+  if (aggregator_->Ready()) ApplyStream();
+}
+
+// Of the trained values in gradient_. Not of pseudo-gradients: those are no gradients at a point.
+void Shard::Compensate(const Push& push) {
+  const double lambda = context_->spec.aggregation.delay_compensation;
+  if (lambda <= 0 || push.version >= version_) return;
+  const std::span<const float> base = bases_.Find(push.version);
+  if (base.empty()) return;
+  const size_t trainable = gradient_.size() - optimizer_.statistics_count();
+  aggregate::DelayCompensate(std::span(gradient_).first(trainable),
+                             std::span<const float>(parameters_).first(trainable),
+                             base.first(trainable), lambda);
+}
+
+void Shard::ApplyStream() {
+  Joint joint;
+  joint.in = std::exchange(stream_->in, {});
+  joint.record.term = term();
+  joint.record.version = version_;
+  joint.record.range = range_;
+  double lr_samples = 0;
+  for (const Held& held : joint.in) {
+    const Push& push = held.push;
+    joint.record.step = std::max(joint.record.step, push.lease.step);
+    joint.record.leases.push_back(push.lease);
+    joint.record.devices.push_back(push.device);
+    joint.record.loss_sum += push.loss_sum;
+    joint.record.correct += push.correct;
+    joint.record.samples += push.lease.count;
+    lr_samples += push.lr * static_cast<double>(push.lease.count);
+  }
+  const auto samples = static_cast<double>(joint.record.samples);
+  joint.lr = lr_samples / samples;
+  joint.fraction = samples / static_cast<double>(Round());
+  Apply(std::move(joint), aggregator_->Finish());
+}
+
+void Shard::On(const EndStream& end) {
+  if (!leads_ || open_) {
+    return context_->Warn(fmt::format("the end of a stream of {} has come to {}; dropped",
+                                      Describe(range_), leads_ ? "an open step" : "its standby"));
+  }
+  if (stream_) {
+    // What the standby has not been able to follow is taken in all the same.
+    const Kept early = std::exchange(early_, {});
+    for (const Held& held : early.updates) Take(held);
+    if (!stream_->in.empty()) ApplyStream();
+    stream_.reset();
+    bases_.Clear();
+  }
+  next_step_ = end.step;
+  SendReplicas();
+  Due due;
+  due.actions.push_back(
+      Send{{kCoordinatorDevice, Role::kCoordinator}, StreamEnded{term(), range_, version_}});
+  if (end.checkpoint) due.save = end.step;
+  SayWhenSafe(std::move(due));
+}
+
+}  // namespace weft::cluster

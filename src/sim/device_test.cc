@@ -1,0 +1,288 @@
+// Devices that lead, before a hub that is played by the test.
+
+#include "sim/device.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "sim/testing_network.h"
+#include "sim/toy.h"
+
+namespace weft::sim {
+namespace {
+
+using cluster::Address;
+using cluster::ConnectionId;
+using cluster::DeviceId;
+using cluster::Envelope;
+using cluster::Role;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::AtLeast;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+// Admits whoever comes, passes on what devices say to each other, and keeps all that it hears.
+struct PlayedHub : Endpoint {
+  explicit PlayedHub(Network* its_network) : network(its_network) { network->Listen(this); }
+  void OnConnected(ConnectionId) override {}
+  void OnDisconnected(ConnectionId connection, const std::string&) override {
+    std::erase_if(lines, [&](const auto& line) { return line.second == connection; });
+  }
+  void OnMessage(ConnectionId connection, const Envelope& envelope) override {
+    heard.push_back(envelope);
+    if (std::holds_alternative<cluster::Hello>(envelope.message)) {
+      const auto device = static_cast<DeviceId>(lines.size() + 1);
+      lines[device] = connection;
+      SendTo({device, Role::kWorker},
+             cluster::Welcome{
+                 .device = device, .term = 1, .run = "toy", .layout = layout, .heartbeat_ms = 100});
+    } else if (envelope.to.device != 0 && passes_on) {
+      network->Send(this, lines[envelope.to.device], envelope);
+    }
+  }
+  void SendTo(Address to, cluster::Message message) {
+    network->Send(this, lines[to.device], {{0, Role::kCoordinator}, to, std::move(message)});
+  }
+  template <class Kind>
+  std::vector<Envelope> Heard() const {
+    std::vector<Envelope> found;
+    for (const Envelope& each : heard) {
+      if (std::holds_alternative<Kind>(each.message)) found.push_back(each);
+    }
+    return found;
+  }
+
+  Network* network;
+  cluster::Layout layout;
+  bool passes_on = true;
+  std::map<DeviceId, ConnectionId> lines;
+  std::vector<Envelope> heard;
+};
+
+// Device 2, "second", leads all of the toy; "first" and "second" compute.
+class DeviceTest : public ::testing::Test {
+ protected:
+  explicit DeviceTest(const WireOptions& wire = {})
+      : network_(&loop_, {.wire = wire}), hub_(&network_) {
+    spec_.token = "secret";
+    spec_.leaders = 0;
+    workload_ = MakeToyWorkload(spec_);
+    hub_.layout = {
+        .number = 1,
+        .parts = {
+            {.range = {0, spec_.parameter_count()}, .leader = kLeader, .endpoint = "second"}}};
+  }
+  static constexpr Address kLeader = {2, Role::kLeader};
+
+  struct Box {
+    DeviceOptions options;
+    HostId host = 0;
+    std::unique_ptr<Tempo> tempo;
+    std::unique_ptr<SimDevice> process;
+  };
+
+  void Start(DeviceOptions device) {
+    auto box = std::make_unique<Box>();
+    box->options = std::move(device);
+    box->options.step_seconds.points = {{0, 0.0}, {1, 0.001}};
+    box->host = network_.AddHost(box->options.link);
+    const auto number = static_cast<int>(boxes_.size());
+    box->tempo = std::make_unique<Tempo>(box->options, 1, number);
+    SimDevice::Options options;
+    options.process = {.loop = &loop_, .network = &network_, .audience = &audience_};
+    options.number = number;
+    options.host = box->host;
+    options.worker.name = box->options.name;
+    options.worker.token = "secret";
+    options.worker.incarnation = 100 + static_cast<uint64_t>(number);
+    options.box = &box->options;
+    options.tempo = box->tempo.get();
+    options.workload = workload_.get();
+    options.find_host = [this](const std::string& name) -> std::optional<HostId> {
+      for (const auto& each : boxes_) {
+        if (each->options.name == name) return each->host;
+      }
+      return std::nullopt;
+    };
+    options.make_leader = [this](Address self) {
+      cluster::JobSpec own = spec_;
+      own.leader = self;
+      return cluster::Leader::Make(own, ToyStart(spec_)).value();
+    };
+    box->process = std::make_unique<SimDevice>(options, spec_);
+    boxes_.push_back(std::move(box));
+    boxes_.back()->process->Start();
+    RunFor(milliseconds(50));
+  }
+  void StartBoth(const DeviceOptions& second = {}) {
+    Start({.name = "first"});
+    DeviceOptions named = second;
+    named.name = "second";
+    Start(named);
+  }
+  SimDevice& At(size_t index) { return *boxes_[index]->process; }
+
+  // One step with a lease for each device.
+  void BeginStep(int64_t step) {
+    cluster::BeginStep begin{.term = 1, .step = step, .total_samples = 32, .lr = 0.1};
+    for (int64_t slot : {0, 1}) {
+      begin.leases.push_back({.id = static_cast<uint64_t>(step * 1000 + slot + 1),
+                              .step = step,
+                              .slot = slot,
+                              .begin = 32 * step + 16 * slot,
+                              .count = 16});
+    }
+    begin.range = hub_.layout.parts[0].range;
+    begin.version = step;
+    hub_.SendTo(kLeader, begin);
+    for (DeviceId device : {1, 2}) {
+      hub_.SendTo({device, Role::kWorker},
+                  cluster::Grant{1, begin.leases[device - 1], begin.version});
+    }
+  }
+  void RunFor(Duration time) {
+    const TimePoint end = loop_.now() + time;
+    loop_.At(end, [] {});
+    while (loop_.Step(end)) {
+    }
+  }
+  double now_s() const { return base::Seconds(loop_.now() - TimePoint{}); }
+  // That went by the hub.
+  size_t Relayed() const {
+    return hub_.Heard<cluster::Push>().size() + hub_.Heard<cluster::Pull>().size();
+  }
+
+  cluster::JobSpec spec_ = ToyJob(320, 1, 32);
+  Loop loop_{1};
+  Audience audience_;
+  Network network_;
+  PlayedHub hub_;
+  std::shared_ptr<Workload> workload_;
+  std::vector<std::unique_ptr<Box>> boxes_;
+};
+
+TEST_F(DeviceTest, SaysWhereItIsReachedOnlyIfItMayLead) {
+  Start({.name = "first"});
+  Start({.name = "second", .can_lead = false});
+  spec_.leaders = 1;
+  Start({.name = "third"});
+  std::vector<std::string> endpoints;
+  for (const Envelope& each : hub_.Heard<cluster::Hello>()) {
+    endpoints.push_back(std::get<cluster::Hello>(each.message).endpoint);
+  }
+  EXPECT_THAT(endpoints, ElementsAre("first", "", ""));
+  EXPECT_NE(At(0).leader(), nullptr);
+  EXPECT_EQ(At(1).leader(), nullptr);
+  EXPECT_EQ(At(2).leader(), nullptr);
+}
+
+TEST_F(DeviceTest, LeadsAStepOverALineOfItsOwn) {
+  StartBoth();
+  BeginStep(0);
+  RunFor(seconds(1));
+  const auto committed = hub_.Heard<cluster::Committed>();
+  ASSERT_THAT(committed, SizeIs(1));
+  EXPECT_EQ(committed[0].from, kLeader);
+  EXPECT_EQ(std::get<cluster::Committed>(committed[0].message).samples, 32);
+  EXPECT_EQ(At(1).leader()->version(), 1);
+  EXPECT_EQ(Relayed(), 0U);
+  EXPECT_TRUE(At(0).peers().HasLine(2));
+  EXPECT_TRUE(At(1).peers().HasLine(1)) << "the same line, for the answers";
+  EXPECT_EQ(At(0).worker().unacknowledged(), 0U);
+  EXPECT_EQ(At(1).worker().unacknowledged(), 0U) << "its own leader answers it as well";
+  BeginStep(1);
+  RunFor(seconds(1));
+  EXPECT_THAT(hub_.Heard<cluster::Committed>(), SizeIs(2));
+}
+
+TEST_F(DeviceTest, WhatHasNoLineGoesByTheHub) {
+  for (const char* endpoint : {"", "nowhere"}) {
+    hub_.layout.parts[0].endpoint = endpoint;
+    hub_.heard.clear();
+    hub_.lines.clear();
+    boxes_.clear();
+    StartBoth();
+    BeginStep(0);
+    RunFor(seconds(1));
+    EXPECT_THAT(hub_.Heard<cluster::Committed>(), SizeIs(1)) << endpoint;
+    EXPECT_GE(Relayed(), 2U) << endpoint;
+  }
+}
+
+TEST_F(DeviceTest, ABrokenLineIsMadeAgainAndMeanwhileTheHubServes) {
+  StartBoth();
+  BeginStep(0);
+  RunFor(milliseconds(500));
+  ASSERT_TRUE(At(0).peers().HasLine(2));
+  // Its process dies, and nobody answers at its host.
+  boxes_[1]->process.reset();
+  RunFor(milliseconds(500));
+  EXPECT_FALSE(At(0).peers().HasLine(2));
+  hub_.passes_on = false;
+  hub_.SendTo({1, Role::kWorker},
+              cluster::Grant{1, {.id = 1001, .step = 1, .begin = 32, .count = 16}, 1});
+  RunFor(seconds(1));
+  EXPECT_GE(Relayed(), 1U) << "its pull or push";
+}
+
+TEST_F(DeviceTest, LeadingTakesTheProcessorsTime) {
+  DeviceOptions second;
+  second.leading = {
+      .message_seconds = 0.001, .push_seconds = 0.1, .apply_seconds = 0.5, .send_seconds = 0.2};
+  StartBoth(second);
+  const double began = now_s();
+  BeginStep(0);
+  while (hub_.Heard<cluster::Committed>().empty() && now_s() < 60) RunFor(milliseconds(1));
+  // The first device is sent parameters and computes meanwhile; both gradients are added, one after
+  // another, and the step is applied. What the second's own worker gets passes no network.
+  const double floor = 0.2 + 0.1 + 0.1 + 0.5;
+  EXPECT_GE(now_s() - began, floor);
+  EXPECT_LE(now_s() - began, floor + 0.03);
+}
+
+// Says one thing first.
+struct Stranger : Endpoint {
+  Stranger(Network* its_network, cluster::Message says)
+      : network(its_network), hello(std::move(says)) {}
+  void OnConnected(ConnectionId connection) override {
+    network->Send(this, connection, {{9, Role::kWorker}, {2, Role::kWorker}, hello});
+    const cluster::Pull pull{.term = 1, .device = 9};
+    network->Send(this, connection, {{9, Role::kWorker}, {2, Role::kLeader}, pull});
+  }
+  void OnMessage(ConnectionId, const Envelope& envelope) override {
+    heard.emplace_back(cluster::MessageName(envelope.message));
+  }
+  void OnDisconnected(ConnectionId, const std::string& reason) override { lost.push_back(reason); }
+  Network* network;
+  cluster::Message hello;
+  std::vector<std::string> heard;
+  std::vector<std::string> lost;
+};
+
+TEST_F(DeviceTest, HearsOnlyPeersWithTheToken) {
+  StartBoth();
+  BeginStep(0);
+  RunFor(seconds(1));
+  const HostId host = network_.AddHost({});
+  const auto call = [&](cluster::Message hello) {
+    Stranger stranger(&network_, std::move(hello));
+    network_.Dial(&stranger, host, boxes_[1]->host);
+    RunFor(seconds(1));
+    network_.Vanish(&stranger);
+    return stranger;
+  };
+  const Stranger friendly = call(cluster::Hello{.token = "secret", .device = 9});
+  EXPECT_THAT(friendly.heard, ElementsAre("Welcome", "Parameters"));
+  EXPECT_THAT(friendly.lost, IsEmpty());
+  for (const cluster::Message& hello : std::initializer_list<cluster::Message>{
+           cluster::Hello{.token = "guess", .device = 9}, cluster::Pull{.term = 1, .device = 9}}) {
+    const Stranger refused = call(hello);
+    EXPECT_THAT(refused.heard, ElementsAre("Refuse"));
+    EXPECT_THAT(refused.lost, SizeIs(1));
+  }
+}
+
+}  // namespace
+}  // namespace weft::sim
