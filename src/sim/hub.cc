@@ -213,10 +213,9 @@ void Hub::Do(Address, const cluster::Emit& emit) {
 void Hub::Do(Address, const cluster::ReadSamples& read) {
   After(Duration(0), [this, read] {
     const auto nothing = std::make_shared<const Bytes>();
-    Enqueue({0, [this, read, nothing] {
-               Perform(cluster::SampleStore::kAddress,
-                       store_->OnRead(loop_->now(), read, {}, nothing));
-             }});
+    Enqueue(0, [this, read, nothing] {
+      Perform(cluster::SampleStore::kAddress, store_->OnRead(loop_->now(), read, {}, nothing));
+    });
   });
 }
 
