@@ -35,109 +35,110 @@ struct FedSamples {
   data::SampleOrder order;
 };
 
-class SimDevice : public SerialProcess {
- public:
-  struct Options {
-    ProcessOptions process;
-    int number = 0;
-    HostId host = 0;
-    cluster::WorkerOptions worker;
-    DeviceTroubles troubles;
-    const DeviceOptions* box = nullptr;  // must outlive the process, as all pointers here
-    Tempo* tempo = nullptr;
-    Workload* workload = nullptr;
-    FedSamples fed;
-    std::function<void()> on_stopped;  // it has ended by itself
-    // The host of the device of this name, as which a device is reached by others.
-    std::function<std::optional<HostId>(const std::string& name)> find_host;
-    // Its leader, once it is admitted; null: one that holds nothing yet.
-    std::function<std::unique_ptr<cluster::Leader>(cluster::Address self)> make_leader;
+
+  class SimDevice : public SerialProcess {
+   public:
+    struct Options {
+      ProcessOptions process;
+      int number = 0;
+      HostId host = 0;
+      cluster::WorkerOptions worker;
+      DeviceTroubles troubles;
+      const DeviceOptions* box = nullptr;  // must outlive the process, as all pointers here
+      Tempo* tempo = nullptr;
+      Workload* workload = nullptr;
+      FedSamples fed;
+      std::function<void()> on_stopped;  // it has ended by itself
+      // The host of the device of this name, as which a device is reached by others.
+      std::function<std::optional<HostId>(const std::string& name)> find_host;
+      // Its leader, once it is admitted; null: one that holds nothing yet.
+      std::function<std::unique_ptr<cluster::Leader>(cluster::Address self)> make_leader;
+    };
+    // `spec` must outlive it.
+    SimDevice(const Options& options, const cluster::JobSpec& spec);
+    ~SimDevice() override;
+
+    void Start();
+    void Leave(const std::string& reason);
+
+    const cluster::Worker& worker() const { return worker_; }
+    // Null if it may not lead, or has not been admitted yet.
+    const cluster::Leader* leader() const { return leader_.get(); }
+    const cluster::PeerLines& peers() const { return peers_; }
+    // How it ended, if it has.
+    const std::optional<Status>& stopped() const { return stopped_; }
+    std::optional<cluster::ConnectionId> connection() const { return connection_; }
+
+    void OnConnected(cluster::ConnectionId connection) override;
+    void OnMessage(cluster::ConnectionId connection, const cluster::Envelope& envelope) override;
+    void OnDisconnected(cluster::ConnectionId connection, const std::string& reason) override;
+
+   private:
+    // Does what a machine asks for; `from` is the one that asks.
+    void Perform(cluster::Address from, const cluster::Actions& actions);
+    void Perform(const cluster::Actions& actions) { Perform(worker_.address(), actions); }
+    void Rest();
+    void Wake();
+    // Messages for the machines here.
+    void Accept(const cluster::Envelope& envelope);
+    void Lead(const cluster::Envelope& envelope);
+    void DeliverLocal();
+    double Slowness() const { return 1 / options_.tempo->SpeedAt(loop_->now()); }
+    // Why it cannot compute a lease; ok if it can.
+    Status Obstacle(const cluster::Lease& lease) const;
+    void Finish(const cluster::Compute& compute, Duration took);
+    void End();
+
+    // Lines to other devices.
+    void Perform(const cluster::PeerLines::Actions& actions);
+    cluster::PeerLine LineOf(cluster::ConnectionId connection) const;
+    std::optional<cluster::ConnectionId> ConnectionOf(cluster::PeerLine line) const;
+    void Do(const cluster::PeerLines::Dial& dial);
+    void Do(const cluster::PeerLines::Write& write);
+    void Do(const cluster::PeerLines::Close& close);
+    void Do(const cluster::PeerLines::Relay& relay);
+    void Do(const cluster::PeerLines::Deliver& deliver);
+    void Do(const cluster::PeerLines::Lost& lost);
+    void Transmit(cluster::ConnectionId connection, const cluster::Envelope& envelope);
+
+    void Do(cluster::Address from, const cluster::Send& send);
+    template <class Other>
+    void Do(cluster::Address, const Other& other) {
+      Do(other);
+    }
+    void Do(const cluster::Connect& connect);
+    void Do(const cluster::Disconnect& disconnect);
+    void Do(const cluster::OpenRun& open);
+    void Do(const cluster::ReadAhead&) {}
+    void Do(const cluster::KeepSamples&) {}  // the workload computes by itself
+    void Do(const cluster::DropSamples&) {}
+    void Do(const cluster::Compute& compute);
+    void Do(const cluster::Settled& settled);
+    void Do(const cluster::UseLayout&) {}
+    void Do(const cluster::Emit& emit);
+    void Do(const cluster::Stop& stop);
+    template <class Other>
+    void Do(const Other&);
+
+    const Options options_;
+    const cluster::JobSpec& spec_;
+    const int64_t parameter_count_;
+    const bool may_lead_;
+    const LeaderCosts costs_;
+    std::unique_ptr<codec::Codec> down_;
+    cluster::UpdateEncoder encoder_;
+    cluster::Worker worker_;
+    std::unique_ptr<cluster::Leader> leader_;
+    cluster::PeerLines peers_;
+    std::map<uint64_t, cluster::ConnectionId> dialed_;          // lines that it dialled, by number
+    std::map<cluster::ConnectionId, uint64_t> dialed_numbers_;  // and back
+    std::deque<cluster::Envelope> local_;                       // for worker and leader
+    bool delivering_ = false;
+    std::optional<cluster::ConnectionId> connection_;
+    std::optional<Status> stopped_;
+    TimePoint ready_;    // data and model are open
+    bool warm_ = false;  // a lease was begun
+    bool ended_ = false;
   };
-  // `spec` must outlive it.
-  SimDevice(const Options& options, const cluster::JobSpec& spec);
-  ~SimDevice() override;
-
-  void Start();
-  void Leave(const std::string& reason);
-
-  const cluster::Worker& worker() const { return worker_; }
-  // Null if it may not lead, or has not been admitted yet.
-  const cluster::Leader* leader() const { return leader_.get(); }
-  const cluster::PeerLines& peers() const { return peers_; }
-  // How it ended, if it has.
-  const std::optional<Status>& stopped() const { return stopped_; }
-  std::optional<cluster::ConnectionId> connection() const { return connection_; }
-
-  void OnConnected(cluster::ConnectionId connection) override;
-  void OnMessage(cluster::ConnectionId connection, const cluster::Envelope& envelope) override;
-  void OnDisconnected(cluster::ConnectionId connection, const std::string& reason) override;
-
- private:
-  // Does what a machine asks for; `from` is the one that asks.
-  void Perform(cluster::Address from, const cluster::Actions& actions);
-  void Perform(const cluster::Actions& actions) { Perform(worker_.address(), actions); }
-  void Rest();
-  void Wake();
-  // Messages for the machines here.
-  void Accept(const cluster::Envelope& envelope);
-  void Lead(const cluster::Envelope& envelope);
-  void DeliverLocal();
-  double Slowness() const { return 1 / options_.tempo->SpeedAt(loop_->now()); }
-  // Why it cannot compute a lease; ok if it can.
-  Status Obstacle(const cluster::Lease& lease) const;
-  void Finish(const cluster::Compute& compute, Duration took);
-  void End();
-
-  // Lines to other devices.
-  void Perform(const cluster::PeerLines::Actions& actions);
-  cluster::PeerLine LineOf(cluster::ConnectionId connection) const;
-  std::optional<cluster::ConnectionId> ConnectionOf(cluster::PeerLine line) const;
-  void Do(const cluster::PeerLines::Dial& dial);
-  void Do(const cluster::PeerLines::Write& write);
-  void Do(const cluster::PeerLines::Close& close);
-  void Do(const cluster::PeerLines::Relay& relay);
-  void Do(const cluster::PeerLines::Deliver& deliver);
-  void Do(const cluster::PeerLines::Lost& lost);
-  void Transmit(cluster::ConnectionId connection, const cluster::Envelope& envelope);
-
-  void Do(cluster::Address from, const cluster::Send& send);
-  template <class Other>
-  void Do(cluster::Address, const Other& other) {
-    Do(other);
-  }
-  void Do(const cluster::Connect& connect);
-  void Do(const cluster::Disconnect& disconnect);
-  void Do(const cluster::OpenRun& open);
-  void Do(const cluster::ReadAhead&) {}
-  void Do(const cluster::KeepSamples&) {}  // the workload computes by itself
-  void Do(const cluster::DropSamples&) {}
-  void Do(const cluster::Compute& compute);
-  void Do(const cluster::Settled& settled);
-  void Do(const cluster::UseLayout&) {}
-  void Do(const cluster::Emit& emit);
-  void Do(const cluster::Stop& stop);
-  template <class Other>
-  void Do(const Other&);
-
-  const Options options_;
-  const cluster::JobSpec& spec_;
-  const int64_t parameter_count_;
-  const bool may_lead_;
-  const LeaderCosts costs_;
-  std::unique_ptr<codec::Codec> down_;
-  cluster::UpdateEncoder encoder_;
-  cluster::Worker worker_;
-  std::unique_ptr<cluster::Leader> leader_;
-  cluster::PeerLines peers_;
-  std::map<uint64_t, cluster::ConnectionId> dialed_;          // lines that it dialled, by number
-  std::map<cluster::ConnectionId, uint64_t> dialed_numbers_;  // and back
-  std::deque<cluster::Envelope> local_;                       // for worker and leader
-  bool delivering_ = false;
-  std::optional<cluster::ConnectionId> connection_;
-  std::optional<Status> stopped_;
-  TimePoint ready_;    // data and model are open
-  bool warm_ = false;  // a lease was begun
-  bool ended_ = false;
-};
 
 }  // namespace weft::sim

@@ -32,7 +32,7 @@ Hub::Hub(const Options& options, const cluster::JobSpec& spec)
       disk_(options.disk),
       on_event_(options.on_event),
       first_step_(disk_->Latest(options.start).step),
-      coordinator_(spec, disk_->store(), first_step_),
+      coordinator_(spec, disk_->store(), first_step_, disk_->Latest(options.start).version),
       leader_(cluster::Leader::Make(spec, disk_->Latest(options.start)).value()),
       store_options_{.samples = spec.samples, .sample_bytes = spec.fed_sample_bytes} {}
 
