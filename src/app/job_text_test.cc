@@ -113,10 +113,10 @@ TEST(OpenJob, CutsTheDataIntoShards) {
 class FedTraining : public ::testing::Test {
  protected:
   void SetUp() override {
-    files_ = Trainer::Make(job_, 1, 0).value();
+    files_ = Trainer::Make(job_, {}).value();
     const JobText text = TextOf(*job_);
     const auto fed = Open(text.config, {.test_data = false, .fed = text.fed->facts});
-    device_ = Trainer::Make(fed, 1, 0).value();
+    device_ = Trainer::Make(fed, {}).value();
     parameters_ = StartParameters(*job_).value();
     // Room for 20 of the 64 samples.
     cache_.emplace(CacheOptions(text, 20 * text.fed->sample_bytes));

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "app/command.h"
 #include "app/event_log.h"
@@ -18,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rng.h"
+#include "base/text.h"
 
 namespace weft::app {
 namespace {
@@ -29,6 +31,7 @@ struct JoinFlags {
   std::string data;
   int threads = 0;
   std::string memory_budget;
+  std::string storage;
   double give_up_after_s = 0;
   ListenFlags listen;
 };
@@ -55,6 +58,22 @@ Result<std::shared_ptr<const Job>> OpenFromWelcome(const cluster::Welcome& welco
   return OpenJob(job.config, options);
 }
 
+// What the store feeds of the job that the coordinator describes.
+std::optional<cluster::SampleCacheOptions> FedOf(const cluster::Welcome& welcome,
+                                                 const JoinFlags& flags, int64_t storage_bytes) {
+  if (!flags.data.empty()) return std::nullopt;
+  const Result<JobText> job = ReadJobText(welcome.job, "the coordinator's job");
+  if (!job.ok() || !job->fed) return std::nullopt;  // OpenFromWelcome says what is wrong
+  return CacheOptions(*job, storage_bytes);
+}
+
+Result<int64_t> StorageBytes(const JoinFlags& flags) {
+  if (flags.storage.empty()) return 0;
+  const Result<int64_t> bytes = base::ParseBytes(flags.storage);
+  if (!bytes.ok()) return bytes.status().Annotate("--storage");
+  return bytes;
+}
+
 // Where other devices dial this one; empty: nowhere.
 Result<std::string> PeerAddress(const ListenFlags& flags) {
   if (!flags.given()) return std::string();
@@ -73,6 +92,11 @@ int RunJoin(const JoinFlags& flags, const CommonFlags& common) {
     base::LogError("{}", listen.status().message());
     return ExitCodeOf(listen.status());
   }
+  const Result<int64_t> storage = StorageBytes(flags);
+  if (!storage.ok()) {
+    base::LogError("{}", storage.status().message());
+    return kExitUsage;
+  }
   CatchSignals();
   const TimePoint start = base::SystemClock().Now();
   WorkerHostOptions options;
@@ -89,6 +113,10 @@ int RunJoin(const JoinFlags& flags, const CommonFlags& common) {
   }
   options.dial = [&flags](net::ConnectionHandler* handler) {
     return net::Connection::Dial(flags.address, {}, handler);
+  };
+  options.worker.storage_bytes = *storage;
+  options.fed = [&flags, bytes = *storage](const cluster::Welcome& welcome) {
+    return FedOf(welcome, flags, bytes);
   };
   options.open_job = [&flags](const cluster::Welcome& welcome) {
     return OpenFromWelcome(welcome, flags);
@@ -128,6 +156,9 @@ void AddJoin(CLI::App* program, CommonFlags* common, std::vector<Command>* comma
       ->check(CLI::Range(1, 1024));
   app->add_option("--memory-budget", flags->memory_budget,
                   "Memory for training, such as 200MiB (default: as the job says)");
+  app->add_option(
+      "--storage", flags->storage,
+      "Memory for samples that the coordinator feeds, such as 1GiB (default: no limit)");
   app->add_option("--give-up-after", flags->give_up_after_s,
                   "Seconds without a coordinator before giving up (default: never)")
       ->check(CLI::PositiveNumber);

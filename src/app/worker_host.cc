@@ -157,6 +157,10 @@ void WorkerHost::Do(const cluster::OpenRun& open) {
   leader_ = nullptr;
   awaiting_leader_.clear();
   welcome_ = open.welcome;
+  // Before the first grant: the machine asks for samples when one comes.
+  if (options_.fed) {
+    if (auto cache = options_.fed(open.welcome)) worker_.UseStore(std::move(*cache));
+  }
   math_.Post([this, welcome = open.welcome] {
     trainer_ = nullptr;
     auto job = options_.open_job(welcome);

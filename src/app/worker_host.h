@@ -6,6 +6,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "app/job.h"
@@ -15,6 +16,7 @@
 #include "base/worker_thread.h"
 #include "cluster/leader.h"
 #include "cluster/peer_lines.h"
+#include "cluster/sample_cache.h"
 #include "cluster/worker.h"
 #include "net/client.h"
 #include "net/peers.h"
@@ -27,6 +29,9 @@ struct WorkerHostOptions {
   std::function<Result<std::unique_ptr<net::Connection>>(net::ConnectionHandler*)> dial;
   // The job that a Welcome describes. Called on the math thread.
   std::function<Result<std::shared_ptr<const Job>>(const cluster::Welcome&)> open_job;
+  // What the store feeds it of that job; nothing, or empty: this device reads the data itself.
+  // Called on the host's thread.
+  std::function<std::optional<cluster::SampleCacheOptions>(const cluster::Welcome&)> fed{};
   // Called on the host's thread; may be empty.
   std::function<void(const cluster::Event&)> on_event;
   int threads = 0;           // for the math; 0: as the job says
