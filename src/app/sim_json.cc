@@ -110,6 +110,7 @@ ordered_json ScenarioJson(const config::Scenario& scenario) {
                        {"load", device.load},
                        {"cores", device.cores},
                        {"memory_bytes", device.memory_bytes},
+                       {"storage_bytes", device.storage_bytes},
                        {"link", LinkJson(device.link)},
                        {"up", UpJson(device, seed, number++, scenario.limit)}});
   }

@@ -50,7 +50,9 @@ std::optional<Problem> InPlacement(const RunConfig& config) {
   const DataOptions& data = config.data;
   const bool local = data.placement == "local";
   if (const auto partition = data::ParsePartition(data.partition); !partition.ok()) {
-    return Problem{"data", "partition", partition.status().message()};
+    // It begins with the key's name.
+    std::string text = partition.status().message();
+    return Problem{"data", "partition", text.substr(text.find("got "))};
   }
   if (!local && data.partition != DataOptions().partition) {
     return Problem{
