@@ -23,7 +23,7 @@ constexpr size_t kKeptAlways = 2048;
 constexpr size_t kKeptPerLease = 4;
 // Leases of this step and of the next, each computed again after a reconnect, in each range.
 constexpr size_t kUnacknowledgedPerLease = 4;
-// Leases that a device has at a time where there are no steps.
+// Leases that a device has at a time where there are no steps, beside those that wait for others.
 constexpr size_t kLeasesInStream = 2;
 // Versions that a standby may not have confirmed yet; each holds a gradient.
 constexpr int64_t kMostReplicas = 8;
@@ -34,6 +34,8 @@ constexpr Duration kRounding = std::chrono::microseconds(1);
 
 class Bounds : public Checker {
  public:
+  explicit Bounds(const cluster::JobSpec& spec)
+      : buffer_(static_cast<size_t>(std::max(spec.aggregation.buffer, spec.slots))) {}
   std::string_view name() const override { return "bounds"; }
 
   void OnHubStarted(TimePoint, uint64_t, int64_t) override {
@@ -79,7 +81,7 @@ class Bounds : public Checker {
     } else if (const auto* push = std::get_if<cluster::Push>(&envelope.message)) {
       if (push->gradient != nullptr) CheckPush(now, *push);
     } else if (std::holds_alternative<cluster::BeginStream>(envelope.message)) {
-      most_leases_ = std::max(most_leases_, kLeasesInStream);
+      most_leases_ = std::max(most_leases_, kLeasesInStream + buffer_);
     } else if (const auto* copy = std::get_if<cluster::Replicate>(&envelope.message)) {
       CheckReplica(now, envelope.from, *copy);
     }
@@ -199,6 +201,7 @@ class Bounds : public Checker {
     return calls_[device];
   }
 
+  const size_t buffer_;         // updates that may wait for others, at most
   std::vector<Dials> devices_;  // by number
   std::vector<int64_t> calls_;  // by id
   size_t welcomed_ = 0;         // highest id
@@ -213,8 +216,8 @@ class Bounds : public Checker {
 
 }  // namespace
 
-std::unique_ptr<Checker> MakeBoundsChecker(const cluster::JobSpec&) {
-  return std::make_unique<Bounds>();
+std::unique_ptr<Checker> MakeBoundsChecker(const cluster::JobSpec& spec) {
+  return std::make_unique<Bounds>(spec);
 }
 
 }  // namespace weft::sim
