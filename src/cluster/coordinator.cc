@@ -315,12 +315,12 @@ void Coordinator::On(TimePoint now, Address from, const Committed& committed) {
   for (const CommitBook::Done& done : book_.Enter(committed)) committed_.push_back(done);
   norm_squared_ += committed.gradient_norm * committed.gradient_norm;
   if (committed.range.begin == 0) first_record_ = committed;
-  version_ = committed.version;
   if (applied_ranges_.size() == seats_.layout().parts.size()) FinishStep(now);
 }
 
 void Coordinator::FinishStep(TimePoint now) {
   RecordStep(*first_record_);
+  version_ = first_record_->version;
   if (!disturbed_) patience_.Took(now - step_began_);
   WatchSplit(base::Seconds(now - step_began_));
   if (phase_ == Phase::kStepping) phase_ = Phase::kWaiting;
@@ -399,6 +399,7 @@ void Coordinator::BeginStep() {
   Cut cut = CutStep();
   if (cut.leases.empty() && carried_.empty()) {
     // Of what is left, nothing belongs to a device that is here.
+    phase_ = Phase::kWaiting;
     CloseEpoch();
     return AfterStep(true);
   }

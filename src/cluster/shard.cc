@@ -49,6 +49,7 @@ Shard::Shard(ShardContext* context, const Range& range, Snapshot start, AppliedM
                  StatisticsOf(context->spec, range)),
       version_(start.version),
       next_step_(start.step),
+      over_before_(start.step),
       parameters_(std::move(start.parameters)),
       gradient_(parameters_.size()),
       memory_(std::move(memory)),
