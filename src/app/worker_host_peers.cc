@@ -8,6 +8,7 @@
 
 #include "app/worker_host.h"
 #include "base/log.h"
+#include "net/address.h"
 
 namespace weft::app {
 namespace {
