@@ -127,10 +127,17 @@ void Shard::On(Address from, const Push& push) {
   if (push.term < term()) return Acknowledge(held, false);
   if (WasApplied(push)) {
     // Otherwise it is acknowledged once the standby has it.
-    if (!replicas_.Holds(AppliedOf(held))) Acknowledge(held, true);
+    if (!replicas_.Holds(AppliedOf(held))) {
+      Acknowledge(held, true);
+    } else if (stream_ && push.gradient == nullptr) {
+      SendReplicas();
+    }
     return;
   }
-  if (push.gradient == nullptr && IsHere(held)) return;  // acknowledged once its fate is known
+  if (push.gradient == nullptr && IsHere(held)) {
+    if (stream_) SendReplicas();  // it may be the standby that is late
+    return;                       // acknowledged once its fate is known
+  }
   if (push.gradient == nullptr ||
       push.gradient->size() > context_->up->MaxBytes(gradient_.size())) {
     return Acknowledge(held, false);
