@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "base/planted.h"
 #include "cluster/coordinator.h"
 
 namespace weft::cluster {
@@ -177,7 +178,8 @@ void Coordinator::EndStreamIfSettled() {
 // What a part of the leaders have applied has to be computed by somebody.
 void Coordinator::PutBackUnheld() {
   for (const Lease& lease : stream_.Unheld()) {
-    if (book_.HalfApplied(lease.id)) continue;
+    const bool forgets = base::Planted("coordinator.forgets_the_half_applied");
+    if (book_.HalfApplied(lease.id) && !forgets) continue;
     deck_.PutBack({lease.begin, lease.count});
     stream_.Forget(lease);
   }

@@ -156,7 +156,7 @@ bool Shard::IsHere(const Held& held) const {
 
 bool Shard::IsToCome(const Push& push) const {
   if (push.term > term() || !leads_) return true;
-  if (stream_) return replicas_.full();
+  if (stream_) return replicas_.full() && !base::Planted("shard.lets_replicas_pile_up");
   return !open_ && (push.version == version_ || MayBeLate(push));
 }
 

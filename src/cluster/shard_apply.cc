@@ -44,7 +44,8 @@ void Shard::Apply(Joint joint, std::span<const float> combined) {
     if (applied && !base::Planted("leader.forgets_what_it_applied")) {
       memory_.Remember(AppliedOf(held));
     }
-    due.actions.push_back(Send{held.from, AckOf(held, applied)});
+    const bool refuses = base::Planted("shard.refuses_but_applies");
+    due.actions.push_back(Send{held.from, AckOf(held, applied && !refuses)});
   }
   const bool beaten_count = base::Planted("leader.acknowledges_the_beaten");
   for (const Held& held : joint.beaten) {
@@ -53,6 +54,7 @@ void Shard::Apply(Joint joint, std::span<const float> combined) {
   due.actions.push_back(Send{{kCoordinatorDevice, Role::kCoordinator}, record});
   if (applied && joint.checkpoint) due.save = next_step_;
   if (applied && standby_ != 0) {
+    if (base::Planted("shard.acknowledges_before_its_standby")) Say(std::exchange(due, {}));
     SendReplica(std::move(joint), combined, std::move(due));
   } else {
     SayWhenSafe(std::move(due));
@@ -153,6 +155,7 @@ void Shard::On(Address from, const Replicate& replicate) {
                                         replicate.record.version, Describe(range_), Describe(from),
                                         status.ok() ? "wrong rate" : status.message()));
     }
+    if (base::Planted("shard.skips_a_replica")) std::ranges::fill(gradient_, 0.0f);
     Advance(replicate.lr, replicate.fraction, gradient_);
     next_step_ = std::max(next_step_, replicate.record.step + 1);
     for (const Applied& applied : replicate.applied) memory_.Remember(applied);

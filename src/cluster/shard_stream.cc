@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "aggregate/staleness.h"
+#include "base/planted.h"
 #include "cluster/describe.h"
 #include "cluster/shard.h"
 #include "cluster/wire_status.h"
@@ -43,7 +44,7 @@ void Shard::ChangeMode(Mode mode) {
   stream_->mode = mode;
   stream_->at_once = UpdatesAtOnce(context_->spec, mode);
   const auto waiting = static_cast<int64_t>(stream_->in.size());
-  if (waiting >= stream_->at_once) ApplyStream();
+  if (waiting >= stream_->at_once && !base::Planted("shard.keeps_its_buffer")) ApplyStream();
 }
 
 // Rounds that the parameters have gone on since it was computed, beyond the one that is usual.
@@ -73,7 +74,8 @@ void Shard::AddToStream(Held held) {
   const auto is_it = [&](const Held& other) { return KeyOf(other) == KeyOf(held); };
   const auto same_lease = [&](const Held& other) { return other.push.lease.id == push.lease.id; };
   if (std::ranges::any_of(stream_->in, is_it)) return;  // sent twice
-  if (memory_.HasLease(push.lease.id)) return Acknowledge(held, false);  // another was first
+  const bool twice = base::Planted("shard.applies_a_lease_twice");
+  if (memory_.HasLease(push.lease.id) && !twice) return Acknowledge(held, false);  // not the first
   if (std::ranges::any_of(stream_->in, same_lease)) {
     held.push.gradient = nullptr;
     return Keep(std::move(held), &beaten_);  // refused once that one is applied
@@ -88,8 +90,9 @@ void Shard::AddToStream(Held held) {
   const int64_t at_once = stream_->at_once;
   const auto slot = static_cast<int64_t>(stream_->in.size());
   if (slot == 0) aggregator_->Begin(at_once, at_once == 1 ? push.lease.count : at_once * Round());
+  const double staleness = base::Planted("shard.forgets_staleness") ? 0 : Staleness(push);
   const double weight =
-      aggregate::StalenessWeight(Staleness(push), context_->spec.aggregation.staleness_exponent);
+      aggregate::StalenessWeight(staleness, context_->spec.aggregation.staleness_exponent);
   const Status status = aggregator_->Add({slot, push.lease.count, gradient_, weight});
   if (!status.ok()) {
     context_->Warn(fmt::format("update of lease {} from {} refused: {}", Describe(push.lease),
@@ -134,6 +137,7 @@ void Shard::ApplyStream() {
   const auto samples = static_cast<double>(joint.record.samples);
   joint.lr = lr_samples / samples;
   joint.fraction = samples / static_cast<double>(Round());
+  if (base::Planted("shard.takes_an_update_for_a_batch")) joint.fraction = 1;
   Apply(std::move(joint), aggregator_->Finish());
 }
 

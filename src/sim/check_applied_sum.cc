@@ -45,7 +45,8 @@ class AppliedSum : public Checker {
 
   void OnHubStarted(TimePoint, uint64_t term, int64_t first_step) override {
     // What it died with may not have been seen.
-    if (!told_.empty()) states_.NoteGap();
+    const auto unseen = [](const auto& entry) { return !entry.second.empty(); };
+    if (std::ranges::any_of(told_, unseen)) states_.NoteGap();
     term_ = term;
     first_step_ = first_step;
     acknowledged_.clear();
@@ -325,13 +326,17 @@ class AppliedSum : public Checker {
          .combine = spec_.aggregation.combine,
          .trim = spec_.aggregation.trim,
          .ordered = true});
-    aggregator->Begin(static_cast<int64_t>(step->updates.size()), step->samples);
+    int64_t total = 0;
+    for (const Key& key : step->updates) {
+      const auto push = pushes_.find(key);
+      if (push == pushes_.end()) return false;
+      total += push->second.lease.count;
+    }
+    aggregator->Begin(static_cast<int64_t>(step->updates.size()), total);
     std::vector<float> decoded(static_cast<size_t>(range.count));
     double rates = 0;
     for (size_t i = 0; i < step->updates.size(); ++i) {
-      const auto push = pushes_.find(step->updates[i]);
-      if (push == pushes_.end()) return false;
-      const cluster::Push& update = push->second;
+      const cluster::Push& update = pushes_.at(step->updates[i]);
       if (!codec_->Decode(*update.gradient, decoded).ok()) return false;
       const auto samples = static_cast<double>(update.lease.count);
       const double late =

@@ -24,7 +24,7 @@ TEST(ExactlyOnce, AcceptsWholeEpochsAlsoAcrossARestart) {
   Story story(MakeExactlyOnceChecker(Job()));
   for (int64_t step = 0; step < 3; ++step) story.Commit(RecordOf(step));
   story->OnEvent(story.Next(), cluster::EpochDone{.epoch = 0});
-  story->OnHubStarted(story.Next(), 2, 1);  // steps 1 and 2 are undone
+  story.Restart(2, 1);  // steps 1 and 2 are undone
   for (int64_t step = 1; step < 4; ++step) story.Commit(RecordOf(step));
   story->OnEvent(story.Next(), cluster::EpochDone{.epoch = 0});
   story->OnEvent(story.Next(), cluster::EpochDone{.epoch = 1});
@@ -35,12 +35,12 @@ TEST(ExactlyOnce, AcceptsWholeEpochsAlsoAcrossARestart) {
 TEST(ExactlyOnce, FollowsAHubThatTakesUpWhatWasUndone) {
   Story story(MakeExactlyOnceChecker(Job()));
   for (int64_t step = 0; step < 3; ++step) story.Commit(RecordOf(step));
-  story->OnHubStarted(story.Next(), 2, 1);
-  story->OnHubStarted(story.Next(), 3, 3);  // from a checkpoint of the first start
+  story.Restart(2, 1);
+  story.Restart(3, 3);  // from a checkpoint of the first start
   story.Commit(RecordOf(3));
   story->OnEvent(story.Next(), cluster::RunDone{});
   EXPECT_THAT(story.Found(), IsEmpty());
-  story->OnHubStarted(story.Next(), 4, 1);
+  story.Restart(4, 1);
   story.Commit(RecordOf(1));
   story.Commit(RecordOf(3));
   story->OnEvent(story.Next(), cluster::RunDone{});
@@ -72,7 +72,7 @@ TEST(ExactlyOnce, FindsALeaseThatCountsTwice) {
 TEST(ExactlyOnce, FindsAStepThatARestartForgot) {
   Story story(MakeExactlyOnceChecker(Job()));
   story.Commit(RecordOf(0));
-  story->OnHubStarted(story.Next(), 2, 0);
+  story.Restart(2, 0);
   story.Commit(RecordOf(1));
   story->OnEvent(story.Next(), cluster::EpochDone{.epoch = 0});
   EXPECT_THAT(story.Found(), ElementsAre(HasSubstr("positions 0 to 7 are in no committed lease")));
@@ -89,6 +89,40 @@ TEST(ExactlyOnce, FindsWrongSumsAndALedgerThatAdmitsLosses) {
                                          HasSubstr("the ledger says 2 lost, 0 duplicated")));
 }
 
+cluster::Committed OfRange(cluster::Committed record, const cluster::Range& range) {
+  record.range = range;
+  return record;
+}
+constexpr cluster::Range kLow = {0, 6};
+constexpr cluster::Range kHigh = {6, 10};
+
+TEST(ExactlyOnce, CountsEachRange) {
+  Story story(MakeExactlyOnceChecker(Job()));
+  story.Commit(RecordOf(0));
+  story.Commit(OfRange(RecordOf(1), kLow));
+  story.Commit(OfRange(RecordOf(1), kHigh));
+  story.Commit(OfRange(RecordOf(1), kHigh));  // told again, by its standby
+  story->OnEvent(story.Next(), cluster::EpochDone{.epoch = 0});
+  EXPECT_THAT(story.Found(), IsEmpty());
+  story.Commit(OfRange(RecordOf(2), kLow));
+  story.Commit(RecordOf(3));
+  story->OnEvent(story.Next(), cluster::EpochDone{.epoch = 1});
+  EXPECT_THAT(story.Found(), ElementsAre(HasSubstr("epoch 1, values from 6 on: positions 0 to 7 "
+                                                   "are in no committed lease")));
+}
+
+TEST(ExactlyOnce, KnowsOfSamplesThatAreAbsent) {
+  cluster::JobSpec spec = Job();
+  spec.shard_samples = {8, 8};
+  Story story(MakeExactlyOnceChecker(spec));
+  story.Commit(RecordOf(1));
+  story->OnEvent(story.Next(), cluster::EpochDone{.epoch = 0, .absent = 8});
+  EXPECT_THAT(story.Found(), IsEmpty());
+  story->OnEvent(story.Next(), cluster::EpochDone{.epoch = 0, .absent = 5});
+  EXPECT_THAT(story.Found(),
+              ElementsAre(HasSubstr("8 positions are in no committed lease; want 5")));
+}
+
 // ---- at most once
 
 TEST(AtMostOnce, AcceptsRepeatsBeatenUpdatesAndARestart) {
@@ -99,7 +133,7 @@ TEST(AtMostOnce, AcceptsRepeatsBeatenUpdatesAndARestart) {
   story.Ack(3, 1, false, 1);  // device 2 was faster
   story.Ack(1, 1, true, 1);   // asked a second time
   story.Step(1, 2);
-  story->OnHubStarted(story.Next(), 2, 1);
+  story.Restart(2, 1);
   story.PushOf(1, 3, LeaseOf(1, 1), 2);
   story.PushOf(2, 3, LeaseOf(1, 0), 2);
   story.Ack(1, 3, true, 2, 2);
@@ -113,7 +147,13 @@ TEST(AtMostOnce, AcceptsRepeatsBeatenUpdatesAndARestart) {
 TEST(AtMostOnce, FindsAStepCommittedTwice) {
   Story story(MakeAtMostOnceChecker(Job()));
   story.Step(0, 1);
-  story.Commit(RecordOf(0));
+  story.Commit(RecordOf(0));  // told again
+  EXPECT_THAT(story.Found(), IsEmpty());
+  cluster::Committed again = RecordOf(0);
+  again.version = 2;
+  again.leases.clear();
+  again.devices.clear();
+  story.Commit(again);
   EXPECT_THAT(story.Found(), ElementsAre(HasSubstr("step 0 is committed; want step 1")));
 }
 
@@ -159,6 +199,40 @@ TEST(AtMostOnce, FindsANumberUsedForTwoLeases) {
   EXPECT_THAT(story.Found(), ElementsAre(HasSubstr("device 1 sends number 1 for lease 2")));
 }
 
+TEST(AtMostOnce, TakesLeasesOfAStreamInAnyOrder) {
+  Story story(MakeAtMostOnceChecker(Job()));
+  story.Send(checking::kCoordinator, checking::kLeader, cluster::BeginStream{.term = 1});
+  cluster::Committed one = RecordOf(1);
+  one.leases.resize(1);
+  one.version = 1;
+  cluster::Committed other = RecordOf(0);
+  other.version = 2;
+  story.Commit(one);
+  story.Commit(other);
+  EXPECT_THAT(story.Found(), IsEmpty());
+  one.version = 3;
+  story.Commit(one);
+  EXPECT_THAT(story.Found(), ElementsAre(HasSubstr("committed with lease 1048577 twice")));
+}
+
+TEST(AtMostOnce, FindsAVersionToldInTwoWays) {
+  Story story(MakeAtMostOnceChecker(Job()));
+  story.Commit(OfRange(RecordOf(0), kLow));
+  cluster::Committed other = OfRange(RecordOf(0), kLow);
+  other.devices = {1, 3};
+  story.Commit(other);
+  EXPECT_THAT(story.Found(), ElementsAre(HasSubstr("version 1 is told as step 0 with 2 leases")));
+}
+
+TEST(AtMostOnce, TakesOtherDevicesInOtherRanges) {
+  Story story(MakeAtMostOnceChecker(Job()));
+  story.Commit(OfRange(RecordOf(0), kLow));
+  cluster::Committed other = OfRange(RecordOf(0), kHigh);
+  other.devices = {1, 3};
+  story.Commit(other);
+  EXPECT_THAT(story.Found(), IsEmpty());
+}
+
 // ---- survival
 
 TEST(Survival, AcceptsARestartFromTheLastCheckpoint) {
@@ -168,7 +242,7 @@ TEST(Survival, AcceptsARestartFromTheLastCheckpoint) {
   story->OnEvent(story.Next(), cluster::CheckpointSaved{.step = 1});
   story.Step(1, 2);
   story.HubRests(*LeaderAt(2));
-  story->OnHubStarted(story.Next(), 2, 1);
+  story.Restart(2, 1);
   story.HubRests(*LeaderAt(1));
   EXPECT_THAT(story.Found(), IsEmpty());
 }
@@ -176,7 +250,7 @@ TEST(Survival, AcceptsARestartFromTheLastCheckpoint) {
 TEST(Survival, FindsAStartBeforeTheLastCheckpoint) {
   Story story(MakeSurvivalChecker(Job()));
   story->OnEvent(story.Next(), cluster::CheckpointSaved{.step = 2});
-  story->OnHubStarted(story.Next(), 2, 1);
+  story.Restart(2, 1);
   EXPECT_THAT(story.Found(), ElementsAre("0.003 s: the hub starts at step 1; want 2, which was "
                                          "saved, or later"));
 }
@@ -195,6 +269,52 @@ TEST(Survival, FindsAnAcknowledgementBeforeTheUpdate) {
   story.HubRests(*LeaderAt(0));
   EXPECT_THAT(story.Found(), ElementsAre(HasSubstr("acknowledged as applied in version 0"),
                                          HasSubstr("the parameters are of version 0; want 1")));
+}
+
+// Device 5 leads all, and device 6 stands by.
+class Standby : public ::testing::Test {
+ protected:
+  Standby() {
+    cluster::Layout::Part part{.range = kAll, .leader = kFive, .standby = 6};
+    story_->OnEvent(story_.Next(), cluster::LeadersChanged{2, {part}, "a new plan"});
+    story_.PushOf(1, 1, LeaseOf(0, 0));
+    cluster::Replicate copy{.term = 1, .range = kAll, .record = RecordOf(0)};
+    copy.applied = {{1, 71, 1, LeaseOf(0, 0).id}};
+    story_.Send(kFive, kSix, copy);
+  }
+  void Confirm() {
+    story_.Send(kSix, kFive, cluster::Replicated{.term = 1, .range = kAll, .version = 1});
+  }
+  void Tell() {
+    cluster::Committed record = OfRange(RecordOf(0), kAll);
+    story_.Send(kFive, {1, cluster::Role::kWorker},
+                cluster::PushAck{.term = 1, .sequence = 1, .applied = true, .version = 1});
+    story_.Send(kFive, checking::kCoordinator, record);
+  }
+
+  static constexpr cluster::Range kAll = {0, 16};
+  static constexpr cluster::Address kFive = {5, cluster::Role::kLeader};
+  static constexpr cluster::Address kSix = {6, cluster::Role::kLeader};
+  Story story_{MakeSurvivalChecker(Job())};
+};
+
+TEST_F(Standby, HasAllThatIsTold) {
+  Confirm();
+  Tell();
+  EXPECT_THAT(story_.Found(), IsEmpty());
+}
+
+TEST_F(Standby, IsFoundToBeBehind) {
+  Tell();
+  EXPECT_THAT(story_.Found(),
+              ElementsAre(HasSubstr("number 1 of device 1 is acknowledged as applied before"),
+                          HasSubstr("version 1 of 0+16 is committed before its standby")));
+}
+
+TEST_F(Standby, IsWantedInANewPlan) {
+  cluster::Layout::Part part{.range = kAll, .leader = kFive};
+  story_->OnEvent(story_.Next(), cluster::LeadersChanged{3, {part}, "a new plan"});
+  EXPECT_THAT(story_.Found(), ElementsAre(HasSubstr("leaves 0+16 with leader 5 alone")));
 }
 
 }  // namespace

@@ -124,6 +124,23 @@ TEST(Bounds, FindsPullsThatNobodyCanHaveSent) {
                                                    "device, 1")));
 }
 
+TEST(Bounds, FindsMoreReplicasThanAStandbyMayBeBehind) {
+  Story story(MakeBoundsChecker(Job()));
+  const cluster::Address standby = {6, cluster::Role::kLeader};
+  const auto replicate = [&](int64_t version) {
+    cluster::Replicate copy{.term = 1, .range = {0, 16}};
+    copy.record.version = version;
+    story.Send({5, cluster::Role::kLeader}, standby, copy);
+  };
+  for (int64_t version = 1; version <= 8; ++version) replicate(version);
+  story.Deliver(standby, {5, cluster::Role::kLeader},
+                cluster::Replicated{.term = 1, .range = {0, 16}, .version = 3});
+  replicate(11);
+  EXPECT_THAT(story.Found(), IsEmpty());
+  replicate(12);
+  EXPECT_THAT(story.Found(), ElementsAre(HasSubstr("its standby, which has confirmed 3")));
+}
+
 // ---- progress
 
 class Progress : public testing::Test {

@@ -66,6 +66,28 @@ TEST_F(GradientMass, AcceptsWhatTheEncoderDoes) {
   EXPECT_THAT(story.Found(), IsEmpty());
 }
 
+TEST_F(GradientMass, SettlesRangeByRange) {
+  Story story(MakeGradientMassChecker(JobWith("fp16")));
+  cluster::UpdateEncoder encoder = Encoder("fp16");
+  const std::vector<float> gradient = Gradient(0);
+  const cluster::Lease lease = LeaseOf(0, 0);
+  std::vector<cluster::Worker::Part> parts;
+  for (const cluster::Range range : {cluster::Range{0, 5}, cluster::Range{5, 11}}) {
+    const auto part = std::span(gradient).subspan(static_cast<size_t>(range.begin),
+                                                  static_cast<size_t>(range.count));
+    parts.push_back({range, encoder.Encode(1, lease, range, part).value()});
+  }
+  story->OnComputed(story.Next(), 0, {.term = 1, .lease = lease}, gradient, parts, encoder);
+  encoder.Settle(1, lease, parts[0].range, false);
+  story->OnSettled(story.Next(), 0, {1, lease, false, parts[0].range}, encoder);
+  encoder.Settle(1, lease, parts[1].range, true);
+  story->OnSettled(story.Next(), 0, {1, lease, true, parts[1].range}, encoder);
+  EXPECT_THAT(story.Found(), IsEmpty());
+  parts.pop_back();
+  story->OnComputed(story.Next(), 0, {.term = 1, .lease = LeaseOf(1, 0)}, gradient, parts, encoder);
+  EXPECT_THAT(story.Found(), ElementsAre(HasSubstr("the packets cannot be decoded")));
+}
+
 TEST_F(GradientMass, FindsARefusedUpdateWhoseResidualIsGone) {
   Story story(MakeGradientMassChecker(JobWith("fp16")));
   cluster::UpdateEncoder encoder = Encoder("fp16");

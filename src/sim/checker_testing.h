@@ -62,7 +62,13 @@ class Story {
   void Deliver(cluster::Address from, cluster::Address to, cluster::Message message) {
     checker_->OnDelivered(Next(), {from, to, std::move(message)});
   }
-  void Commit(const cluster::Committed& record) {
+  // The hub starts again.
+  void Restart(uint64_t term, int64_t first_step) {
+    term_ = term;
+    checker_->OnHubStarted(Next(), term, first_step);
+  }
+  void Commit(cluster::Committed record) {
+    record.term = term_;
     Send(kLeader, kCoordinator, record);
     Deliver(kLeader, kCoordinator, record);
   }
@@ -102,6 +108,7 @@ class Story {
  private:
   std::unique_ptr<Checker> checker_;
   TimePoint now_;
+  uint64_t term_ = 1;
   std::unique_ptr<cluster::CoordStore> store_ = cluster::MakeMemoryStore();
   cluster::Coordinator coordinator_{Job(), store_.get(), 0};
 };
