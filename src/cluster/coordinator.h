@@ -161,6 +161,7 @@ class Coordinator {
   void EmitRound();
   void Settle();
   void EndStreamIfSettled();
+  void PutBackUnheld();
   void SendEndStream(const Layout::Part& part);
   bool Absent() const;
   void StreamOver();

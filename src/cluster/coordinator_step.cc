@@ -40,6 +40,7 @@ void Coordinator::BeginStep() {
   Cut cut = CutStep();
   if (cut.leases.empty() && carried_.empty()) {
     // Of what is left, nothing belongs to a device that is here.
+    phase_ = Phase::kWaiting;
     CloseEpoch();
     return AfterStep(true);
   }

@@ -49,6 +49,7 @@ Shard::Shard(ShardContext* context, const Range& range, Snapshot start, AppliedM
                  StatisticsOf(context->spec, range)),
       version_(start.version),
       next_step_(start.step),
+      over_before_(start.step),
       parameters_(std::move(start.parameters)),
       gradient_(parameters_.size()),
       memory_(std::move(memory)),
@@ -126,8 +127,16 @@ void Shard::On(Address from, const Push& push) {
   if (push.term < term()) return Acknowledge(held, false);
   if (WasApplied(push)) {
     // Otherwise it is acknowledged once the standby has it.
-    if (!replicas_.Holds(AppliedOf(held))) Acknowledge(held, true);
+    if (!replicas_.Holds(AppliedOf(held))) {
+      Acknowledge(held, true);
+    } else if (stream_ && push.gradient == nullptr) {
+      SendReplicas();
+    }
     return;
+  }
+  if (push.gradient == nullptr && IsHere(held)) {
+    if (stream_) SendReplicas();  // it may be the standby that is late
+    return;                       // acknowledged once its fate is known
   }
   if (push.gradient == nullptr ||
       push.gradient->size() > context_->up->MaxBytes(gradient_.size())) {
@@ -135,6 +144,14 @@ void Shard::On(Address from, const Push& push) {
   }
   if (IsToCome(push)) return Keep(std::move(held), &early_);
   Take(std::move(held));
+}
+
+// It waits for its step or for others, or is in the open step.
+bool Shard::IsHere(const Held& held) const {
+  const Key key = KeyOf(held);
+  const auto is_it = [&](const Held& other) { return KeyOf(other) == key; };
+  return keys_in_step_.contains(key) || early_.keys.contains(key) || beaten_.keys.contains(key) ||
+         (stream_ && std::ranges::any_of(stream_->in, is_it));
 }
 
 bool Shard::IsToCome(const Push& push) const {

@@ -138,6 +138,7 @@ class Shard {
   // shard.cc
   std::unique_ptr<aggregate::Aggregator> MakeAggregator() const;
   void CloseStep();
+  bool IsHere(const Held& held) const;
   bool IsToCome(const Push& push) const;
   bool MayBeLate(const Push& push) const;
   void Keep(Held held, Kept* kept);
@@ -164,6 +165,7 @@ class Shard {
   Committed RecordOfStep() const;
 
   // shard_stream.cc
+  void ChangeMode(aggregate::Mode mode);
   std::string ProblemInStream(const Push& push) const;
   double Staleness(const Push& push) const;
   void AddToStream(Held held);
@@ -188,6 +190,7 @@ class Shard {
   engine::Optimizer optimizer_;
   int64_t version_;
   int64_t next_step_;
+  int64_t over_before_;  // leases of earlier steps are of a stream that is over
   std::vector<float> parameters_;  // [n]
   std::vector<float> gradient_;    // [n] scratch: one decoded update
   Payload encoded_;                // of version_; null until somebody asks

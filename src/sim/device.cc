@@ -111,6 +111,8 @@ void SimDevice::Lead(const cluster::Envelope& envelope) {
   const cluster::Actions actions = leader_->Handle(loop_->now(), envelope.from, envelope.message);
   Spend(costs_.Apply(envelope.message, actions) * Slowness());
   Perform(leader_->address(), actions);
+  if (crashed() || ended_) return;
+  audience_.Tell(&Observer::OnLeaderRest, loop_->now(), options_.number, *leader_);
 }
 
 // Between worker and leader, and from other devices: after what is being handled.
@@ -281,6 +283,7 @@ void SimDevice::Do(const cluster::PeerLines::Deliver& deliver) {
 }
 
 void SimDevice::Do(const cluster::PeerLines::Lost& lost) {
+  audience_.Tell(&Observer::OnPeerLost, loop_->now(), worker_.address().device, lost.device);
   Perform(worker_.OnPeerLost(loop_->now(), lost.device));
 }
 
@@ -344,10 +347,8 @@ void SimDevice::Finish(const cluster::Compute& compute, Duration took) {
     update.samples_per_second = static_cast<double>(compute.lease.count) / seconds;
   }
   update.seconds = base::Seconds(took);
-  if (update.parts.size() == 1) {
-    audience_.Tell(&Observer::OnComputed, now, options_.number, compute,
-                   std::span<const float>(computed->gradient), update.parts[0].gradient, encoder_);
-  }
+  audience_.Tell(&Observer::OnComputed, now, options_.number, compute,
+                 std::span<const float>(computed->gradient), update.parts, encoder_);
   Perform(worker_.OnComputed(now, update));
 }
 
