@@ -56,6 +56,7 @@ struct Fill {
     json["accuracy"] = epoch.accuracy;
     json["lost_samples"] = epoch.lost;
     json["duplicated_samples"] = epoch.duplicated;
+    json["absent_samples"] = epoch.absent;
     return json;
   }
   ordered_json operator()(const cluster::DeviceJoined& device) const {
@@ -89,6 +90,26 @@ struct Fill {
     ordered_json json = Start("waiting", seconds);
     json["have"] = waiting.have;
     json["want"] = waiting.want;
+    return json;
+  }
+  ordered_json operator()(const cluster::LeadersChanged& leaders) const {
+    ordered_json json = Start("leaders", seconds);
+    json["layout"] = leaders.layout;
+    ordered_json parts = ordered_json::array();
+    for (const cluster::Layout::Part& part : leaders.parts) {
+      parts.push_back({{"begin", part.range.begin},
+                       {"count", part.range.count},
+                       {"leader", part.leader.device},
+                       {"standby", part.standby}});
+    }
+    json["parts"] = std::move(parts);
+    json["reason"] = leaders.reason;
+    return json;
+  }
+  ordered_json operator()(const cluster::ModeChanged& changed) const {
+    ordered_json json = Start("mode", seconds);
+    json["mode"] = changed.mode;
+    json["reason"] = changed.reason;
     return json;
   }
   ordered_json operator()(const cluster::CheckpointSaved& checkpoint) const {

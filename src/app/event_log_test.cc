@@ -28,9 +28,9 @@ TEST(EventLog, LossThatRanAwayIsNull) {
 
 TEST(EventLog, EveryEvent) {
   const auto line = [](const cluster::Event& event) { return JsonLine(ToJson(event, 2)); };
-  EXPECT_EQ(line(cluster::EpochDone{1, 40, 0.5, 0.75, 0, 2}),
+  EXPECT_EQ(line(cluster::EpochDone{1, 40, 0.5, 0.75, 0, 2, 3}),
             R"({"event":"epoch","seconds":2.0,"epoch":1,"next_step":40,"loss":0.5,)"
-            R"("accuracy":0.75,"lost_samples":0,"duplicated_samples":2})"
+            R"("accuracy":0.75,"lost_samples":0,"duplicated_samples":2,"absent_samples":3})"
             "\n");
   EXPECT_EQ(line(cluster::DeviceJoined{4, "pi", true}),
             R"({"event":"device","seconds":2.0,"device":4,"state":"joined","name":"pi",)"
@@ -55,6 +55,15 @@ TEST(EventLog, EveryEvent) {
             "\n");
   EXPECT_EQ(line(cluster::WaitingForWorkers{1, 4}),
             R"({"event":"waiting","seconds":2.0,"have":1,"want":4})"
+            "\n");
+  EXPECT_EQ(
+      line(cluster::LeadersChanged{
+          3, {{.range = {0, 64}, .leader = {4, cluster::Role::kLeader}, .standby = 1}}, "why"}),
+      R"({"event":"leaders","seconds":2.0,"layout":3,)"
+      R"("parts":[{"begin":0,"count":64,"leader":4,"standby":1}],"reason":"why"})"
+      "\n");
+  EXPECT_EQ(line(cluster::ModeChanged{"async", "pi is slow"}),
+            R"({"event":"mode","seconds":2.0,"mode":"async","reason":"pi is slow"})"
             "\n");
   EXPECT_EQ(line(cluster::CheckpointSaved{10, "x/step-10"}),
             R"({"event":"checkpoint","seconds":2.0,"step":10,"path":"x/step-10"})"

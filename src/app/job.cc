@@ -76,14 +76,15 @@ Status OpenSource(const config::RunConfig& config, const OpenJobOptions& options
   return OkStatus();
 }
 
-Status SetOrder(const config::RunConfig& config, const OpenJobOptions& options, Job* job) {
+// With local placement the data set stands for those of the workers.
+Status SetOrder(const config::RunConfig& config, Job* job) {
   const auto seed = static_cast<uint64_t>(config.job.seed);
   job->order = data::SampleOrder::Whole(seed, job->source->size());
-  if (!options.shards) return OkStatus();
+  if (config.data.placement != "local") return OkStatus();
   const auto partition = [&]() -> Result<data::Partition> {
-    ASSIGN_OR_RETURN(const auto parsed, data::ParsePartition(options.shards->partition));
+    ASSIGN_OR_RETURN(const auto parsed, data::ParsePartition(config.data.partition));
     return data::MakePartition(*job->source, parsed,
-                               {.shards = options.shards->count, .seed = seed});
+                               {.shards = config.cluster.workers, .seed = seed});
   }();
   if (!partition.ok()) return partition.status().Annotate("data");
   job->shard_samples = partition->sizes();
@@ -132,8 +133,10 @@ Result<model::Graph> OpenModel(const config::RunConfig& config, const model::Gra
 
 }  // namespace
 
+int64_t Job::samples_per_step() const { return config.job.batch * config.cluster.local_steps; }
+
 int64_t Job::steps_per_epoch() const {
-  return (train->size() + config.job.batch - 1) / config.job.batch;
+  return (train->size() + samples_per_step() - 1) / samples_per_step();
 }
 
 Result<shared_ptr<const Job>> OpenJob(const config::RunConfig& config,
@@ -170,7 +173,7 @@ Result<shared_ptr<const Job>> OpenJob(const config::RunConfig& config,
   }
   if (options.train_data) {
     ASSIGN_OR_RETURN(job->train, Decorate(job->config, job->source));
-    RETURN_IF_ERROR(SetOrder(config, options, job.get()));
+    RETURN_IF_ERROR(SetOrder(config, job.get()));
   } else {
     job->source = nullptr;  // it was only measured
   }

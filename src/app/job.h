@@ -23,11 +23,13 @@ struct Job {
   std::shared_ptr<data::FedDataset> fed;  // the source, where the store feeds it; else null
   std::shared_ptr<const data::Dataset> train;
   data::SampleOrder order;                    // of train
-  std::vector<int64_t> shard_samples;         // local placement: of each shard; else empty
+  std::vector<int64_t> shard_samples;         // local placement: of each worker's; else empty
   std::shared_ptr<const data::Dataset> test;  // null: no evaluation
   std::shared_ptr<const model::Graph> graph;
   std::string model_text;  // the model file, for workers that have none
 
+  // Samples of a step over all workers: the batch, as often as a worker makes local steps.
+  int64_t samples_per_step() const;
   int64_t steps_per_epoch() const;
 };
 
@@ -38,12 +40,6 @@ struct OpenJobOptions {
   std::string model_text{};          // instead of the config's model file or preset
   // Samples of this data set will be fed: no file of training data is read.
   std::optional<data::DataFacts> fed{};
-  // Local placement: the training data stands for that of so many devices.
-  struct Shards {
-    std::string partition;  // as data::ParsePartition takes it
-    int64_t count = 1;
-  };
-  std::optional<Shards> shards{};
 };
 
 // Errors: those of data::OpenDataset, data::MakePartition, model::LoadGraph and friends, annotated

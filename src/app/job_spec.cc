@@ -3,6 +3,7 @@
 #include "app/job_text.h"
 #include "base/check.h"
 #include "data/sample_packet.h"
+#include "engine/local_steps.h"
 
 namespace weft::app {
 
@@ -38,6 +39,47 @@ engine::ScheduleOptions ScheduleOf(const config::OptimizerOptions& optimizer,
   return options;
 }
 
+aggregate::Mode ModeOf(const std::string& aggregation) {
+  if (aggregation == "ssp") return aggregate::Mode::kSsp;
+  if (aggregation == "async") return aggregate::Mode::kAsync;
+  if (aggregation == "buffered") return aggregate::Mode::kBuffered;
+  return aggregate::Mode::kSync;  // "auto" begins with it
+}
+
+aggregate::Combine CombineOf(const std::string& combine) {
+  if (combine == "median") return aggregate::Combine::kMedian;
+  if (combine == "trimmed-mean") return aggregate::Combine::kTrimmedMean;
+  return aggregate::Combine::kMean;
+}
+
+aggregate::Options AggregationOf(const config::ClusterOptions& cluster) {
+  return {.mode = ModeOf(cluster.aggregation),
+          .choose_mode = cluster.aggregation == "auto",
+          .combine = CombineOf(cluster.combine),
+          .trim = cluster.trim,
+          .quorum = cluster.quorum,
+          .over_selection = cluster.over_selection,
+          .max_staleness = cluster.max_staleness,
+          .staleness_exponent = cluster.staleness_exponent,
+          .delay_compensation = cluster.delay_compensation,
+          .buffer = cluster.buffer,
+          .local_steps = cluster.local_steps,
+          .outer_lr = cluster.outer_lr,
+          .outer_momentum = cluster.outer_momentum};
+}
+
+// Running statistics of the model, and how much of them an update replaces.
+std::vector<engine::StatisticStretch> StatisticsOf(const model::Graph& graph, int64_t local_steps) {
+  std::vector<engine::StatisticStretch> statistics;
+  for (const model::Parameter& parameter : graph.parameters()) {
+    if (parameter.trainable()) continue;
+    statistics.push_back({.begin = parameter.offset,
+                          .count = parameter.shape.elements(),
+                          .momentum = engine::StatisticWeight(parameter.momentum, local_steps)});
+  }
+  return statistics;
+}
+
 }  // namespace
 
 cluster::JobSpec JobSpecOf(const Job& job, const JobSpecExtras& extras) {
@@ -68,14 +110,12 @@ cluster::JobSpec JobSpecOf(const Job& job, const JobSpecExtras& extras) {
   spec.schedule = ScheduleOf(config.optimizer, job.steps_per_epoch());
   spec.optimizer = OptimizerOf(config.optimizer);
   spec.trainable_count = job.graph->trainable_count();
-  for (const model::Parameter& parameter : job.graph->parameters()) {
-    if (parameter.trainable()) continue;
-    spec.statistics.push_back({.begin = parameter.offset,
-                               .count = parameter.shape.elements(),
-                               .momentum = parameter.momentum});
-  }
+  spec.statistics = StatisticsOf(*job.graph, config.cluster.local_steps);
   spec.codec_up = config.link.codec;
   spec.codec_down = config.link.down_codec;
+  spec.aggregation = AggregationOf(config.cluster);
+  spec.share_by_speed = config.cluster.share_by_speed;
+  spec.leaders = config.cluster.leaders;
   return spec;
 }
 

@@ -94,9 +94,13 @@ TEST(OpenJob, OfFedSamplesReadsNoFiles) {
   EXPECT_EQ(unmeasured.status().code(), Code::kInvalidArgument);
 }
 
-TEST(OpenJob, CutsTheDataIntoShards) {
-  const auto job =
-      Open(Config(), {.test_data = false, .shards = {{.partition = "classes:3", .count = 4}}});
+TEST(OpenJob, CutsLocalDataIntoShards) {
+  config::RunConfig config = Config();
+  config.job.deterministic = false;
+  config.cluster.workers = 4;
+  config.data.placement = "local";
+  config.data.partition = "classes:3";
+  const auto job = Open(config, {.test_data = false});
   const auto spec = JobSpecOf(*job, {.run = "r"});
   ASSERT_EQ(spec.shard_samples.size(), 4u);
   EXPECT_EQ(job->order.size(), 64);
@@ -104,9 +108,12 @@ TEST(OpenJob, CutsTheDataIntoShards) {
   const data::BatchRange first{.epoch = 1, .begin = 0, .count = spec.shard_samples[0]};
   for (const int64_t index : job->order.Indices(first)) labels.insert(job->source->Label(index));
   EXPECT_EQ(labels.size(), 3u);
-  const auto wrong =
-      OpenJob(Config(), {.test_data = false, .shards = {{.partition = "clases:3", .count = 4}}});
-  EXPECT_THAT(std::string(wrong.status().message()), HasSubstr("did you mean"));
+  // A device works out the same from what it is told.
+  const auto device = Open(ReadJobText(spec.job, "job")->config, {.test_data = false});
+  EXPECT_EQ(device->order.Indices(first), job->order.Indices(first));
+  config.cluster.workers = 65;
+  const auto wrong = OpenJob(config, {.test_data = false});
+  EXPECT_THAT(std::string(wrong.status().message()), HasSubstr("65 shards for 64 samples"));
 }
 
 // A device that is fed through cache, store and packets computes what one with the files does.

@@ -39,6 +39,7 @@ std::vector<std::string> ProgressState::Handle(TimePoint now, const cluster::Eve
                                    epoch->loss, 100 * epoch->accuracy);
     if (epoch->lost > 0) line += fmt::format("  LOST {} samples", epoch->lost);
     if (epoch->duplicated > 0) line += fmt::format("  {} samples TWICE", epoch->duplicated);
+    if (epoch->absent > 0) line += fmt::format("  {} samples of absent devices", epoch->absent);
     line += "  " + base::HumanDuration(base::Seconds(now - epoch_started_));
     held_ = {line};
     PauseClock(now);
@@ -58,6 +59,8 @@ std::vector<std::string> ProgressState::Handle(TimePoint now, const cluster::Eve
   } else if (const auto* waiting = std::get_if<cluster::WaitingForWorkers>(&event)) {
     waiting_ = *waiting;
   } else if (std::holds_alternative<cluster::LeaseRedealt>(event) ||
+             std::holds_alternative<cluster::LeadersChanged>(event) ||
+             std::holds_alternative<cluster::ModeChanged>(event) ||
              std::holds_alternative<cluster::Joined>(event) ||
              std::holds_alternative<cluster::CoordinatorLost>(event)) {
     lines.push_back(cluster::Describe(event));

@@ -111,6 +111,7 @@ ordered_json ScenarioJson(const config::Scenario& scenario) {
                        {"cores", device.cores},
                        {"memory_bytes", device.memory_bytes},
                        {"can_lead", device.can_lead},
+                       {"storage_bytes", device.storage_bytes},
                        {"link", LinkJson(device.link)},
                        {"up", UpJson(device, seed, number++, scenario.limit)}});
   }

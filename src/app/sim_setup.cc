@@ -11,6 +11,8 @@
 #include "app/sim_costs.h"
 #include "app/sim_workload.h"
 #include "base/check.h"
+#include "data/partition.h"
+#include "data/sample_packet.h"
 #include "sim/availability.h"
 
 namespace weft::app {
@@ -44,6 +46,27 @@ class CountedSamples : public data::Dataset {
   int64_t classes_;
 };
 
+// As OpenJob does it.
+Status OrderCountedSamples(Job* job) {
+  const config::RunConfig& config = job->config;
+  const auto seed = static_cast<uint64_t>(config.job.seed);
+  job->order = data::SampleOrder::Whole(seed, job->source->size());
+  if (config.data.placement != "local") return OkStatus();
+  if (config.data.partition != "iid") {
+    return InvalidArgument(
+        fmt::format("scenario.samples: got {}, want 0 with data.partition = \"{}\", which goes by "
+                    "the labels of real samples",
+                    job->source->size(), config.data.partition));
+  }
+  ASSIGN_OR_RETURN(
+      data::Partition partition,
+      data::MakePartition(*job->source, {}, {.shards = config.cluster.workers, .seed = seed}));
+  job->shard_samples = partition.sizes();
+  job->order =
+      data::SampleOrder::Sharded(seed, std::make_shared<data::Partition>(std::move(partition)));
+  return OkStatus();
+}
+
 Result<std::shared_ptr<const Job>> OpenJobOf(const Scenario& scenario) {
   const bool math = scenario.mode == "math";
   if (scenario.samples == 0) return OpenJob(scenario.job, {.test_data = math});
@@ -54,11 +77,27 @@ Result<std::shared_ptr<const Job>> OpenJobOf(const Scenario& scenario) {
       model.preset.empty() ? model::LoadGraph(model.file, {}) : model::LoadPreset(model.preset, {});
   if (!graph.ok()) return graph.status().Annotate("model");
   job->graph = std::make_shared<const model::Graph>(std::move(graph).value());
-  job->train = std::make_shared<CountedSamples>(scenario.samples, *job->graph);
+  job->source = job->train = std::make_shared<CountedSamples>(scenario.samples, *job->graph);
+  RETURN_IF_ERROR(OrderCountedSamples(job.get()));
   return std::shared_ptr<const Job>(std::move(job));
 }
 
-Status CheckJob(const config::RunConfig& config) {
+// Bytes of a sample that the store feeds; 0: it feeds none.
+int64_t FedSampleBytes(const Scenario& scenario, const Job& job) {
+  if (scenario.job.data.placement != "distributed") return 0;
+  if (scenario.samples == 0) return data::PacketBytesOfSample(*job.source);
+  // Most data sets consist of bytes; and four for the label.
+  return job.source->sample_shape().elements() + 4;
+}
+
+Status CheckJob(const Scenario& scenario) {
+  const config::RunConfig& config = scenario.job;
+  if (config.data.placement == "local" && config.cluster.workers != scenario.device_count()) {
+    return InvalidArgument(
+        fmt::format("cluster.workers: got {}, want {} with data.placement = \"local\": each device "
+                    "of the scenario has a part of the data",
+                    config.cluster.workers, scenario.device_count()));
+  }
   if (config.job.target_accuracy > 0) {
     return InvalidArgument(
         fmt::format("job.target_accuracy: got {}, want 0: a simulated run trains all its epochs "
@@ -83,6 +122,7 @@ class DeviceCosts {
     const config::RunConfig& config = job.config;
     const int64_t parts = config.job.deterministic ? config.cluster.workers : devices;
     sizes_ = LeaseSizes(config.job.batch, parts);
+    local_steps_ = config.cluster.local_steps;
   }
 
   Status Fill(const DeviceGroup& group, sim::DeviceOptions* device) {
@@ -123,14 +163,25 @@ class DeviceCosts {
     }
     ASSIGN_OR_RETURN(LeaseCurves curves,
                      PredictLeases(*job_.graph, profile, sizes_, cores, payload_));
+    StretchOverLocalSteps(&curves);
     return &curves_.emplace(std::pair(path, cores), std::move(curves)).first->second;
+  }
+
+  // A lease is as many samples more, one part after another.
+  void StretchOverLocalSteps(LeaseCurves* curves) const {
+    for (auto& [samples, seconds] : curves->seconds.points) {
+      samples *= local_steps_;
+      seconds *= static_cast<double>(local_steps_);
+    }
+    for (auto& [samples, bytes] : curves->bytes.points) samples *= local_steps_;
   }
 
   const Job& job_;
   const PayloadSize payload_;
   const bool hub_limited_;
   const std::string profile_;
-  std::vector<int64_t> sizes_;
+  std::vector<int64_t> sizes_;  // of one local step
+  int64_t local_steps_ = 1;
   std::map<std::pair<std::string, int64_t>, LeaseCurves> curves_;  // by profile and cores
 };
 
@@ -175,7 +226,7 @@ int64_t StartWorkers(const Scenario& scenario, uint64_t seed) {
 }
 
 Result<SimSetup> SetUpSimulation(Scenario scenario, const std::string& profile) {
-  RETURN_IF_ERROR(CheckJob(scenario.job));
+  RETURN_IF_ERROR(CheckJob(scenario));
   SimSetup setup;
   setup.scenario = std::move(scenario);
   ASSIGN_OR_RETURN(setup.job, OpenJobOf(setup.scenario));
@@ -188,6 +239,8 @@ Result<SimSetup> SetUpSimulation(Scenario scenario, const std::string& profile) 
                      std::ranges::any_of(setup.scenario.groups, [](const DeviceGroup& group) {
                        return IsLimited(group.device.link);
                      });
+  options.job.fed_sample_bytes = FedSampleBytes(setup.scenario, job);
+  options.order = job.order;
   options.hub = HubCosts(setup.scenario.coordinator, payload, paced);
   options.segments = setup.scenario.segments;
   options.faults = setup.scenario.faults;

@@ -49,6 +49,40 @@ TEST(SimSetup, CostModeCarriesOneNumberForTheModel) {
   EXPECT_GT(options.devices[1].lease_seconds, 0);
 }
 
+TEST(SimSetup, CountedSamplesAreFedOrCutIntoShards) {
+  auto scenario = Read("[device.pi]\ncount = 4\nseconds_per_sample = 0.1\nstorage = \"1 MiB\"\n");
+  ASSERT_TRUE(scenario.ok()) << scenario.status().ToString();
+  scenario->job.data.placement = "distributed";
+  auto setup = SetUpSimulation(*scenario, "");
+  ASSERT_TRUE(setup.ok()) << setup.status().ToString();
+  EXPECT_EQ(setup->options.job.fed_sample_bytes, setup->job->graph->input().elements() + 4);
+  EXPECT_EQ(setup->options.order.size(), 320);
+  EXPECT_EQ(setup->options.devices[3].storage_bytes, 1 << 20);
+
+  scenario->job.data.placement = "local";
+  EXPECT_THAT(SetUpSimulation(*scenario, "").status().message(),
+              HasSubstr("cluster.workers: got 1, want 4"));
+  scenario->job.cluster.workers = 4;
+  setup = SetUpSimulation(*scenario, "");
+  ASSERT_TRUE(setup.ok()) << setup.status().ToString();
+  EXPECT_EQ(setup->options.job.fed_sample_bytes, 0);
+  EXPECT_EQ(setup->options.job.shard_samples, (std::vector<int64_t>{80, 80, 80, 80}));
+  scenario->job.data.partition = "dirichlet:0.3";
+  EXPECT_THAT(SetUpSimulation(*scenario, "").status().message(), HasSubstr("want 0 with"));
+}
+
+TEST(SimSetup, LocalStepsTakeAsManyLeasesTime) {
+  auto scenario = Read("[device.pi]\nseconds_per_sample = 0.1\nmemory = \"1 GiB\"\n");
+  ASSERT_TRUE(scenario.ok()) << scenario.status().ToString();
+  const double one = SetUpSimulation(*scenario, "")->options.devices[0].step_bytes.At(32);
+  scenario->job.cluster.local_steps = 4;
+  const auto setup = SetUpSimulation(*scenario, "");
+  ASSERT_TRUE(setup.ok()) << setup.status().ToString();
+  EXPECT_EQ(setup->options.job.aggregation.local_steps, 4);
+  EXPECT_DOUBLE_EQ(setup->options.devices[0].step_bytes.At(128), one);
+  EXPECT_EQ(setup->job->steps_per_epoch(), 3);
+}
+
 TEST(SimSetup, SaysHowToGetAProfile) {
   auto scenario = Read("[device.pi]\n");
   ASSERT_TRUE(scenario.ok()) << scenario.status().ToString();

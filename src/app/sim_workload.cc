@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
+#include "app/job_spec.h"
+#include "engine/local_steps.h"
 #include "kernel/update.h"
 
 namespace weft::app {
@@ -17,6 +20,9 @@ Result<std::shared_ptr<TrainingWorkload>> TrainingWorkload::Make(std::shared_ptr
   options.threads = 1;
   options.kernels = job->config.cluster.kernels;
   options.seed = static_cast<uint64_t>(job->config.job.seed);
+  if (job->config.cluster.local_steps > 1) {
+    options.state_vectors = engine::StateVectors(OptimizerOf(job->config.optimizer));
+  }
   ASSIGN_OR_RETURN(auto engine, engine::Engine::Create(job->graph, options));
   ASSIGN_OR_RETURN(std::vector<float> start, StartParameters(*job));
   return std::shared_ptr<TrainingWorkload>(
@@ -24,20 +30,40 @@ Result<std::shared_ptr<TrainingWorkload>> TrainingWorkload::Make(std::shared_ptr
 }
 
 Result<sim::Workload::Computed> TrainingWorkload::Compute(std::span<const float> parameters,
-                                                          const cluster::Lease& lease) {
-  RETURN_IF_ERROR(engine_->Prepare(plan::Mode::kTrain, lease.count));
-  engine_->SetParameters(parameters);
+                                                          const cluster::Compute& compute) {
+  const cluster::Lease& lease = compute.lease;
   data::ReadBatch(*job_->train, job_->order,
                   {.epoch = lease.epoch, .begin = lease.begin, .count = lease.count}, &batch_);
-  ASSIGN_OR_RETURN(const engine::StepResult result, engine_->Train(batch_));
   Computed computed;
   computed.gradient.resize(parameters.size());
-  engine_->GetGradient(computed.gradient);
+  ASSIGN_OR_RETURN(const engine::StepResult result,
+                   job_->config.cluster.local_steps > 1
+                       ? LocalUpdate(parameters, compute.lr, computed.gradient)
+                       : Gradient(parameters, computed.gradient));
   computed.loss_sum = result.loss_sum;
   computed.correct = result.correct;
   if (std::isfinite(result.loss_sum) && kernel::AllFinite(computed.gradient)) return computed;
   return FailedPrecondition(fmt::format(
       "step {}: the loss or its gradient is not finite: try a lower optimizer.lr", lease.step));
+}
+
+// Of batch_.
+Result<engine::StepResult> TrainingWorkload::Gradient(std::span<const float> parameters,
+                                                      std::span<float> gradient) {
+  RETURN_IF_ERROR(engine_->Prepare(plan::Mode::kTrain, batch_.size));
+  engine_->SetParameters(parameters);
+  ASSIGN_OR_RETURN(const engine::StepResult result, engine_->Train(batch_));
+  engine_->GetGradient(gradient);
+  return result;
+}
+
+Result<engine::StepResult> TrainingWorkload::LocalUpdate(std::span<const float> parameters,
+                                                         double lr, std::span<float> update) {
+  engine_->ResetOptimizer();
+  const engine::LocalOptions local = {.steps = job_->config.cluster.local_steps,
+                                      .optimizer = OptimizerOf(job_->config.optimizer),
+                                      .lr = lr};
+  return engine::TrainLocally(engine_.get(), batch_, local, parameters, update);
 }
 
 cluster::Snapshot TrainingWorkload::Start() {

@@ -1,7 +1,8 @@
 #pragma once
 // TrainingWorkload: real training as the work of simulated devices: each lease goes through the
 // engine, on one thread and without a clock, so that a lease and its parameters give the same bits
-// whenever they come.
+// whenever they come. For that, local steps begin with a new state of the optimizer each time, as
+// on devices of a deterministic job; other real devices keep theirs.
 
 #include <memory>
 #include <span>
@@ -22,12 +23,16 @@ class TrainingWorkload : public sim::Workload {
   static Result<std::shared_ptr<TrainingWorkload>> Make(std::shared_ptr<const Job> job);
 
   base::Result<Computed> Compute(std::span<const float> parameters,
-                                 const cluster::Lease& lease) override;
+                                 const cluster::Compute& compute) override;
   cluster::Snapshot Start() override;
 
  private:
   TrainingWorkload(std::shared_ptr<const Job> job, std::unique_ptr<engine::Engine> engine,
                    std::vector<float> start);
+
+  Result<engine::StepResult> Gradient(std::span<const float> parameters, std::span<float> gradient);
+  Result<engine::StepResult> LocalUpdate(std::span<const float> parameters, double lr,
+                                         std::span<float> update);
 
   const std::shared_ptr<const Job> job_;
   const std::unique_ptr<engine::Engine> engine_;

@@ -171,8 +171,10 @@ void WorkerHost::Do(const cluster::OpenRun& open) {
                             ? options_.memory_budget
                             : static_cast<size_t>((*job)->config.cut.memory_budget.value);
     const cluster::JobSpec spec = JobSpecOf(**job, {.run = welcome.run, .token = ""});
+    const int64_t local_steps = (*job)->config.cluster.local_steps;
     auto trainer =
-        Trainer::Make(std::move(job).value(), {.threads = threads, .memory_budget = budget});
+        Trainer::Make(std::move(job).value(),
+                      {.threads = threads, .memory_budget = budget, .local_steps = local_steps});
     open_status_ = trainer.status();
     if (trainer.ok()) {
       trainer_ = std::move(trainer).value();

@@ -349,6 +349,7 @@ Status Fields::Finish() {
     if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
     const auto nearest = DidYouMean(key, known_);
     std::sort(known_.begin(), known_.end());
+    known_.erase(std::unique(known_.begin(), known_.end()), known_.end());
     Fail(key, nearest ? fmt::format("unknown key; did you mean \"{}\"?", *nearest)
                       : fmt::format("unknown key; known here: {}", JoinChoices(known_)));
     break;

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "config/options.h"
+#include "data/partition.h"
 
 // Each function returns the first contradiction of its section. A key that the chosen name or
 // schedule does not read is one too: it would be ignored in silence.
@@ -41,6 +42,27 @@ std::optional<Problem> InModel(const ModelOptions& model) {
   }
   if (!model.preset.empty() && !model.file.empty()) {
     return Problem{"model", "file", "got a file and a preset, want one of them"};
+  }
+  return std::nullopt;
+}
+
+std::optional<Problem> InPlacement(const RunConfig& config) {
+  const DataOptions& data = config.data;
+  const bool local = data.placement == "local";
+  if (const auto partition = data::ParsePartition(data.partition); !partition.ok()) {
+    // It begins with the key's name.
+    std::string text = partition.status().message();
+    return Problem{"data", "partition", text.substr(text.find("got "))};
+  }
+  if (!local && data.partition != DataOptions().partition) {
+    return Problem{
+        "data", "partition",
+        fmt::format("is read by placement = \"local\" only, got \"{}\"", data.placement)};
+  }
+  if (local && config.job.deterministic) {
+    return Problem{"data", "placement",
+                   "got \"local\", want another one with job.deterministic: what is computed "
+                   "would depend on which devices are there"};
   }
   return std::nullopt;
 }
@@ -111,6 +133,127 @@ std::optional<Problem> InSchedule(const OptimizerOptions& optimizer) {
   return std::nullopt;
 }
 
+// A key of [cluster] that something else in it does not read.
+Problem Ignored(std::string_view key, std::string_view readers, std::string_view got) {
+  return {"cluster", key, fmt::format("is read by {} only, got {}", readers, got)};
+}
+
+std::string Aggregation(const ClusterOptions& cluster) {
+  return fmt::format("aggregation = \"{}\"", cluster.aggregation);
+}
+
+// Steps that wait for all, or for enough.
+std::optional<Problem> InSync(const ClusterOptions& cluster) {
+  if (cluster.quorum == 0) return Problem{"cluster", "quorum", "got 0, want it above 0"};
+  if (cluster.aggregation == "sync") return std::nullopt;
+  constexpr std::string_view kSync = "aggregation = \"sync\"";
+  if (cluster.quorum < 1) return Ignored("quorum", kSync, Aggregation(cluster));
+  if (cluster.over_selection > 0) return Ignored("over_selection", kSync, Aggregation(cluster));
+  if (!cluster.shares.empty()) return Ignored("shares", kSync, Aggregation(cluster));
+  return std::nullopt;
+}
+
+// Updates that were computed with earlier parameters.
+std::optional<Problem> InStaleness(const ClusterOptions& cluster) {
+  const bool sync = cluster.aggregation == "sync";
+  constexpr std::string_view kStreams =
+      "aggregation = \"ssp\", \"async\", \"buffered\" or \"auto\"";
+  if (sync && cluster.max_staleness != 0) {
+    return Ignored("max_staleness", kStreams, Aggregation(cluster));
+  }
+  if (cluster.aggregation == "ssp" && cluster.max_staleness == 0) {
+    return Problem{
+        "cluster", "max_staleness",
+        "got 0 with aggregation = \"ssp\", want how many rounds a device may be ahead of "
+        "the slowest, 1 or more"};
+  }
+  if (sync && cluster.quorum == 1 &&
+      cluster.staleness_exponent != ClusterOptions().staleness_exponent) {
+    return Ignored("staleness_exponent",
+                   "quorum below 1 and aggregation = \"ssp\", \"async\", \"buffered\" or \"auto\"",
+                   Aggregation(cluster));
+  }
+  if (sync && cluster.delay_compensation != 0) {
+    return Ignored("delay_compensation", kStreams, Aggregation(cluster));
+  }
+  if (cluster.local_steps > 1 && cluster.delay_compensation != 0) {
+    return Ignored("delay_compensation", "local_steps = 1",
+                   fmt::format("local_steps = {}", cluster.local_steps));
+  }
+  if (cluster.aggregation != "buffered" && cluster.buffer != 0) {
+    return Ignored("buffer", "aggregation = \"buffered\"", Aggregation(cluster));
+  }
+  return std::nullopt;
+}
+
+std::optional<Problem> InCombine(const ClusterOptions& cluster) {
+  const bool together = cluster.aggregation == "sync" || cluster.aggregation == "buffered";
+  if (cluster.combine != "mean" && !together) {
+    return Problem{"cluster", "combine",
+                   fmt::format("got \"{}\" with {}, by which each update is applied alone; want "
+                               "mean, or aggregation = \"sync\" or \"buffered\"",
+                               cluster.combine, Aggregation(cluster))};
+  }
+  if (cluster.combine != "trimmed-mean" && cluster.trim != ClusterOptions().trim) {
+    return Ignored("trim", "combine = \"trimmed-mean\"",
+                   fmt::format("combine = \"{}\"", cluster.combine));
+  }
+  if (cluster.trim >= 0.5) {
+    return Problem{"cluster", "trim", fmt::format("got {}, want it below 0.5", cluster.trim)};
+  }
+  return std::nullopt;
+}
+
+std::optional<Problem> InLocalSteps(const ClusterOptions& cluster) {
+  const ClusterOptions defaults;
+  if (cluster.local_steps == 1) {
+    constexpr std::string_view kReader = "local_steps above 1";
+    if (cluster.outer_lr != defaults.outer_lr) {
+      return Ignored("outer_lr", kReader, "local_steps = 1");
+    }
+    if (cluster.outer_momentum != defaults.outer_momentum) {
+      return Ignored("outer_momentum", kReader, "local_steps = 1");
+    }
+  }
+  if (cluster.outer_lr == 0) {
+    return Problem{"cluster", "outer_lr", "got 0, want a number above 0"};
+  }
+  if (cluster.outer_momentum >= 1) {
+    return Problem{"cluster", "outer_momentum",
+                   fmt::format("got {}, want a number below 1", cluster.outer_momentum)};
+  }
+  return std::nullopt;
+}
+
+// What makes the result depend on which devices are there, and how fast they are.
+std::optional<Problem> InDeterminism(const RunConfig& config) {
+  const ClusterOptions& cluster = config.cluster;
+  if (!config.job.deterministic) return std::nullopt;
+  const auto wants = [](std::string_view key, std::string got, std::string_view want) {
+    return Problem{"cluster", key,
+                   fmt::format("got {}, want {} with job.deterministic", got, want)};
+  };
+  if (cluster.aggregation != "sync") {
+    return wants("aggregation", fmt::format("\"{}\"", cluster.aggregation), "sync");
+  }
+  if (cluster.quorum < 1) return wants("quorum", fmt::format("{}", cluster.quorum), "1");
+  if (cluster.over_selection > 0) {
+    return wants("over_selection", fmt::format("{}", cluster.over_selection), "0");
+  }
+  return std::nullopt;
+}
+
+// Samples that only one device can compute.
+std::optional<Problem> InLocalData(const RunConfig& config) {
+  const ClusterOptions& cluster = config.cluster;
+  if (config.data.placement != "local") return std::nullopt;
+  constexpr std::string_view kElsewhere =
+      "data.placement = \"shared\" or \"distributed\", where any device can compute any sample,";
+  if (!cluster.shares.empty()) return Ignored("shares", kElsewhere, "\"local\"");
+  if (cluster.over_selection > 0) return Ignored("over_selection", kElsewhere, "\"local\"");
+  return std::nullopt;
+}
+
 std::optional<Problem> InCluster(const RunConfig& config) {
   const ClusterOptions& cluster = config.cluster;
   const int64_t batch = config.job.batch;
@@ -145,8 +288,15 @@ std::optional<Problem> FindProblem(const RunConfig& config) {
   if (auto problem = InJob(config)) return problem;
   if (auto problem = InModel(config.model)) return problem;
   if (auto problem = InData(config.data)) return problem;
+  if (auto problem = InPlacement(config)) return problem;
   if (auto problem = InUpdateRule(config.optimizer)) return problem;
   if (auto problem = InSchedule(config.optimizer)) return problem;
+  if (auto problem = InDeterminism(config)) return problem;
+  if (auto problem = InSync(config.cluster)) return problem;
+  if (auto problem = InStaleness(config.cluster)) return problem;
+  if (auto problem = InCombine(config.cluster)) return problem;
+  if (auto problem = InLocalSteps(config.cluster)) return problem;
+  if (auto problem = InLocalData(config)) return problem;
   return InCluster(config);
 }
 

@@ -120,8 +120,18 @@ void VisitData(DataOptions* data, OptionVisitor* v) {
             .min = 0,
             .max = kMaxCount},
            &data->test_limit);
-  v->Later("placement", "distributed");
-  v->Later("partition", "iid");
+  v->Visit({.key = "placement",
+            .meaning = "Where training samples are, see [placement.md](placement.md): `shared`: "
+                       "each device opens the data set; `distributed`: the coordinator's process "
+                       "does, and feeds them to devices that have no copy; `local`: each device "
+                       "has its own part, and only updates move.",
+            .choices = {"shared", "distributed", "local"}},
+           &data->placement);
+  v->Visit({.key = "partition",
+            .meaning = "How the data set is cut into a part for each of `cluster.workers` devices "
+                       "(`local`): `iid`: evenly; `dirichlet:A`: classes unevenly, the more so "
+                       "the smaller A; `classes:K`: K classes each."},
+           &data->partition);
 }
 
 void VisitOptimizer(OptimizerOptions* optimizer, OptionVisitor* v) {
@@ -169,6 +179,73 @@ void VisitOptimizer(OptimizerOptions* optimizer, OptionVisitor* v) {
            &optimizer->min_lr);
 }
 
+// How updates are joined.
+void VisitAggregation(ClusterOptions* cluster, OptionVisitor* v) {
+  v->Visit({.key = "combine",
+            .meaning = "How updates applied together become one: `mean`, weighted by samples; "
+                       "`median` or `trimmed-mean` of each coordinate, which hold against a few "
+                       "wrong ones (`sync`, `buffered`).",
+            .choices = {"mean", "median", "trimmed-mean"}},
+           &cluster->combine);
+  v->Visit({.key = "trim",
+            .meaning = "Share of the updates left out at each end (`trimmed-mean`); below 0.5.",
+            .min = 0,
+            .max = 0.5},
+           &cluster->trim);
+  v->Visit({.key = "quorum",
+            .meaning = "A step is applied once so great a share of its samples has come; the "
+                       "rest count in the next (`sync`).",
+            .min = 0,
+            .max = 1},
+           &cluster->quorum);
+  v->Visit({.key = "over_selection",
+            .meaning = "Devices kept in reserve, as a share of those that a step needs: they "
+                       "compute the same as others, and the first update counts (`sync`).",
+            .min = 0,
+            .max = 1},
+           &cluster->over_selection);
+  v->Visit({.key = "max_staleness",
+            .meaning = "Rounds: how far ahead of the slowest a device may be (`ssp`, from 1); "
+                       "beyond which an update is refused (`async`, `buffered`, `auto`), 0: never.",
+            .min = 0,
+            .max = 1e6},
+           &cluster->max_staleness);
+  v->Visit({.key = "staleness_exponent",
+            .meaning = "An update s rounds older than usual weighs (1 + s)^-this (all but `sync` "
+                       "without `quorum`).",
+            .min = 0,
+            .max = 10},
+           &cluster->staleness_exponent);
+  v->Visit({.key = "delay_compensation",
+            .meaning = "How strongly an old gradient is corrected for where the parameters are "
+                       "now (all but `sync`, without `local_steps`); 0: not.",
+            .min = 0,
+            .max = 100},
+           &cluster->delay_compensation);
+  v->Visit({.key = "buffer",
+            .meaning = "Updates applied together (`buffered`); 0: half of `workers`.",
+            .min = 0,
+            .max = 8192},
+           &cluster->buffer);
+  v->Visit({.key = "local_steps",
+            .meaning = "Optimizer steps of a worker between two updates; above 1, updates are "
+                       "what the weights changed by, applied by an outer optimizer.",
+            .min = 1,
+            .max = 1e4},
+           &cluster->local_steps);
+  v->Visit({.key = "outer_lr",
+            .meaning = "Of the outer optimizer (`local_steps`); 1 with `outer_momentum = 0`: the "
+                       "mean of the workers' weights.",
+            .min = 0,
+            .max = 100},
+           &cluster->outer_lr);
+  v->Visit({.key = "outer_momentum",
+            .meaning = "Nesterov momentum of the outer optimizer (`local_steps`); below 1.",
+            .min = 0,
+            .max = 1},
+           &cluster->outer_momentum);
+}
+
 void VisitCluster(ClusterOptions* cluster, OptionVisitor* v) {
   v->Section("cluster", "Who computes and how they are held together.");
   v->Visit({.key = "workers",
@@ -177,16 +254,31 @@ void VisitCluster(ClusterOptions* cluster, OptionVisitor* v) {
             .max = 1e5},
            &cluster->workers);
   v->Visit({.key = "aggregation",
-            .meaning = "How updates are joined; `sync`: every step waits for all of its samples.",
-            .choices = {"sync"},
-            .later = {"async", "ssp", "buffered", "auto"}},
+            .meaning = "When updates are applied: `sync`: those of a step together; `ssp`: each "
+                       "when it comes, nobody over `max_staleness` rounds ahead of the slowest; "
+                       "`async`: each when it comes; `buffered`: `buffer` of them together; "
+                       "`auto`: `sync` or `async`, whichever is expected to be sooner at the "
+                       "next loss target (see [elastic.md](elastic.md)). A round is "
+                       "`job.batch` * `local_steps` samples.",
+            .choices = {"sync", "ssp", "async", "buffered", "auto"}},
            &cluster->aggregation);
+  VisitAggregation(cluster, v);
+  v->Visit({.key = "leaders",
+            .meaning = "Devices that lead a range of the parameters each; 1: the coordinator's "
+                       "process leads all of them; 0: as many as pay.",
+            .min = 0,
+            .max = 4096},
+           &cluster->leaders);
   v->Visit({.key = "shares",
-            .meaning = "Samples of each worker in a step; together they make `job.batch`.",
+            .meaning = "Samples of each worker in a step; together they make `job.batch` (`sync`).",
             .min = 1,
             .max = 1e6,
-            .default_text = "even"},
+            .default_text = "as `share_by_speed` says"},
            &cluster->shares);
+  v->Visit({.key = "share_by_speed",
+            .meaning = "Share a batch out such that all devices are done at the same time; "
+                       "`false`: evenly, as with `job.deterministic` and `local` data."},
+           &cluster->share_by_speed);
   v->Visit({.key = "threads",
             .meaning = "Threads of each worker; 0: the cores of the machine, shared out evenly.",
             .min = 0,
@@ -211,9 +303,6 @@ void VisitCluster(ClusterOptions* cluster, OptionVisitor* v) {
                   "the plain ones, which also do what the others refuse.",
        .choices = {"auto", "onednn", "winograd", "reference"}},
       &cluster->kernels);
-  v->Later("leaders", "1");
-  v->Later("local_steps", "1");
-  v->Later("max_staleness", "0");
 }
 
 void VisitLink(LinkOptions* link, OptionVisitor* v) {

@@ -52,6 +52,8 @@ struct DataOptions {
   double noise = 0;
   int64_t limit = 0;  // first samples only; 0: all
   int64_t test_limit = 0;
+  std::string placement = "shared";
+  std::string partition = "iid";  // as data::ParsePartition takes it
   bool operator==(const DataOptions&) const = default;
 };
 
@@ -80,6 +82,20 @@ struct ClusterOptions {
   int64_t heartbeat_ms = 500;
   int64_t device_timeout_ms = 5000;
   std::string kernels = "auto";
+  // How updates are joined; meanings as in aggregate/options.h.
+  std::string combine = "mean";
+  double trim = 0.1;
+  double quorum = 1;
+  double over_selection = 0;
+  int64_t max_staleness = 0;
+  double staleness_exponent = 0.5;
+  double delay_compensation = 0;
+  int64_t buffer = 0;
+  int64_t local_steps = 1;
+  double outer_lr = 0.7;
+  double outer_momentum = 0.9;
+  int64_t leaders = 1;
+  bool share_by_speed = true;
   bool operator==(const ClusterOptions&) const = default;
 };
 

@@ -57,7 +57,7 @@ name = "all-keys_1.0"
 seed = 7
 epochs = 3
 batch = 128
-deterministic = true
+deterministic = false
 eval_every = 2
 target_accuracy = 0.9
 out = "somewhere"
@@ -76,6 +76,8 @@ time_mask = 6
 noise = 0.25
 limit = 1000
 test_limit = 10
+placement = "local"
+partition = "dirichlet:0.3"
 [optimizer]
 name = "sgd"
 lr = 0.5
@@ -88,8 +90,20 @@ step_epochs = [1, 2]
 step_factor = 0.2
 [cluster]
 workers = 4
-aggregation = "sync"
-shares = [7, 40, 11, 70]
+aggregation = "buffered"
+combine = "trimmed-mean"
+trim = 0.2
+quorum = 1
+over_selection = 0
+max_staleness = 7
+staleness_exponent = 1
+delay_compensation = 0
+buffer = 3
+local_steps = 4
+outer_lr = 1
+outer_momentum = 0.5
+leaders = 0
+share_by_speed = false
 threads = 2
 heartbeat_ms = 100
 device_timeout_ms = 1000
@@ -100,7 +114,7 @@ down_codec = "dense"
 )");
   ASSERT_TRUE(config.ok()) << config.status().ToString();
   RunConfig want;
-  want.job = {"all-keys_1.0", 7, 3, 128, true, 2, 0.9, "somewhere", 50};
+  want.job = {"all-keys_1.0", 7, 3, 128, false, 2, 0.9, "somewhere", 50};
   want.model = {"", "/jobs/net.toml", "/abs/w.safetensors"};
   want.data = {"idx:/jobs/mnist",
                "idx:/abs/mnist",
@@ -111,7 +125,9 @@ down_codec = "dense"
                6,
                0.25,
                1000,
-               10};
+               10,
+               "local",
+               "dirichlet:0.3"};
   want.optimizer.lr = 0.5;
   want.optimizer.momentum = 0.9;
   want.optimizer.nesterov = true;
@@ -120,7 +136,8 @@ down_codec = "dense"
   want.optimizer.warmup_steps = 5;
   want.optimizer.step_epochs = {1, 2};
   want.optimizer.step_factor = 0.2;
-  want.cluster = {4, "sync", {7, 40, 11, 70}, 2, 100, 1000, "reference"};
+  want.cluster = {4, "buffered", {}, 2, 100, 1000, "reference", "trimmed-mean", 0.2, 1, 0, 7,
+                  1, 0,          3,  4, 1,   0.5,  0,           false};
   want.link = {"fp16", "dense"};
   EXPECT_EQ(*config, want) << config->ToJson();
 }
@@ -136,7 +153,9 @@ TEST(RunConfig, JsonGivesTheSameConfigBack) {
        {std::string(), std::string("normalise = false\n"),
         std::string("normalise = {mean = [0.1], std = [0.3]}\ntest = \"idx:d\"\n"
                     "[optimizer]\nname = \"adamw\"\nschedule = \"cosine\"\nmin_lr = 1e-5\n"),
-        std::string("[cluster]\nworkers = 2\nshares = [63, 1]\n")}) {
+        std::string("[cluster]\nworkers = 2\nshares = [63, 1]\n"),
+        std::string("placement = \"local\"\npartition = \"classes:2\"\n[cluster]\n"
+                    "aggregation = \"ssp\"\nmax_staleness = 3\ndelay_compensation = 0.1\n")}) {
     const auto config = Read(With(more));
     ASSERT_TRUE(config.ok()) << config.status().ToString();
     const auto again = FromJson(config->ToJson(), "run.json");
@@ -153,10 +172,13 @@ TEST(RunConfig, JsonIsAsWritten) {
       R"({"job":{"name":"job","seed":1,"epochs":2,"batch":64,"deterministic":false,"eval_every":1,)"
       R"("target_accuracy":0.0,"checkpoint_every":0},"model":{"preset":"lenet5"},)"
       R"("data":{"train":"synthetic:shapes?n=100","normalise":true,"crop_pad":0,"flip":false,"time_shift":0,"time_mask":0,"noise":0.0,)"
-      R"("limit":0,"test_limit":0},"optimizer":{"name":"sgd","lr":0.01,"momentum":0.0,)"
+      R"("limit":0,"test_limit":0,"placement":"shared","partition":"iid"},"optimizer":{"name":"sgd","lr":0.01,"momentum":0.0,)"
       R"("nesterov":false,"weight_decay":0.0,"beta1":0.9,"beta2":0.999,"eps":1e-08,)"
       R"("schedule":"constant","warmup_steps":0,"step_factor":0.1,"min_lr":0.0},)"
-      R"("cluster":{"workers":1,"aggregation":"sync","threads":0,"heartbeat_ms":500,)"
+      R"("cluster":{"workers":1,"aggregation":"sync","combine":"mean","trim":0.1,"quorum":1.0,)"
+      R"("over_selection":0.0,"max_staleness":0,"staleness_exponent":0.5,"delay_compensation":0.0,)"
+      R"("buffer":0,"local_steps":1,"outer_lr":0.7,"outer_momentum":0.9,"leaders":1,)"
+      R"("share_by_speed":true,"threads":0,"heartbeat_ms":500,)"
       R"("device_timeout_ms":5000,"kernels":"auto"},"link":{"codec":"dense","down_codec":"dense"},)"
       R"("cut":{"memory_budget":0}})");
 }
@@ -224,16 +246,6 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     NotBuiltYet, BadJobs,
     testing::Values(
-        BadJob{"placement = \"local\"\n",
-               "job.toml:8: data.placement: not built yet: got local, want distributed"},
-        BadJob{"partition = \"dirichlet:0.5\"\n",
-               "job.toml:8: data.partition: not built yet: got dirichlet:0.5, want iid"},
-        BadJob{"[cluster]\naggregation = \"async\"\n",
-               "job.toml:9: cluster.aggregation: not built yet: got \"async\", want sync"},
-        BadJob{"[cluster]\nleaders = 2\n",
-               "job.toml:9: cluster.leaders: not built yet: got 2, want 1"},
-        BadJob{"[cluster]\nlocal_steps = [1]\n",
-               "job.toml:9: cluster.local_steps: not built yet: got an array, want 1"},
         BadJob{"[link]\ncodec = \"dgc\"\n",
                "job.toml:9: link.codec: not built yet: got \"dgc\", want dense or fp16"},
         BadJob{"[link]\ndensity = 0.5\n",
@@ -309,14 +321,6 @@ TEST(RunConfig, JobProblems) {
             "job.toml:2: job.target_accuracy: got 0.5 without test data, want data.test to be set");
   EXPECT_EQ(ErrorOf("[job]\ntarget_accuracy = 1.5\n" + rest),
             "job.toml:2: job.target_accuracy: got 1.5, want 0..1");
-}
-
-TEST(RunConfig, AcceptsTodaysValueOfKeysToCome) {
-  const auto config =
-      Read(With("placement = \"distributed\"\npartition = \"iid\"\n[cluster]\n"
-                "leaders = 1\nlocal_steps = 1\nmax_staleness = 0\n"));
-  ASSERT_TRUE(config.ok()) << config.status().ToString();
-  EXPECT_EQ(*config, *Read(kSmall));
 }
 
 TEST(RunConfig, ReadsJsonJobs) {

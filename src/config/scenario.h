@@ -40,6 +40,7 @@ struct DeviceGroup {
   int64_t count = 0;          // called NAME-0, NAME-1, ...; 0: one device, called NAME
   sim::DeviceOptions device;  // without name, curves and lease_seconds
   ByteCount memory;
+  ByteCount storage;
   std::string profile;  // a file of `weft profile`; at most one of this and seconds_per_sample
   std::optional<double> seconds_per_sample;
   std::optional<double> seconds_per_lease;

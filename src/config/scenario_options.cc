@@ -265,6 +265,10 @@ void VisitDevice(DeviceGroup* group, ScenarioVisitor* v) {
            &device.cores);
   v->Visit({.key = "memory", .meaning = "A lease that needs more cannot be computed; 0: no limit."},
            &group->memory);
+  v->Visit({.key = "storage",
+            .meaning = "For samples that the coordinator feeds (`data.placement = "
+                       "\"distributed\"`); 0: no limit."},
+           &group->storage);
   v->Visit({.key = "profile",
             .meaning = "A file of `weft profile`, from which the time of a lease is predicted.",
             .default_text = "that of `--profile`",

@@ -207,6 +207,7 @@ class Reader {
     group.name = name;
     VisitDevice(&group, &table);
     group.device.memory_bytes = group.memory.value;
+    group.device.storage_bytes = group.storage.value;
     if (!group.profile.empty()) {
       table.WantAbsent("seconds_per_sample", "`profile` says how long a sample takes");
     }

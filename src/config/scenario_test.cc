@@ -87,6 +87,7 @@ speed = 0.25
 load = 0.5
 cores = 4
 memory = "200 MiB"
+storage = "50 MiB"
 spread = 0.1
 slowdown = {every = "10m", for = "30s", factor = 0.2}
 availability = "exponential"
@@ -128,6 +129,7 @@ min_samples_per_second = 3.5
   const DeviceGroup& group = scenario->groups[0];
   EXPECT_EQ(group.NameOf(1), "pi-1");
   EXPECT_EQ(group.device.memory_bytes, 200 << 20);
+  EXPECT_EQ(group.device.storage_bytes, 50 << 20);
   EXPECT_EQ(group.device.slowdown, (sim::SlowdownOptions{10min, 30s, 0.2}));
   EXPECT_EQ(group.device.availability.kind, AvailabilityOptions::Kind::kExponential);
   EXPECT_EQ(group.device.availability.mean_down, 5min);

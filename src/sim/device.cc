@@ -182,7 +182,8 @@ void SimDevice::Do(const cluster::Disconnect&) {
 void SimDevice::Do(const cluster::OpenRun& open) {
   audience_.Tell(&Observer::OnJoined, loop_->now(), options_.number, open.welcome.device);
   if (options_.fed.sample_bytes > 0) {
-    // Which samples these are does not matter to what a device computes here, only that each is one.
+    // Which samples these are does not matter to what a device computes here, only that each is
+    // one.
     cluster::SampleCacheOptions cache{.budget_bytes = options_.worker.storage_bytes,
                                       .sample_bytes = options_.fed.sample_bytes,
                                       .indices = {}};
@@ -327,7 +328,7 @@ void SimDevice::Finish(const cluster::Compute& compute, Duration took) {
   for (const cluster::Piece& piece : compute.pieces) {
     CHECK(down_->Decode(*piece.values, part(parameters, piece.range)).ok());
   }
-  const auto computed = options_.workload->Compute(parameters, compute.lease);
+  const auto computed = options_.workload->Compute(parameters, compute);
   if (!computed.ok()) return Perform(worker_.OnFault(now, computed.status()));
   cluster::Worker::Update update;
   update.loss_sum = computed->loss_sum;

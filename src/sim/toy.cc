@@ -71,8 +71,8 @@ class ToyWorkload : public Workload {
  public:
   explicit ToyWorkload(const cluster::JobSpec& spec) : spec_(spec) {}
   Result<Computed> Compute(std::span<const float> parameters,
-                           const cluster::Lease& lease) override {
-    return ComputeToy(parameters, spec_.samples, lease);
+                           const cluster::Compute& compute) override {
+    return ComputeToy(parameters, spec_.samples, compute.lease);
   }
   cluster::Snapshot Start() override { return ToyStart(spec_); }
 

@@ -7,7 +7,7 @@ namespace {
 
 class CostWorkload : public Workload {
  public:
-  Result<Computed> Compute(std::span<const float> parameters, const cluster::Lease&) override {
+  Result<Computed> Compute(std::span<const float> parameters, const cluster::Compute&) override {
     CHECK_EQ(parameters.size(), size_t{1});
     return Computed{.gradient = {0}, .loss_sum = 0, .correct = 0};
   }

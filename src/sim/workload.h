@@ -19,15 +19,17 @@ class Workload {
   virtual ~Workload() = default;
 
   struct Computed {
-    std::vector<float> gradient;  // [n] mean over the lease's samples, statistics behind it
+    // [n] mean over the lease's samples, or with local steps what the parameters lost; statistics
+    // behind it
+    std::vector<float> gradient;
     double loss_sum = 0;
     int64_t correct = 0;
   };
-  // A pure function of its arguments, whichever device asks.
-  //   parameters  [n] f32  read
+  // A pure function of the parameters, the lease and the rate, whichever device asks.
+  //   parameters  [n] f32  read: the pieces of `compute`, decoded
   // Errors: kFailedPrecondition for a loss that is not finite: the run ends with it.
   virtual base::Result<Computed> Compute(std::span<const float> parameters,
-                                         const cluster::Lease& lease) = 0;
+                                         const cluster::Compute& compute) = 0;
 
   // Where a run starts.
   virtual cluster::Snapshot Start() = 0;
