@@ -50,11 +50,14 @@ plan::LeaderInput Coordinator::LinksOf(std::vector<plan::LinkedDevice>* devices)
                         .round_trip_s = stats.round_trip_seconds,
                         .can_lead = !device.endpoint.empty()});
   }
-  const auto bytes = [](const std::string& codec) { return codec == "fp16" ? 2.0 : 4.0; };
+  const auto bytes = [&](const std::string& codec) {
+    return spec_.value_weight * (codec == "fp16" ? 2.0 : 4.0);
+  };
   plan::LeaderInput input;
   input.values = spec_.parameter_count();
   input.update_value_bytes = bytes(spec_.codec_up);
   input.parameter_value_bytes = bytes(spec_.codec_down);
+  input.replica_value_bytes = bytes("dense");
   input.hub = hub;
   input.devices = *devices;
   input.updates = static_cast<int64_t>(devices->size());
