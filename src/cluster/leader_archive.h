@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "cluster/job_spec.h"
 #include "cluster/range_state.h"

@@ -228,6 +228,31 @@ TEST_F(LeaderLayout, ANewLeaderOfAStreamTellsTheRecordsThatMayBeLost) {
   EXPECT_TRUE(leaders_.Heard<PushAck>().at(0).applied);
 }
 
+// A step that did not wait for all leaves a lease to the next; its update may come between them.
+TEST_F(LeaderLayout, ANewLeaderKeepsALateUpdateForTheNextStep) {
+  leaders_.Move(LayoutOf(2, {{kAll, 1, 2}}));
+  Step(1, 0, kAll);
+  leaders_.Deliver();
+  leaders_.Kill(1);
+  leaders_.Hold(LayoutOf(3, {{kAll, 2, 0}}));
+  leaders_.Forget();
+  cluster::Push late = Update(0, kAll);
+  late.sequence = 77;
+  late.lease.id += 1;
+  leaders_.Tell(2, WorkerAt(9), late);
+  EXPECT_THAT(leaders_.Heard<PushAck>(), IsEmpty());
+  EXPECT_EQ(leaders_.At(2).kept(), 1u);
+  leaders_.Order(2, BeginStep{.term = 1,
+                              .step = 1,
+                              .total_samples = 4,
+                              .leases = {LeaseOf(1), late.lease},
+                              .lr = 1,
+                              .range = kAll,
+                              .version = 1});
+  Push(2, 1, kAll);
+  EXPECT_THAT(leaders_.Heard<Committed>().at(0).leases, ElementsAre(LeaseOf(1), late.lease));
+}
+
 // ---- moving
 
 TEST_F(LeaderLayout, ARangeMovesWithItsMomentumAndItsMemory) {

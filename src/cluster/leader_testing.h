@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <memory>
@@ -101,18 +102,18 @@ class Leaders {
 
   // What coordinator and workers have heard since this was last asked, of one kind.
   template <class Kind>
+  std::vector<Envelope> HeardFor() {
+    const auto of_kind = [](const Envelope& e) { return std::holds_alternative<Kind>(e.message); };
+    const auto rest = std::stable_partition(heard_.begin(), heard_.end(), of_kind);
+    const std::vector<Envelope> found(heard_.begin(), rest);
+    heard_.erase(heard_.begin(), rest);
+    return found;
+  }
+  template <class Kind>
   std::vector<Kind> Heard() {
     std::vector<Kind> found;
-    std::vector<Envelope> rest;
-    for (Envelope& envelope : std::exchange(heard_, {})) {
-      const auto* kind = std::get_if<Kind>(&envelope.message);
-      if (kind == nullptr) {
-        rest.push_back(std::move(envelope));
-      } else {
-        found.push_back(*kind);
-      }
-    }
-    heard_ = std::move(rest);
+    for (const Envelope& envelope : HeardFor<Kind>())
+      found.push_back(std::get<Kind>(envelope.message));
     return found;
   }
   void Forget() { heard_.clear(); }

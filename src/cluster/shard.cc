@@ -52,22 +52,25 @@ Shard::Shard(ShardContext* context, const Range& range, Snapshot start, AppliedM
       parameters_(std::move(start.parameters)),
       gradient_(parameters_.size()),
       memory_(std::move(memory)),
-      progress_(start.version) {
-  const JobSpec& spec = context->spec;
-  aggregator_ =
-      aggregate::MakeAggregator({.count = range.count,
-                                 .statistics = static_cast<int64_t>(optimizer_.statistics_count()),
-                                 .combine = spec.aggregation.combine,
-                                 .trim = spec.aggregation.trim,
-                                 .ordered = spec.deterministic});
-}
+      progress_(start.version) {}
 
 void Shard::Lead(DeviceId standby) {
   took_over_ |= !leads_;
   leads_ = true;
+  if (aggregator_ == nullptr) aggregator_ = MakeAggregator();
   if (standby != standby_) Release(replicas_.TakeAll());
   standby_ = standby;
   SendReplicas();
+}
+
+std::unique_ptr<aggregate::Aggregator> Shard::MakeAggregator() const {
+  const JobSpec& spec = context_->spec;
+  return aggregate::MakeAggregator(
+      {.count = range_.count,
+       .statistics = static_cast<int64_t>(optimizer_.statistics_count()),
+       .combine = spec.aggregation.combine,
+       .trim = spec.aggregation.trim,
+       .ordered = spec.deterministic});
 }
 
 void Shard::Stand() {
@@ -80,7 +83,6 @@ void Shard::Stand() {
 
 void Shard::CloseStep() {
   open_.reset();
-  slots_.clear();
   in_step_.clear();
   keys_in_step_.clear();
 }
@@ -138,7 +140,14 @@ void Shard::On(Address from, const Push& push) {
 bool Shard::IsToCome(const Push& push) const {
   if (push.term > term() || !leads_) return true;
   if (stream_) return replicas_.full();
-  return !open_ && (push.version == version_ || left_.contains(push.lease.id));
+  return !open_ && (push.version == version_ || MayBeLate(push));
+}
+
+// The next step may name its lease again. A leader that has just taken over does not know which
+// leases the last step left; whatever is not in may be one.
+bool Shard::MayBeLate(const Push& push) const {
+  if (left_.contains(push.lease.id)) return true;
+  return took_over_ && push.version < version_ && !memory_.HasLease(push.lease.id);
 }
 
 void Shard::Take(Held held) {

@@ -15,7 +15,6 @@
 #include <span>
 #include <string>
 #include <tuple>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -137,7 +136,10 @@ class Shard {
   Shard(ShardContext* context, const Range& range, Snapshot start, AppliedMemory memory);
 
   // shard.cc
+  std::unique_ptr<aggregate::Aggregator> MakeAggregator() const;
+  void CloseStep();
   bool IsToCome(const Push& push) const;
+  bool MayBeLate(const Push& push) const;
   void Keep(Held held, Kept* kept);
   void DrainEarly();
   void Take(Held held);
@@ -159,7 +161,6 @@ class Shard {
   void AddToStep(Held held);
   bool StepIsFull() const;
   void ApplyStep();
-  void CloseStep();
   Committed RecordOfStep() const;
 
   // shard_stream.cc
@@ -183,7 +184,7 @@ class Shard {
 
   ShardContext* const context_;
   const Range range_;
-  std::unique_ptr<aggregate::Aggregator> aggregator_;
+  std::unique_ptr<aggregate::Aggregator> aggregator_;  // null until it leads
   engine::Optimizer optimizer_;
   int64_t version_;
   int64_t next_step_;
@@ -196,12 +197,11 @@ class Shard {
   Replicas replicas_;
   AppliedMemory memory_;
   std::vector<Committed> records_;  // newest last
-  bool took_over_ = false;          // and has not told them since
+  bool took_over_ = false;          // and has begun nothing since
   std::optional<int64_t> save_;
 
   std::optional<BeginStep> open_;
   size_t leases_in_step_ = static_cast<size_t>(kMaxSlots);  // of the newest one
-  std::unordered_map<uint64_t, size_t> slots_;              // of the leases of open_
   // By slot; without their gradients, which are in the aggregator.
   std::vector<std::optional<Held>> in_step_;
   std::set<Key> keys_in_step_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "base/check.h"
 #include "base/planted.h"
@@ -38,6 +39,7 @@ void Shard::Apply(Joint joint, std::span<const float> combined) {
     record.problem += "; nothing of this step was applied. Try a lower learning rate, or a warm-up";
   }
   Due due;
+  due.actions.reserve(joint.in.size() + joint.beaten.size() + 1);
   for (const Held& held : joint.in) {
     if (applied && !base::Planted("leader.forgets_what_it_applied")) {
       memory_.Remember(AppliedOf(held));
@@ -121,7 +123,11 @@ void Shard::SayWhenSafe(Due due) {
 }
 
 void Shard::Say(Due due) {
-  for (Action& action : due.actions) context_->actions.push_back(std::move(action));
+  if (context_->actions.empty()) {
+    context_->actions = std::move(due.actions);
+  } else {
+    std::ranges::move(due.actions, std::back_inserter(context_->actions));
+  }
   if (due.save) save_ = due.save;
 }
 

@@ -66,10 +66,6 @@ void Shard::TellAgain(const BeginStep& begin) {
 void Shard::Open(const BeginStep& begin) {
   open_ = begin;
   leases_in_step_ = begin.leases.size();
-  slots_.clear();
-  for (size_t slot = 0; slot < begin.leases.size(); ++slot) {
-    slots_.emplace(begin.leases[slot].id, slot);
-  }
   in_step_.assign(leases_in_step_, {});
   left_.clear();
   took_over_ = false;
@@ -79,16 +75,19 @@ void Shard::Open(const BeginStep& begin) {
   DrainEarly();
 }
 
-// Which lease of the step it is of. A lease of an earlier step was computed with an earlier
-// version.
+// Which lease of the step it is of: mostly the one at its slot, or one of an earlier step, which
+// was computed with an earlier version.
 std::optional<size_t> Shard::SlotOf(const Push& push) const {
   if (!open_ || push.correct < 0 || push.correct > push.lease.count) return std::nullopt;
-  const auto it = slots_.find(push.lease.id);
-  if (it == slots_.end() || open_->leases[it->second] != push.lease) return std::nullopt;
   const bool late = push.lease.step < open_->step;
   const bool fits = late ? push.version >= 0 && push.version <= version_ : push.version == version_;
   if (!fits) return std::nullopt;
-  return it->second;
+  const std::vector<Lease>& leases = open_->leases;
+  const auto slot = static_cast<size_t>(push.lease.slot);
+  if (slot < leases.size() && leases[slot] == push.lease) return slot;
+  const auto it = std::ranges::find(leases, push.lease);
+  if (it == leases.end()) return std::nullopt;
+  return static_cast<size_t>(it - leases.begin());
 }
 
 void Shard::AddToStep(Held held) {

@@ -284,7 +284,8 @@ std::optional<LeaderPlan> LeaderPlanner::Next(int64_t step, const LeaderInput& i
     LeaderPlan plan = PlanLeaders(input, options_);
     const double held_s = PredictCommunication(input, ranges_);
     const double worth_s = options_.worth * (input.compute_s + held_s);
-    if (gone || held_s - plan.communication_s > worth_s) {
+    const bool other_number = options_.exactly > 0 && plan.ranges.size() != ranges_.size();
+    if (gone || other_number || held_s - plan.communication_s > worth_s) {
       ranges_ = plan.ranges;
       return plan;
     }

@@ -43,6 +43,7 @@ class Leaders : public ::testing::TestWithParam<int> {};
 TEST_P(Leaders, OnDevicesLearnWhatOneLearns) {
   ClusterOptions options = Calm(4);
   options.job.leaders = GetParam();
+  options.job.start_workers = 4;
   Cluster run(options);
   ASSERT_TRUE(run.Run());
   ExpectExactlyOnce(run);
