@@ -185,7 +185,9 @@ void Coordinator::LoseSeats(DeviceId device) {
   for (const Range& range : loss.promoted) {
     const auto part = std::ranges::find(seats_.layout().parts, range, &Layout::Part::range);
     if (phase_ == Phase::kStepping) SendBeginStep(*part, asked_step_ == step_ + 1);
-    if (phase_ == Phase::kStreaming) SendBeginStream(*part, mode_);
+    if (phase_ == Phase::kStreaming) {
+      SendBeginStream(*part, flushing_ ? aggregate::Mode::kAsync : mode_);
+    }
     if (phase_ == Phase::kSettling && !ended_.contains(range)) SendEndStream(*part);
   }
   if (loss.abandoned && phase_ == Phase::kReshaping) {

@@ -80,6 +80,10 @@ void Coordinator::DealStream() {
   stream_.SetQuiet({quiet.begin(), quiet.end()});
   const int64_t ahead =
       mode_ == aggregate::Mode::kSsp ? std::max<int64_t>(1, spec_.aggregation.max_staleness) : 0;
+  // However few devices there are, what they hold fills the buffers.
+  const int64_t devices = std::max<int64_t>(1, static_cast<int64_t>(devices_.living().size()));
+  const int64_t waiting = (UpdatesAtOnce(spec_, mode_) - 1 + devices - 1) / devices;
+  stream_.SetDepth(StreamDealer::kDepth + static_cast<size_t>(waiting));
   const auto dealt =
       stream_.Deal(now_, ahead, [this](DeviceId device) { return CutForStream(device); });
   for (const StreamDealer::Dealt& each : dealt) {

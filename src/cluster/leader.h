@@ -56,6 +56,12 @@ class Leader {
   std::span<const float> parameters() const;
   // The ranges that it leads, ascending.
   std::vector<Range> led() const;
+  // All ranges that it holds, also for the layout to come.
+  template <class Look>
+  void ForEachShard(const Look& look) const {
+    for (const auto& [begin, shard] : shards_) look(*shard);
+    if (seating_) seating_->ForEachShard(look);
+  }
   // The newest checkpoint that was made of several leaders' ranges; null: none yet.
   std::shared_ptr<const Snapshot> archived() const { return archive_.newest(); }
 

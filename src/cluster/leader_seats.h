@@ -45,6 +45,13 @@ class Seating {
   // The seat of this range, once it is whole and if it is not one that was there before; or null.
   Shard* Find(const Range& range) const;
   std::unique_ptr<Shard> TakeShard(const Range& range);
+  // Those that are whole.
+  template <class Look>
+  void ForEachShard(const Look& look) const {
+    for (const auto& [begin, seat] : seats_) {
+      if (seat.shard != nullptr) look(*seat.shard);
+    }
+  }
 
  private:
   struct Seat {

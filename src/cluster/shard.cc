@@ -129,12 +129,21 @@ void Shard::On(Address from, const Push& push) {
     if (!replicas_.Holds(AppliedOf(held))) Acknowledge(held, true);
     return;
   }
+  if (push.gradient == nullptr && IsHere(held)) return;  // acknowledged once its fate is known
   if (push.gradient == nullptr ||
       push.gradient->size() > context_->up->MaxBytes(gradient_.size())) {
     return Acknowledge(held, false);
   }
   if (IsToCome(push)) return Keep(std::move(held), &early_);
   Take(std::move(held));
+}
+
+// It waits for its step or for others, or is in the open step.
+bool Shard::IsHere(const Held& held) const {
+  const Key key = KeyOf(held);
+  const auto is_it = [&](const Held& other) { return KeyOf(other) == key; };
+  return keys_in_step_.contains(key) || early_.keys.contains(key) || beaten_.keys.contains(key) ||
+         (stream_ && std::ranges::any_of(stream_->in, is_it));
 }
 
 bool Shard::IsToCome(const Push& push) const {

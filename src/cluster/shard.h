@@ -138,6 +138,7 @@ class Shard {
   // shard.cc
   std::unique_ptr<aggregate::Aggregator> MakeAggregator() const;
   void CloseStep();
+  bool IsHere(const Held& held) const;
   bool IsToCome(const Push& push) const;
   bool MayBeLate(const Push& push) const;
   void Keep(Held held, Kept* kept);
@@ -164,6 +165,7 @@ class Shard {
   Committed RecordOfStep() const;
 
   // shard_stream.cc
+  void ChangeMode(aggregate::Mode mode);
   std::string ProblemInStream(const Push& push) const;
   double Staleness(const Push& push) const;
   void AddToStream(Held held);

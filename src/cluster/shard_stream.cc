@@ -17,12 +17,6 @@ using aggregate::Mode;
 
 constexpr uint64_t kMaxLease = uint64_t{1} << 62;  // so that it fits an IntervalSet
 
-int64_t UpdatesAtOnce(const JobSpec& spec, Mode mode) {
-  if (mode != Mode::kBuffered) return 1;
-  if (spec.aggregation.buffer > 0) return spec.aggregation.buffer;
-  return std::max<int64_t>(spec.slots / 2, 1);
-}
-
 }  // namespace
 
 void Shard::On(const BeginStream& begin) {
@@ -39,9 +33,17 @@ void Shard::On(const BeginStream& begin) {
   }
   SendReplicas();
   if (stream_ || took_over_) TellRecords();
-  if (stream_) return;
+  if (stream_) return ChangeMode(mode);
   stream_ = Stream{.mode = mode, .at_once = UpdatesAtOnce(context_->spec, mode), .in = {}};
   DrainEarly();
+}
+
+// What has waited for more than are waited for now is applied.
+void Shard::ChangeMode(Mode mode) {
+  stream_->mode = mode;
+  stream_->at_once = UpdatesAtOnce(context_->spec, mode);
+  const auto waiting = static_cast<int64_t>(stream_->in.size());
+  if (waiting >= stream_->at_once) ApplyStream();
 }
 
 // Rounds that the parameters have gone on since it was computed, beyond the one that is usual.
@@ -70,8 +72,10 @@ void Shard::AddToStream(Held held) {
   const auto is_it = [&](const Held& other) { return KeyOf(other) == KeyOf(held); };
   const auto same_lease = [&](const Held& other) { return other.push.lease.id == push.lease.id; };
   if (std::ranges::any_of(stream_->in, is_it)) return;  // sent twice
-  if (memory_.HasLease(push.lease.id) || std::ranges::any_of(stream_->in, same_lease)) {
-    return Acknowledge(held, false);  // another device was first
+  if (memory_.HasLease(push.lease.id)) return Acknowledge(held, false);  // another was first
+  if (std::ranges::any_of(stream_->in, same_lease)) {
+    held.push.gradient = nullptr;
+    return Keep(std::move(held), &beaten_);  // refused once that one is applied
   }
   if (const std::string problem = ProblemInStream(push); !problem.empty()) {
     context_->Warn(fmt::format("update of lease {} from {} refused: {}", Describe(push.lease),
@@ -111,6 +115,7 @@ void Shard::Compensate(const Push& push) {
 void Shard::ApplyStream() {
   Joint joint;
   joint.in = std::exchange(stream_->in, {});
+  joint.beaten = std::exchange(beaten_, {}).updates;
   joint.record.term = term();
   joint.record.version = version_;
   joint.record.range = range_;

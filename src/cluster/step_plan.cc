@@ -8,6 +8,12 @@
 
 namespace weft::cluster {
 
+int64_t UpdatesAtOnce(const JobSpec& spec, aggregate::Mode mode) {
+  if (mode != aggregate::Mode::kBuffered) return 1;
+  if (spec.aggregation.buffer > 0) return spec.aggregation.buffer;
+  return std::max<int64_t>(spec.slots / 2, 1);
+}
+
 StepPlan::StepPlan(const JobSpec& spec)
     : samples_(spec.samples),
       batch_(spec.batch * spec.aggregation.local_steps),

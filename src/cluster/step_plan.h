@@ -16,6 +16,9 @@ inline constexpr int64_t kMaxSlots = 8192;
 inline constexpr int64_t kLeaseIdsPerStep = int64_t{1} << 20;
 static_assert(kMaxSlots < kLeaseIdsPerStep);
 
+// Updates that a leader applies at once where there are no steps.
+int64_t UpdatesAtOnce(const JobSpec& spec, aggregate::Mode mode);
+
 class StepPlan {
  public:
   // `spec` must be valid (Validate).

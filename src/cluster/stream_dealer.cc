@@ -77,7 +77,7 @@ std::vector<StreamDealer::Dealt> StreamDealer::Deal(
     dealt.push_back({out.lease, device, out.before});
   };
   // One at a time, so that all have work before any has much.
-  for (size_t depth = 0; depth < kDepth; ++depth) {
+  for (size_t depth = 0; depth < depth_; ++depth) {
     for (auto& [device, seat] : seats_) {
       if (seat.held.size() > depth || quiet_.contains(device) || TooFarAhead(seat, ahead)) continue;
       if (const auto id = FreeFor(device)) {

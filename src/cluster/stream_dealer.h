@@ -22,6 +22,8 @@ class StreamDealer {
  public:
   // What a device has at a time: one being computed, one waiting.
   static constexpr size_t kDepth = 2;
+  // Or more, where updates wait at the leader for others.
+  void SetDepth(size_t depth) { depth_ = depth; }
 
   // A device that was added before: what it holds is free again.
   void Add(DeviceId device);
@@ -80,6 +82,7 @@ class StreamDealer {
   std::optional<uint64_t> FreeFor(DeviceId device);
   void Drop(Out& out, DeviceId device);
 
+  size_t depth_ = kDepth;
   std::map<uint64_t, Out> leases_;
   std::deque<uint64_t> free_;  // wanted by nobody, or by one more
   std::map<DeviceId, Seat> seats_;

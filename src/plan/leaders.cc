@@ -106,13 +106,20 @@ double Bandwidth(const Candidate& leader, double division) {
 
 bool Measured(const Link& link) { return link.up_bytes_per_s > 0 && link.down_bytes_per_s > 0; }
 
+// A device leads only where another one can stand by.
+bool HasStandbys(const LeaderInput& input) {
+  return input.replica_value_bytes <= 0 ||
+         std::ranges::count(input.devices, true, &LinkedDevice::can_lead) > 1;
+}
+
 // Those with the most bandwidth, in order; of equals the hub, then the lower id.
 std::vector<Candidate> Candidates(const LeaderInput& input, int64_t most) {
   const Duty all{.led = static_cast<double>(input.values)};
   std::vector<Candidate> candidates;
   if (Measured(input.hub)) candidates.push_back(MakeCandidate(kHub, HubTraffic(input, all)));
+  const bool standbys = HasStandbys(input);
   for (const LinkedDevice& device : input.devices)
-    if (device.can_lead && Measured(device.link))
+    if (standbys && device.can_lead && Measured(device.link))
       candidates.push_back(MakeCandidate(device.device, DeviceTraffic(input, device.link, all)));
   std::ranges::stable_sort(candidates, {}, &Candidate::both_s);
   candidates.resize(std::min(candidates.size(), static_cast<size_t>(most)));
@@ -172,6 +179,11 @@ bool LeaderGone(std::span<const LedRange> ranges, const Ids& able) {
   return std::ranges::any_of(ranges, [&](const LedRange& range) {
     return range.leader != kHub && !able.contains(range.leader);
   });
+}
+
+// By other devices than the hub.
+bool Led(std::span<const LedRange> ranges) {
+  return std::ranges::any_of(ranges, [](const LedRange& range) { return range.leader != kHub; });
 }
 
 // Some range has no standby that is still there, and `chosen` knows one for it.
@@ -289,6 +301,11 @@ std::optional<LeaderPlan> LeaderPlanner::Next(int64_t step, const LeaderInput& i
       ranges_ = plan.ranges;
       return plan;
     }
+  }
+  if (Led(ranges_) && !HasStandbys(input)) {
+    ranges_ = Flat(input);
+    const double flat_s = PredictCommunication(input, ranges_);
+    return LeaderPlan{ranges_, flat_s, flat_s};
   }
   std::vector<LedRange> chosen = ranges_;
   ChooseStandbys(input, &chosen);

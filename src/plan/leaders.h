@@ -84,8 +84,9 @@ LeaderPlan PlanLeaders(const LeaderInput& input, const LeaderOptions& options = 
 void ChooseStandbys(const LeaderInput& input, std::vector<LedRange>* ranges);
 
 // Decides when a layout is changed: it plans anew every change_steps steps, and changes when that
-// saves `worth` of the step; at once when a leader has gone, or (the standbys only) when a range
-// lacks a standby that it could have. Threads: one.
+// saves `worth` of the step, or has another number of leaders where `exactly` asks for it; at once
+// when a leader has gone, or (the standbys only) when a range lacks a standby that it could have,
+// or when no device is left that could stand by another. Threads: one.
 class LeaderPlanner {
  public:
   explicit LeaderPlanner(LeaderOptions options = {}) : options_(options) {}

@@ -216,6 +216,35 @@ TEST(LeaderPlanner, ReplacesALeaderAtOnce) {
   EXPECT_FALSE(planner.Next(2, input));
 }
 
+TEST(LeaderPlanner, KeepsToTheNumberThatWasAskedFor) {
+  const std::vector<LinkedDevice> devices = Devices(5, kFast);
+  LeaderInput input = Input(devices);
+  input.values = 16;  // nothing is saved
+  LeaderPlanner planner({.fewest_values = 1, .alignment = 1, .exactly = 4});
+  const auto plan = planner.Next(0, input);
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->ranges.size(), 4u);
+  int64_t begin = 0;
+  for (const LedRange& range : plan->ranges) {
+    EXPECT_EQ(range.begin, begin);
+    EXPECT_GT(range.count, 0);
+    begin += range.count;
+  }
+  EXPECT_EQ(begin, 16);
+  EXPECT_FALSE(planner.Next(20, input));
+}
+
+TEST(LeaderPlanner, LeavesNothingWithADeviceThatNobodyCanStandBy) {
+  const std::vector<LinkedDevice> one = Devices(1, 8 * kFast);
+  LeaderInput input = Input(one);
+  LeaderPlanner planner({.exactly = 2});
+  EXPECT_FALSE(planner.Next(0, input));
+  planner.Holds(3, {{0, kValues / 2, 1, 2}, {kValues / 2, kValues / 2, 0, 1}});
+  const auto plan = planner.Next(4, input);  // device 2 has gone
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->ranges, (std::vector<LedRange>{{0, kValues, 0, 0}}));
+}
+
 TEST(LeaderPlanner, FindsANewStandbyAfterATakeOver) {
   std::vector<LinkedDevice> devices = Devices(4, kFast);
   LeaderPlanner planner;

@@ -2,21 +2,31 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 
 #include "sim/checker.h"
 #include "sim/push_log.h"
+#include "sim/range_lines.h"
 
 namespace weft::sim {
 namespace {
 
+constexpr size_t kStepsKept = 16;                    // as long as the log remembers a push
+constexpr uint64_t kIdsPerStep = uint64_t{1} << 20;  // see Lease::id
+
 class AtMostOnce : public Checker {
  public:
+  explicit AtMostOnce(const cluster::JobSpec& spec) : lines_(spec.parameter_count()) {}
   std::string_view name() const override { return "at-most-once"; }
 
-  void OnHubStarted(TimePoint, uint64_t, int64_t first_step) override {
-    next_step_ = first_step;
-    unconfirmed_.clear();
-    while (!records_.empty() && records_.back().step >= first_step) records_.pop_back();
+  void OnHubStarted(TimePoint, uint64_t term, int64_t first_step) override {
+    term_ = term;
+    lines_.VisitAll([&](Line& line) {
+      line.version = -1;
+      line.next_step = first_step;
+      line.records.clear();
+      line.fates.erase(line.fates.lower_bound(first_step), line.fates.end());
+    });
   }
 
   void OnSent(TimePoint now, const cluster::Envelope& envelope) override {
@@ -25,30 +35,54 @@ class AtMostOnce : public Checker {
     } else if (const auto* ack = std::get_if<cluster::PushAck>(&envelope.message)) {
       Acknowledged(now, envelope.to.device, *ack);
     } else if (const auto* record = std::get_if<cluster::Committed>(&envelope.message)) {
-      if (record->problem.empty()) Committed(now, *record);
+      if (record->problem.empty() && record->term == term_) Committed(now, *record);
+    } else if (std::holds_alternative<cluster::BeginStream>(envelope.message)) {
+      streams_ = true;
+    } else if (std::holds_alternative<cluster::BeginStep>(envelope.message)) {
+      streams_ = false;
     }
   }
 
  private:
-  static constexpr size_t kRecordsKept = 16;  // as long as the log remembers a push
-
-  struct Ack {
-    cluster::DeviceId device = 0;
-    uint64_t sequence = 0;
-    int64_t step = 0;
-    uint64_t lease = 0;
+  // Of a lease in one stretch of the vector.
+  struct Fate {
+    cluster::DeviceId recorded = 0;  // whose update the record names
+    cluster::DeviceId acked = 0;     // whose was acknowledged as applied,
+    uint64_t sequence = 0;           // under this number
   };
   struct Record {
+    int64_t version = 0;
     int64_t step = 0;
-    std::vector<cluster::DeviceId> devices;  // by slot
+    std::vector<uint64_t> leases;
+    std::vector<cluster::DeviceId> devices;
+    bool operator==(const Record&) const = default;
+  };
+  struct Line {
+    int64_t version = -1;    // of the newest record under this term
+    int64_t next_step = -1;  // in runs of steps; -1: any
+    std::deque<Record> records;
+    std::map<int64_t, std::vector<Fate>> fates;  // by the lease's step and slot
+
+    // Null if its step is long over.
+    Fate* FateOf(uint64_t lease) {
+      const auto step = static_cast<int64_t>((lease - 1) / kIdsPerStep);
+      const auto slot = static_cast<size_t>((lease - 1) % kIdsPerStep);
+      if (fates.size() >= kStepsKept && step < fates.begin()->first) return nullptr;
+      std::vector<Fate>& of_step = fates[step];
+      if (fates.size() > kStepsKept) fates.erase(fates.begin());
+      if (slot >= of_step.size()) of_step.resize(slot + 1);
+      return &of_step[slot];
+    }
   };
 
   void Sent(TimePoint now, const cluster::Push& push) {
     const PushLog::Entry* entry = pushes_.Add(push);
     if (entry == nullptr) return;
-    if (entry->lease == push.lease.id && entry->incarnation == push.incarnation) return;
+    const bool same = entry->lease == push.lease.id && entry->incarnation == push.incarnation &&
+                      entry->range == push.range;
+    if (same) return;
     Violate(now, fmt::format("device {} sends number {} for lease {} of incarnation {:x}; want the "
-                             "{} of {:x} that it was first sent for",
+                             "{} of {:x} that it was first sent for, and of one range",
                              push.device, push.sequence, push.lease.id, push.incarnation,
                              entry->lease, entry->incarnation));
   }
@@ -63,78 +97,107 @@ class AtMostOnce : public Checker {
     }
     entry->fate_term = ack.term;
     entry->applied = ack.applied;
-    if (!ack.applied) return;
-    const Ack found{device, ack.sequence, entry->step, entry->lease};
-    if (entry->step >= next_step_) {
-      unconfirmed_.push_back(found);
-    } else {
-      Compare(now, found);
-    }
+    if (!ack.applied || ack.term != term_) return;
+    bool said = false;  // once is enough
+    lines_.VisitRange(entry->range, [&](Line& line) {
+      said = said || !IsTheOne(now, device, ack.sequence, entry->lease, &line);
+    });
   }
 
-  void Committed(TimePoint now, const cluster::Committed& record) {
-    if (record.step != next_step_) {
-      Violate(now, fmt::format("step {} is committed; want step {}, each of them once", record.step,
-                               next_step_));
+  // False if another update of the lease is applied there.
+  bool IsTheOne(TimePoint now, cluster::DeviceId device, uint64_t sequence, uint64_t lease,
+                Line* line) {
+    Fate* fate = line->FateOf(lease);
+    if (fate == nullptr) return true;
+    if (fate->recorded != 0 && fate->recorded != device) {
+      SayTaken(now, device, sequence, lease, fate->recorded);
+      return false;
     }
-    next_step_ = record.step + 1;
-    Keep(now, record);
-    std::ranges::sort(unconfirmed_, {}, &Ack::lease);
-    for (size_t i = 0; i < unconfirmed_.size(); ++i) {
-      Compare(now, unconfirmed_[i]);
-      if (i == 0 || unconfirmed_[i].lease != unconfirmed_[i - 1].lease) continue;
-      if (unconfirmed_[i].sequence == unconfirmed_[i - 1].sequence) continue;
+    if (fate->acked == device && fate->sequence != sequence) {
       Violate(now, fmt::format("lease {} is acknowledged as applied for the numbers {} and {}; "
                                "want one update",
-                               unconfirmed_[i].lease, unconfirmed_[i - 1].sequence,
-                               unconfirmed_[i].sequence));
+                               lease, fate->sequence, sequence));
+      return false;
     }
-    unconfirmed_.clear();
+    if (fate->acked != 0 && fate->acked != device) {
+      SayTaken(now, device, sequence, lease, fate->acked);
+      return false;
+    }
+    fate->acked = device;
+    fate->sequence = sequence;
+    return true;
   }
 
-  void Keep(TimePoint now, const cluster::Committed& committed) {
-    Record record{committed.step, {}};
-    record.devices.resize(committed.leases.size());
-    for (size_t i = 0; i < committed.leases.size(); ++i) {
-      const auto slot = static_cast<size_t>(committed.leases[i].slot);
-      const bool fits = slot < record.devices.size() && record.devices[slot] == 0 &&
-                        committed.leases[i].step == committed.step;
-      if (!fits) {
-        Violate(now, fmt::format("step {} is committed with lease {} twice or of another step; "
-                                 "want each of its leases once",
-                                 committed.step, committed.leases[i].id));
-      } else if (i < committed.devices.size()) {
-        record.devices[slot] = committed.devices[i];
-      }
-    }
-    records_.push_back(std::move(record));
-    if (records_.size() > kRecordsKept) records_.pop_front();
+  void SayTaken(TimePoint now, cluster::DeviceId device, uint64_t sequence, uint64_t lease,
+                cluster::DeviceId from) {
+    Violate(now, fmt::format("number {} of device {} is acknowledged as applied for lease {}, "
+                             "which step {} took from device {}; want one device a lease",
+                             sequence, device, lease, (lease - 1) / kIdsPerStep, from));
   }
 
-  // Was this device's update the one that its step's record names?
-  void Compare(TimePoint now, const Ack& ack) {
-    const auto record = std::ranges::find(records_, ack.step, &Record::step);
-    if (record == records_.end()) return;                         // long over
-    const uint64_t slot = (ack.lease - 1) % (uint64_t{1} << 20);  // see Lease::id
-    const bool named = slot < record->devices.size() && record->devices[slot] == ack.device;
-    if (named) return;
-    Violate(now,
-            fmt::format("number {} of device {} is acknowledged as applied for lease {}, which "
-                        "step {} took from device {}; want one device a lease",
-                        ack.sequence, ack.device, ack.lease, ack.step,
-                        slot < record->devices.size() ? record->devices[slot] : 0));
+  void Committed(TimePoint now, const cluster::Committed& committed) {
+    Record record{committed.version, committed.step, {}, committed.devices};
+    for (const cluster::Lease& lease : committed.leases) record.leases.push_back(lease.id);
+    bool said = false;
+    lines_.VisitRange(committed.range,
+                      [&](Line& line) { said = said || !Enter(now, record, &line); });
+  }
+
+  // A record may be told again, by a leader or by the standby that took over from it, but it is
+  // then the same.
+  bool Enter(TimePoint now, const Record& record, Line* line) {
+    if (record.version <= line->version) return IsToldAgain(now, record, *line);
+    line->version = record.version;
+    const bool in_order = streams_ || line->next_step < 0 || record.step == line->next_step;
+    if (!in_order) {
+      Violate(now, fmt::format("step {} is committed; want step {}, each of them once", record.step,
+                               line->next_step));
+    }
+    line->next_step = streams_ ? -1 : record.step + 1;
+    line->records.push_back(record);
+    if (line->records.size() > kStepsKept) line->records.pop_front();
+    bool sound = in_order;
+    for (size_t i = 0; i < record.leases.size() && i < record.devices.size(); ++i) {
+      sound = Enter(now, record.step, record.leases[i], record.devices[i], line) && sound;
+    }
+    return sound;
+  }
+
+  bool Enter(TimePoint now, int64_t step, uint64_t lease, cluster::DeviceId device, Line* line) {
+    Fate* fate = line->FateOf(lease);
+    if (fate == nullptr) return true;
+    if (fate->recorded != 0) {
+      Violate(now, fmt::format("step {} is committed with lease {} twice, or after it was; want "
+                               "each lease once in each range",
+                               step, lease));
+      return false;
+    }
+    fate->recorded = device;
+    if (fate->acked == 0 || fate->acked == device) return true;
+    SayTaken(now, fate->acked, fate->sequence, lease, device);
+    return false;
+  }
+
+  bool IsToldAgain(TimePoint now, const Record& record, const Line& line) {
+    const auto known = std::ranges::find(line.records, record.version, &Record::version);
+    if (known == line.records.end() || *known == record) return true;
+    Violate(now, fmt::format("version {} is told as step {} with {} leases, and was before as step "
+                             "{} with {}; want the same ones of the same devices",
+                             record.version, record.step, record.leases.size(), known->step,
+                             known->leases.size()));
+    return false;
   }
 
   PushLog pushes_;
-  int64_t next_step_ = 0;
-  std::vector<Ack> unconfirmed_;  // of steps whose record has not been sent
-  std::deque<Record> records_;    // the newest steps of the line of history
+  uint64_t term_ = 0;
+  bool streams_ = false;  // there are no steps
+  RangeLines<Line> lines_;
 };
 
 }  // namespace
 
-std::unique_ptr<Checker> MakeAtMostOnceChecker(const cluster::JobSpec&) {
-  return std::make_unique<AtMostOnce>();
+std::unique_ptr<Checker> MakeAtMostOnceChecker(const cluster::JobSpec& spec) {
+  return std::make_unique<AtMostOnce>(spec);
 }
 
 }  // namespace weft::sim

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 
 #include "cluster/back_off.h"
+#include "cluster/describe.h"
 #include "cluster/leader.h"
 #include "cluster/worker.h"
 #include "sim/checker.h"
@@ -19,8 +21,12 @@ constexpr size_t kKeptAlways = 2048;
 // And of each lease of a step: one update that came early and one that was beaten, and as many for
 // devices that came and went meanwhile.
 constexpr size_t kKeptPerLease = 4;
-// Leases of this step and of the next, each computed again after a reconnect.
+// Leases of this step and of the next, each computed again after a reconnect, in each range.
 constexpr size_t kUnacknowledgedPerLease = 4;
+// Leases that a device has at a time where there are no steps, beside those that wait for others.
+constexpr size_t kLeasesInStream = 2;
+// Versions that a standby may not have confirmed yet; each holds a gradient.
+constexpr int64_t kMostReplicas = 8;
 // A lease may be dealt again because its holder is late; a rule of the dealer, bounded here.
 constexpr int64_t kExpiries = 8;
 // Two clocks of the simulation round to nanoseconds.
@@ -28,11 +34,15 @@ constexpr Duration kRounding = std::chrono::microseconds(1);
 
 class Bounds : public Checker {
  public:
+  explicit Bounds(const cluster::JobSpec& spec)
+      : buffer_(static_cast<size_t>(std::max(spec.aggregation.buffer, spec.slots))) {}
   std::string_view name() const override { return "bounds"; }
 
   void OnHubStarted(TimePoint, uint64_t, int64_t) override {
     losses_ = 0;
+    step_ = -1;
     redeals_.clear();
+    confirmed_.clear();
   }
 
   void OnDeviceUp(TimePoint, int device, uint64_t) override { DeviceAt(device) = {}; }
@@ -46,7 +56,7 @@ class Bounds : public Checker {
 
   void OnDeviceRest(TimePoint now, int device, const cluster::Worker& worker) override {
     if (worker.joined()) DeviceAt(device).since_welcome = 0;
-    const size_t most = kUnacknowledgedPerLease * most_leases_;
+    const size_t most = kUnacknowledgedPerLease * most_leases_ * most_ranges_;
     if (worker.unacknowledged() <= std::max<size_t>(most, 1)) return;
     Violate(now,
             fmt::format("device {} holds {} updates that are not acknowledged; want at most {}",
@@ -55,15 +65,13 @@ class Bounds : public Checker {
 
   void OnHubRest(TimePoint now, const cluster::Coordinator&,
                  const cluster::Leader& leader) override {
-    const size_t most_kept = kKeptAlways + kKeptPerLease * most_leases_;
-    if (leader.kept() > most_kept) {
-      Violate(now, fmt::format("the leader keeps {} updates; want at most {}", leader.kept(),
-                               most_kept));
-    }
-    if (leader.waiting_pulls() > welcomed_) {
-      Violate(now, fmt::format("{} pulls wait at the leader; want at most one a device, {}",
-                               leader.waiting_pulls(), welcomed_));
-    }
+    CheckQueues(now, leader);
+  }
+  void OnLeaderRest(TimePoint now, int, const cluster::Leader& leader) override {
+    CheckQueues(now, leader);
+  }
+  void OnPeerLost(TimePoint, cluster::DeviceId device, cluster::DeviceId) override {
+    ++CallsOf(device);
   }
 
   void OnSent(TimePoint now, const cluster::Envelope& envelope) override {
@@ -72,10 +80,21 @@ class Bounds : public Checker {
       if (!begin->leases.empty() && begin->step != step_) Open(*begin);
     } else if (const auto* push = std::get_if<cluster::Push>(&envelope.message)) {
       if (push->gradient != nullptr) CheckPush(now, *push);
+    } else if (std::holds_alternative<cluster::BeginStream>(envelope.message)) {
+      most_leases_ = std::max(most_leases_, kLeasesInStream + buffer_);
+    } else if (const auto* copy = std::get_if<cluster::Replicate>(&envelope.message)) {
+      CheckReplica(now, envelope.from, *copy);
     }
   }
 
   void OnDelivered(TimePoint, const cluster::Envelope& envelope) override {
+    if (const auto* word = std::get_if<cluster::Replicated>(&envelope.message)) {
+      int64_t& confirmed = confirmed_[{envelope.to, word->range}];
+      confirmed = std::max(confirmed, word->version);
+    } else if (std::holds_alternative<cluster::Relayout>(envelope.message) &&
+               envelope.to.role == cluster::Role::kWorker) {
+      ++CallsOf(envelope.to.device);
+    }
     const auto* grant = std::get_if<cluster::Grant>(&envelope.message);
     if (grant != nullptr && grant->again) ++CallsOf(envelope.to.device);
     if (const auto* welcome = std::get_if<cluster::Welcome>(&envelope.message)) {
@@ -90,6 +109,10 @@ class Bounds : public Checker {
   void OnEvent(TimePoint now, const cluster::Event& event) override {
     if (std::holds_alternative<cluster::DeviceLeft>(event)) ++losses_;
     if (const auto* dealt = std::get_if<cluster::LeaseRedealt>(&event)) CheckRedeal(now, *dealt);
+    const auto* changed = std::get_if<cluster::LeadersChanged>(&event);
+    if (changed == nullptr) return;
+    most_ranges_ = std::max(most_ranges_, changed->parts.size());
+    confirmed_.clear();
   }
 
  private:
@@ -125,19 +148,46 @@ class Bounds : public Checker {
                         push.device, push.sequence, entry->sent, calls - entry->calls));
   }
 
+  void CheckQueues(TimePoint now, const cluster::Leader& leader) {
+    size_t ranges = 0;
+    leader.ForEachShard([&](const cluster::Shard&) { ++ranges; });
+    const size_t most_kept = (kKeptAlways + kKeptPerLease * most_leases_) * ranges;
+    if (leader.kept() > most_kept) {
+      Violate(now, fmt::format("the leader keeps {} updates; want at most {}", leader.kept(),
+                               most_kept));
+    }
+    // Those of an earlier layout may come to who leads nothing of it any more.
+    const size_t most_pulls = welcomed_ * (2 * most_ranges_ - 1);
+    if (leader.waiting_pulls() > most_pulls) {
+      Violate(now, fmt::format("{} pulls wait at the leader; want at most one a device, {}",
+                               leader.waiting_pulls(), most_pulls));
+    }
+  }
+
+  void CheckReplica(TimePoint now, cluster::Address from, const cluster::Replicate& copy) {
+    const int64_t version = copy.record.version;
+    // Of the first one of a layout: its standby was seated with the version before.
+    const int64_t confirmed = confirmed_.try_emplace({from, copy.range}, version - 1).first->second;
+    if (version - confirmed <= kMostReplicas) return;
+    Violate(now, fmt::format("{} sends version {} of {} to its standby, which has confirmed {}; "
+                             "want at most {} on their way",
+                             cluster::Describe(from), version, cluster::Describe(copy.range),
+                             confirmed, kMostReplicas));
+  }
+
   void Open(const cluster::BeginStep& begin) {
     step_ = begin.step;
     losses_ = 0;
-    redeals_.assign(begin.leases.size(), 0);
+    redeals_.clear();
   }
 
   void CheckRedeal(TimePoint now, const cluster::LeaseRedealt& dealt) {
-    const auto slot = static_cast<size_t>(dealt.lease.slot);
-    if (slot >= redeals_.size() || ++redeals_[slot] <= losses_ + kExpiries) return;
+    const int64_t times = ++redeals_[dealt.lease.id];
+    if (times <= losses_ + kExpiries) return;
     Violate(now,
             fmt::format("lease {} is dealt again for the {}. time after {} losses and returns; "
                         "want at most {} more",
-                        dealt.lease.id, redeals_[slot], losses_, kExpiries));
+                        dealt.lease.id, times, losses_, kExpiries));
   }
 
   Dials& DeviceAt(int device) {
@@ -151,20 +201,23 @@ class Bounds : public Checker {
     return calls_[device];
   }
 
+  const size_t buffer_;         // updates that may wait for others, at most
   std::vector<Dials> devices_;  // by number
   std::vector<int64_t> calls_;  // by id
   size_t welcomed_ = 0;         // highest id
   size_t most_leases_ = 0;      // of a step
+  size_t most_ranges_ = 1;      // of a layout
   int64_t step_ = -1;
-  int64_t losses_ = 0;            // since the step began
-  std::vector<int64_t> redeals_;  // by slot
+  int64_t losses_ = 0;                   // since the step began, or the run if it has none
+  std::map<uint64_t, int64_t> redeals_;  // likewise, by lease
+  std::map<std::pair<cluster::Address, cluster::Range>, int64_t> confirmed_;  // by whom to whom
   PushLog pushes_;
 };
 
 }  // namespace
 
-std::unique_ptr<Checker> MakeBoundsChecker(const cluster::JobSpec&) {
-  return std::make_unique<Bounds>();
+std::unique_ptr<Checker> MakeBoundsChecker(const cluster::JobSpec& spec) {
+  return std::make_unique<Bounds>(spec);
 }
 
 }  // namespace weft::sim

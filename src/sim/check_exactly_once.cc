@@ -1,28 +1,34 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <optional>
+#include <string>
 
 #include "sim/checker.h"
+#include "sim/range_lines.h"
 
 namespace weft::sim {
 namespace {
 
 class ExactlyOnce : public Checker {
  public:
-  explicit ExactlyOnce(const cluster::JobSpec& spec) : spec_(spec) {}
+  explicit ExactlyOnce(const cluster::JobSpec& spec)
+      : spec_(spec), lines_(spec.parameter_count()) {}
   std::string_view name() const override { return "exactly-once"; }
 
-  void OnHubStarted(TimePoint, uint64_t, int64_t first_step) override {
-    if (first_step > Reached(covered_)) TakeUp(first_step);
-    std::vector<Stretch> undone = CutAt(first_step, &covered_);
-    if (Reached(undone) > Reached(abandoned_)) abandoned_ = std::move(undone);
+  void OnHubStarted(TimePoint, uint64_t term, int64_t first_step) override {
+    term_ = term;
+    lines_.VisitAll([&](Line& line) { line.GoOnFrom(first_step); });
   }
 
-  // As the leader says it: once it has, a checkpoint may hold the step, even if the process dies
-  // before the coordinator hears of it.
+  // As a leader says it first: once it has, a checkpoint may hold the step, even if the process
+  // dies before the coordinator hears of it.
   void OnSent(TimePoint now, const cluster::Envelope& envelope) override {
-    const auto* committed = std::get_if<cluster::Committed>(&envelope.message);
-    if (committed != nullptr && committed->problem.empty()) Cover(now, *committed);
+    const auto* record = std::get_if<cluster::Committed>(&envelope.message);
+    if (record == nullptr || !record->problem.empty() || record->term != term_) return;
+    CheckSum(now, *record);
+    lines_.VisitRange(record->range, [&](Line& line) { line.Cover(*record); });
   }
 
   void OnEvent(TimePoint now, const cluster::Event& event) override {
@@ -41,77 +47,124 @@ class ExactlyOnce : public Checker {
     int64_t end = 0;
   };
 
-  // The step after the last.
-  static int64_t Reached(const std::vector<Stretch>& line) {
-    return line.empty() ? 0 : line.back().step + 1;
-  }
-  // Takes off the steps from this one on.
-  static std::vector<Stretch> CutAt(int64_t step, std::vector<Stretch>* line) {
-    const auto from = std::ranges::lower_bound(*line, step, {}, &Stretch::step);
-    std::vector<Stretch> rest(from, line->end());
-    line->erase(from, line->end());
-    return rest;
-  }
-  // A checkpoint of steps that an earlier start had undone stands on the disk; where the pointer to
-  // the last one is torn, the hub goes on from there, and what it holds counts again.
-  void TakeUp(int64_t step) {
-    if (abandoned_.empty()) return;
-    CutAt(abandoned_.front().step, &covered_);
-    covered_.insert(covered_.end(), abandoned_.begin(), abandoned_.end());
-    CutAt(step, &covered_);
-  }
+  // What is applied to a stretch of the vector.
+  struct Line {
+    std::vector<Stretch> covered;    // by step
+    std::vector<Stretch> abandoned;  // of the steps that were undone, those that reached furthest
+    int64_t version = -1;            // of the newest record under this term
 
-  void Cover(TimePoint now, const cluster::Committed& committed) {
-    std::vector<cluster::Lease> leases = committed.leases;
-    std::ranges::sort(leases, {}, &cluster::Lease::begin);
-    int64_t samples = 0;
-    for (const cluster::Lease& lease : leases) {
-      samples += lease.count;
-      Stretch* last = covered_.empty() ? nullptr : &covered_.back();
-      const bool goes_on = last != nullptr && last->step == committed.step &&
-                           last->epoch == lease.epoch && last->end == lease.begin;
-      if (goes_on) {
-        last->end += lease.count;
-      } else {
-        covered_.push_back({committed.step, lease.epoch, lease.begin, lease.begin + lease.count});
+    // The step after the last.
+    static int64_t Reached(const std::vector<Stretch>& line) {
+      return line.empty() ? 0 : line.back().step + 1;
+    }
+    // Takes off the steps from this one on.
+    static std::vector<Stretch> CutAt(int64_t step, std::vector<Stretch>* line) {
+      const auto from = std::ranges::lower_bound(*line, step, {}, &Stretch::step);
+      std::vector<Stretch> rest(from, line->end());
+      line->erase(from, line->end());
+      return rest;
+    }
+    void GoOnFrom(int64_t step) {
+      version = -1;
+      if (step > Reached(covered)) TakeUp(step);
+      std::vector<Stretch> undone = CutAt(step, &covered);
+      if (Reached(undone) > Reached(abandoned)) abandoned = std::move(undone);
+    }
+    // A checkpoint of steps that an earlier start had undone stands on the disk; where the pointer
+    // to the last one is torn, the hub goes on from there, and what it holds counts again.
+    void TakeUp(int64_t step) {
+      if (abandoned.empty()) return;
+      CutAt(abandoned.front().step, &covered);
+      covered.insert(covered.end(), abandoned.begin(), abandoned.end());
+      CutAt(step, &covered);
+    }
+    // A record may be told again, by a leader or by the standby that took over from it.
+    void Cover(const cluster::Committed& record) {
+      if (record.version <= version) return;
+      version = record.version;
+      std::vector<cluster::Lease> leases = record.leases;
+      std::ranges::sort(leases, {}, &cluster::Lease::begin);
+      // Leases of a stream commit in any order, but those of one all before those of the next.
+      const int64_t step = std::max(record.step, Reached(covered) - 1);
+      for (const cluster::Lease& lease : leases) {
+        Stretch* last = covered.empty() ? nullptr : &covered.back();
+        const bool goes_on = last != nullptr && last->step == step && last->epoch == lease.epoch &&
+                             last->end == lease.begin;
+        if (goes_on) {
+          last->end += lease.count;
+        } else {
+          covered.push_back({step, lease.epoch, lease.begin, lease.begin + lease.count});
+        }
       }
     }
-    if (samples == committed.samples) return;
+    // What is wrong with the epoch, of which so many positions may be in no lease.
+    std::optional<std::string> ProblemOf(int64_t epoch, int64_t samples, int64_t absent) const;
+  };
+
+  void CheckSum(TimePoint now, const cluster::Committed& record) {
+    int64_t samples = 0;
+    for (const cluster::Lease& lease : record.leases) samples += lease.count;
+    if (samples == record.samples) return;
     Violate(now, fmt::format("step {} is recorded with {} samples; want the {} of its leases",
-                             committed.step, committed.samples, samples));
+                             record.step, record.samples, samples));
   }
 
   void CheckEpoch(TimePoint now, const cluster::EpochDone& done) {
+    absent_[done.epoch] = done.absent;
     CountEpoch(now, done.epoch);
+    if (done.absent > 0 && spec_.shard_samples.empty()) {
+      Violate(now, fmt::format("epoch {}: {} samples are said to be on devices that are not here; "
+                               "want none, as every device has all",
+                               done.epoch, done.absent));
+    }
     if (done.lost == 0 && done.duplicated == 0) return;
     Violate(now, fmt::format("epoch {}: the ledger says {} lost, {} duplicated; want none",
                              done.epoch, done.lost, done.duplicated));
   }
 
-  // Says of the first stretch that is not covered once.
+  // Says of the first stretch of the vector, and of it the first positions, that are wrong.
   void CountEpoch(TimePoint now, int64_t epoch) {
-    // Epochs follow each other in a line of history, so an epoch's stretches stand together.
-    const auto [first, last] = std::ranges::equal_range(covered_, epoch, {}, &Stretch::epoch);
-    std::vector<Stretch> stretches(first, last);
-    std::ranges::sort(stretches, {}, &Stretch::begin);
-    stretches.push_back({-1, epoch, spec_.samples, spec_.samples});
-    int64_t end = 0;
-    for (const Stretch& stretch : stretches) {
-      if (stretch.begin != end) {
-        const auto [low, high] = std::minmax(stretch.begin, end);
-        Violate(now,
-                fmt::format("epoch {}: positions {} to {} are in {} committed lease; want one",
-                            epoch, low, high - 1, stretch.begin > end ? "no" : "more than one"));
-        return;
-      }
-      end = stretch.end;
+    const auto absent = absent_.find(epoch);
+    for (const auto& [begin, line] : lines_.lines()) {
+      const auto problem =
+          line.ProblemOf(epoch, spec_.samples, absent == absent_.end() ? 0 : absent->second);
+      if (!problem) continue;
+      const bool whole = lines_.lines().size() == 1;
+      return Violate(now,
+                     fmt::format("epoch {}{}: {}", epoch,
+                                 whole ? "" : fmt::format(", values from {} on", begin), *problem));
     }
   }
 
   const cluster::JobSpec spec_;
-  std::vector<Stretch> covered_;    // by step
-  std::vector<Stretch> abandoned_;  // of the steps that were undone, those that reached furthest
+  uint64_t term_ = 0;
+  RangeLines<Line> lines_;
+  std::map<int64_t, int64_t> absent_;  // by epoch
 };
+
+std::optional<std::string> ExactlyOnce::Line::ProblemOf(int64_t epoch, int64_t samples,
+                                                        int64_t absent) const {
+  // Epochs follow each other in a line of history, so an epoch's stretches stand together.
+  const auto [first, last] = std::ranges::equal_range(covered, epoch, {}, &Stretch::epoch);
+  std::vector<Stretch> stretches(first, last);
+  std::ranges::sort(stretches, {}, &Stretch::begin);
+  stretches.push_back({-1, epoch, samples, samples});
+  int64_t end = 0;
+  int64_t missing = 0;
+  for (const Stretch& stretch : stretches) {
+    const bool twice = stretch.begin < end;
+    missing += std::max<int64_t>(stretch.begin - end, 0);
+    if (twice || (stretch.begin > end && absent == 0)) {
+      const auto [low, high] = std::minmax(stretch.begin, end);
+      return fmt::format("positions {} to {} are in {} committed lease; want one", low, high - 1,
+                         twice ? "more than one" : "no");
+    }
+    end = stretch.end;
+  }
+  if (missing == absent) return std::nullopt;
+  return fmt::format("{} positions are in no committed lease; want {}, those that are absent",
+                     missing, absent);
+}
 
 }  // namespace
 

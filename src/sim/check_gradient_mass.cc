@@ -11,6 +11,8 @@
 namespace weft::sim {
 namespace {
 
+using Part = cluster::Worker::Part;
+
 class GradientMass : public Checker {
  public:
   explicit GradientMass(const cluster::JobSpec& spec)
@@ -22,14 +24,16 @@ class GradientMass : public Checker {
   void OnDeviceUp(TimePoint, int device, uint64_t) override { BooksOf(device) = {}; }
 
   void OnComputed(TimePoint now, int device, const cluster::Compute& compute,
-                  std::span<const float> gradient, const cluster::Payload& packet,
+                  std::span<const float> gradient, const std::vector<Part>& parts,
                   const cluster::UpdateEncoder& encoder) override {
-    if (gradient.empty() || packet == nullptr) return;
+    if (gradient.empty()) return;
     const auto where = [&] { return fmt::format("device {}, lease {}", device, compute.lease.id); };
-    if (gradient.size() != decoded_.size() || !codec_->Decode(*packet, decoded_).ok()) {
-      return Violate(now, where() + ": the packet cannot be decoded; want what its codec writes");
+    if (gradient.size() != decoded_.size() || !Decode(parts)) {
+      return Violate(now, where() +
+                              ": the packets cannot be decoded; want what their codec writes "
+                              "of each range");
     }
-    if (encoder.residual().empty()) return CheckPlain(now, where(), gradient, *packet);
+    if (encoder.residual().empty()) return CheckPlain(now, where(), gradient, parts);
     Books& books = BooksOf(device);
     Enter(&books, compute, gradient);
     CheckResidual(now, where(), books, encoder);
@@ -40,8 +44,8 @@ class GradientMass : public Checker {
     Books& books = BooksOf(device);
     const auto it = books.in_flight.find({settled.term, settled.lease.id});
     if (it == books.in_flight.end()) return;
-    if (!settled.applied) books.Subtract(it->second);
-    books.in_flight.erase(it);
+    Settle(settled.range, settled.applied, &books.left, &it->second);
+    if (it->second.settled == trained_) books.in_flight.erase(it);
     CheckResidual(now, fmt::format("device {}, lease {} settled", device, settled.lease.id), books,
                   encoder);
   }
@@ -51,15 +55,50 @@ class GradientMass : public Checker {
   static constexpr double kRounding = 0x1p-22;
 
   using Key = std::pair<uint64_t, uint64_t>;  // term, lease
+  // An update that is not acknowledged in all of its ranges.
+  struct InFlight {
+    std::vector<double> mass;  // [trained] 0 where it is settled
+    std::vector<bool> is_settled;
+    size_t settled = 0;  // values
+  };
   struct Books {
     std::vector<double> left;  // [trained] sum of (gradient - packet) * samples
     double moved = 0;          // sum of the largest |gradient * samples|
-    std::map<Key, std::vector<double>> in_flight;
-
-    void Subtract(const std::vector<double>& mass) {
-      for (size_t i = 0; i < left.size(); ++i) left[i] -= mass[i];
-    }
+    std::map<Key, InFlight> in_flight;
   };
+
+  // A range of no values stands for all of them.
+  void Settle(const cluster::Range& range, bool applied, std::vector<double>* left,
+              InFlight* update) const {
+    const auto first = static_cast<size_t>(range.begin);
+    const size_t end =
+        range.count == 0 ? trained_ : std::min(trained_, static_cast<size_t>(range.end()));
+    for (size_t i = first; i < end; ++i) {
+      if (update->is_settled[i]) continue;
+      if (!applied) (*left)[i] -= update->mass[i];
+      update->is_settled[i] = true;
+      ++update->settled;
+    }
+  }
+
+  std::span<const float> Of(const cluster::Range& range, std::span<const float> all) const {
+    return range.count == 0
+               ? all
+               : all.subspan(static_cast<size_t>(range.begin), static_cast<size_t>(range.count));
+  }
+
+  // All of them, into decoded_.
+  bool Decode(const std::vector<Part>& parts) {
+    size_t values = 0;
+    for (const auto& [range, packet] : parts) {
+      const size_t first = range.count == 0 ? 0 : static_cast<size_t>(range.begin);
+      const size_t count = range.count == 0 ? decoded_.size() : static_cast<size_t>(range.count);
+      if (packet == nullptr || first != values || count > decoded_.size() - first) return false;
+      if (!codec_->Decode(*packet, std::span(decoded_).subspan(first, count)).ok()) return false;
+      values += count;
+    }
+    return values == decoded_.size();
+  }
 
   Books& BooksOf(int device) {
     const auto at = static_cast<size_t>(device);
@@ -69,11 +108,14 @@ class GradientMass : public Checker {
 
   // Without a residual the packet is the codec's of this gradient and nothing else.
   void CheckPlain(TimePoint now, const std::string& where, std::span<const float> gradient,
-                  ByteView packet) {
-    Bytes want;
-    CHECK(codec_->Encode(gradient, {}, &want).ok());
-    const bool same_bits = codec_->lossy() || std::ranges::equal(gradient, decoded_);
-    if (same_bits && std::ranges::equal(want, packet)) return;
+                  const std::vector<Part>& parts) {
+    bool same = codec_->lossy() || std::ranges::equal(gradient, decoded_);
+    for (const auto& [range, packet] : parts) {
+      Bytes want;
+      CHECK(codec_->Encode(Of(range, gradient), {}, &want).ok());
+      same &= std::ranges::equal(want, *packet);
+    }
+    if (same) return;
     Violate(now, where + ": the packet is not that of its gradient; want it bit for bit");
   }
 
@@ -87,10 +129,11 @@ class GradientMass : public Checker {
     }
     books->left.resize(trained_);
     books->moved += largest;
-    std::vector<double>& kept = books->in_flight[{compute.term, compute.lease.id}];
-    if (!kept.empty()) books->Subtract(kept);  // computed again: the first no longer counts
+    InFlight& kept = books->in_flight[{compute.term, compute.lease.id}];
+    // If it is computed again, the first no longer counts.
+    if (!kept.mass.empty()) Settle({}, false, &books->left, &kept);
     for (size_t i = 0; i < trained_; ++i) books->left[i] += mass[i];
-    kept = std::move(mass);
+    kept = {std::move(mass), std::vector<bool>(trained_), 0};
   }
 
   void CheckResidual(TimePoint now, const std::string& where, const Books& books,

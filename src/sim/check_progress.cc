@@ -23,7 +23,8 @@ class Progress : public Checker {
   }
 
   void OnSent(TimePoint now, const cluster::Envelope& envelope) override {
-    if (std::holds_alternative<cluster::BeginStep>(envelope.message)) {
+    if (std::holds_alternative<cluster::BeginStep>(envelope.message) ||
+        std::holds_alternative<cluster::BeginStream>(envelope.message)) {
       begun_ = true;
       if (paused_) since_ = now;
       paused_ = false;

@@ -43,7 +43,7 @@ class GradientMass : public testing::Test {
     lease.count += k;  // so that the residual changes its unit
     const cluster::Compute compute{.term = 1, .lease = lease};
     const cluster::Payload packet = encoder.Encode(1, lease, gradient).value();
-    story->OnComputed(story.Next(), 0, compute, gradient, packet, encoder);
+    story->OnComputed(story.Next(), 0, compute, gradient, {{{}, packet}}, encoder);
   }
   static void Settle(Story& story, cluster::UpdateEncoder& encoder, int64_t step, bool told,
                      bool applied) {
@@ -80,8 +80,8 @@ TEST_F(GradientMass, FindsAChangedPacketOfALosslessCodec) {
   Compute(story, encoder, 0, 0);
   EXPECT_THAT(story.Found(), IsEmpty());
   const cluster::Payload other = encoder.Encode(1, LeaseOf(1, 0), Gradient(1)).value();
-  story->OnComputed(story.Next(), 0, {.term = 1, .lease = LeaseOf(1, 0)}, Gradient(2), other,
-                    encoder);
+  story->OnComputed(story.Next(), 0, {.term = 1, .lease = LeaseOf(1, 0)}, Gradient(2),
+                    {{{}, other}}, encoder);
   EXPECT_THAT(story.Found(), ElementsAre(HasSubstr("the packet is not that of its gradient")));
 }
 

@@ -28,7 +28,8 @@ class Terms : public Checker {
     if (const auto* welcome = std::get_if<cluster::Welcome>(&envelope.message)) {
       WelcomeOf(welcome->device) = welcome->term;
     } else if (const auto* record = std::get_if<cluster::Committed>(&envelope.message)) {
-      Want(now, envelope, record->term, term_);
+      // That of a device may come late; the coordinator does not hear it then.
+      if (envelope.from.device == 0) Want(now, envelope, record->term, term_);
     }
   }
 
@@ -39,10 +40,10 @@ class Terms : public Checker {
     Want(now, envelope, grant.term, term_);
   }
   void Sent(TimePoint now, const Envelope& envelope, const cluster::Committed& record) {
-    Want(now, envelope, record.term, term_);
+    Want(now, envelope, record.term, TermOf(envelope.from));
   }
   void Sent(TimePoint now, const Envelope& envelope, const cluster::Parameters& parameters) {
-    Want(now, envelope, parameters.term, term_);
+    Want(now, envelope, parameters.term, TermOf(envelope.from));
   }
   void Sent(TimePoint now, const Envelope& envelope, const cluster::Pull& pull) {
     Want(now, envelope, pull.term, WelcomeOf(pull.device));
@@ -51,15 +52,22 @@ class Terms : public Checker {
     Want(now, envelope, push.term, WelcomeOf(push.device));
     pushes_.Add(push);
   }
+  void Sent(TimePoint now, const Envelope& envelope, const cluster::Replicate& copy) {
+    Want(now, envelope, copy.term, TermOf(envelope.from));
+  }
+  void Sent(TimePoint now, const Envelope& envelope, const cluster::Replicated& word) {
+    Want(now, envelope, word.term, TermOf(envelope.from));
+  }
   // The update itself must be of this term too, not only the answer.
   void Sent(TimePoint now, const Envelope& envelope, const cluster::PushAck& ack) {
     if (!ack.applied) return;
-    Want(now, envelope, ack.term, term_);
+    const uint64_t term = TermOf(envelope.from);
+    Want(now, envelope, ack.term, term);
     const PushLog::Entry* entry = pushes_.Find(envelope.to.device, ack.sequence);
-    if (entry == nullptr || entry->term == term_) return;
+    if (entry == nullptr || entry->term == term) return;
     Violate(now, fmt::format("number {} of device {}, pushed under term {}, is applied; want "
                              "nothing taken but of term {}",
-                             ack.sequence, envelope.to.device, entry->term, term_));
+                             ack.sequence, envelope.to.device, entry->term, term));
   }
 
   void Want(TimePoint now, const Envelope& envelope, uint64_t got, uint64_t want) {
@@ -69,6 +77,10 @@ class Terms : public Checker {
                              cluster::MessageName(envelope.message), got, want));
   }
 
+  // By which one speaks: a device by that of its welcome.
+  uint64_t TermOf(cluster::Address from) {
+    return from.device == 0 ? term_ : WelcomeOf(from.device);
+  }
   uint64_t& WelcomeOf(cluster::DeviceId device) {
     if (device >= welcomed_.size()) welcomed_.resize(device + 1);
     return welcomed_[device];

@@ -116,6 +116,8 @@ void SimDevice::Lead(const cluster::Envelope& envelope) {
   const cluster::Actions actions = leader_->Handle(loop_->now(), envelope.from, envelope.message);
   Spend(costs_.Apply(envelope.message, actions) * Slowness());
   Perform(leader_->address(), actions);
+  if (crashed() || ended_) return;
+  audience_.Tell(&Observer::OnLeaderRest, loop_->now(), options_.number, *leader_);
 }
 
 // Between worker and leader, and from other devices: after what is being handled.
@@ -286,6 +288,7 @@ void SimDevice::Do(const cluster::PeerLines::Deliver& deliver) {
 }
 
 void SimDevice::Do(const cluster::PeerLines::Lost& lost) {
+  audience_.Tell(&Observer::OnPeerLost, loop_->now(), worker_.address().device, lost.device);
   Perform(worker_.OnPeerLost(loop_->now(), lost.device));
 }
 
@@ -392,10 +395,8 @@ void SimDevice::Produce(const cluster::Compute& compute) {
     update.parts.emplace_back(
         range, encoder_.Encode(compute.term, compute.lease, range, gradient).value());
   }
-  if (update.parts.size() == 1) {
-    audience_.Tell(&Observer::OnComputed, loop_->now(), options_.number, compute,
-                   std::span<const float>(computed->gradient), update.parts[0].gradient, encoder_);
-  }
+  audience_.Tell(&Observer::OnComputed, loop_->now(), options_.number, compute,
+                 std::span<const float>(computed->gradient), update.parts, encoder_);
 }
 
 void SimDevice::HandOver(const cluster::Compute& compute, const cluster::Range& range) {

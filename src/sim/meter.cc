@@ -117,7 +117,7 @@ void Meter::OnActivity(TimePoint now, int device, Activity activity) {
 }
 
 void Meter::OnComputed(TimePoint, int device, const cluster::Compute& compute,
-                       std::span<const float>, const cluster::Payload&,
+                       std::span<const float>, const std::vector<cluster::Worker::Part>&,
                        const cluster::UpdateEncoder&) {
   ++devices_[static_cast<size_t>(device)].leases;
   computed_ += compute.lease.count;

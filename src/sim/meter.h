@@ -32,7 +32,7 @@ class Meter : public Observer {
   void OnJoined(TimePoint now, int device, cluster::DeviceId id) override;
   void OnActivity(TimePoint now, int device, Activity activity) override;
   void OnComputed(TimePoint now, int device, const cluster::Compute& compute,
-                  std::span<const float> gradient, const cluster::Payload& packet,
+                  std::span<const float> gradient, const std::vector<cluster::Worker::Part>& parts,
                   const cluster::UpdateEncoder& encoder) override;
 
  private:

@@ -12,11 +12,11 @@
 #include "cluster/event.h"
 #include "cluster/message.h"
 #include "cluster/update_encoder.h"
+#include "cluster/worker.h"
 
 namespace weft::cluster {
 class Coordinator;
 class Leader;
-class Worker;
 }  // namespace weft::cluster
 
 namespace weft::sim {
@@ -41,10 +41,14 @@ class Observer {
   virtual void OnDelivered(TimePoint, const cluster::Envelope&) {}
   // The hub has handled a message or an alarm; its machines, to look at their sizes.
   virtual void OnHubRest(TimePoint, const cluster::Coordinator&, const cluster::Leader&) {}
+  // A leader on a device has handled a message.
+  virtual void OnLeaderRest(TimePoint, int /*device*/, const cluster::Leader&) {}
 
   // A device's process starts, or has ended (killed, crashed, switched off, or stopped by itself).
   virtual void OnDeviceUp(TimePoint, int /*device*/, uint64_t /*incarnation*/) {}
   virtual void OnDeviceDown(TimePoint, int /*device*/) {}
+  // Its direct way to another device is gone.
+  virtual void OnPeerLost(TimePoint, cluster::DeviceId /*device*/, cluster::DeviceId /*other*/) {}
   // The coordinator has admitted it under this id.
   virtual void OnJoined(TimePoint, int /*device*/, cluster::DeviceId) {}
   // It dials the hub.
@@ -53,10 +57,12 @@ class Observer {
   // Its worker has handled a message or an alarm.
   virtual void OnDeviceRest(TimePoint, int /*device*/, const cluster::Worker&) {}
   // It has computed a lease. gradient: [n] mean over the lease's samples; empty in cost mode.
+  // parts: a packet a range, which tile the vector.
   virtual void OnComputed(TimePoint, int /*device*/, const cluster::Compute&,
-                          std::span<const float> /*gradient*/, const cluster::Payload& /*packet*/,
+                          std::span<const float> /*gradient*/,
+                          const std::vector<cluster::Worker::Part>& /*parts*/,
                           const cluster::UpdateEncoder&) {}
-  // The encoder was told the fate of an update.
+  // The encoder was told the fate of an update of one range.
   virtual void OnSettled(TimePoint, int /*device*/, const cluster::Settled&,
                          const cluster::UpdateEncoder&) {}
 };

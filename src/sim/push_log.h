@@ -17,6 +17,8 @@ class PushLog {
     int64_t step = 0;
     uint64_t term = 0;
     uint64_t incarnation = 0;
+    int64_t version = 0;  // that it was computed with
+    cluster::Range range;
     int64_t sent = 0;        // how often
     int64_t calls = 0;       // to push again, of its device, when it was first sent
     uint64_t fate_term = 0;  // of the newest acknowledgement; 0: none
@@ -46,7 +48,9 @@ class PushLog {
       log.entries[at] = {.lease = push.lease.id,
                          .step = push.lease.step,
                          .term = push.term,
-                         .incarnation = push.incarnation};
+                         .incarnation = push.incarnation,
+                         .version = push.version,
+                         .range = push.range};
     }
     Shorten(&log);
     return Find(push.device, push.sequence);

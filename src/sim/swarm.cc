@@ -33,6 +33,9 @@ class Draw {
     Links();
     DiskFaults();
     Schedule();
+    Aggregation();
+    Leading();
+    Placement();
     return std::move(options_);
   }
 
@@ -192,6 +195,65 @@ class Draw {
     }
   }
 
+  // When updates are applied, and how they are joined. A deterministic job leaves no choice.
+  void Aggregation() {
+    cluster::JobSpec& job = options_.job;
+    job.share_by_speed = OneIn(2);
+    if (job.deterministic) return;
+    aggregate::Options& how = job.aggregation;
+    constexpr aggregate::Mode kStreams[] = {aggregate::Mode::kSsp, aggregate::Mode::kAsync,
+                                            aggregate::Mode::kBuffered};
+    // Of all jobs two in five, as half of them are deterministic.
+    if (!OneIn(5)) how.mode = kStreams[rng_.NextBelow(3)];
+    if (how.mode == aggregate::Mode::kSync && OneIn(2)) how.quorum = rng_.NextUniform(0.5, 0.9);
+    if (how.mode == aggregate::Mode::kSync && OneIn(3)) how.over_selection = 0.3;
+    if (how.mode != aggregate::Mode::kSync && OneIn(2)) how.max_staleness = Whole(1, 8);
+    if (how.mode == aggregate::Mode::kBuffered && OneIn(2)) how.buffer = Whole(1, 6);
+    if (OneIn(6)) how.combine = aggregate::Combine::kMedian;
+    if (OneIn(6)) how.combine = aggregate::Combine::kTrimmedMean;
+    if (!OneIn(4)) return;
+    how.local_steps = 3;
+    how.outer_lr = 0.3;
+    how.outer_momentum = OneIn(2) ? 0.5 : 0;
+  }
+
+  void Leading() {
+    constexpr int64_t kLeaders[] = {1, 1, 1, 2, 4, 0};
+    options_.job.leaders = kLeaders[rng_.NextBelow(6)];
+    if (options_.job.leaders == 1) return;
+    options_.job.least_range = 1;
+    for (DeviceOptions& device : options_.devices) {
+      device.can_lead = !OneIn(6);
+      if (OneIn(3)) device.leading.push_seconds = Scaled(1e-6, 1e-3);
+      if (OneIn(3)) device.leading.apply_seconds = Scaled(1e-6, 1e-2);
+    }
+  }
+
+  // Where the samples are: with each device, or fed by the store to devices with little room, or
+  // each device has its own.
+  void Placement() {
+    cluster::JobSpec& job = options_.job;
+    const bool free_cut = !job.deterministic && job.shares.empty();
+    if (free_cut && OneIn(6)) return Shards();
+    if (!OneIn(6)) return;
+    job.fed_sample_bytes = Whole(1, 3000);
+    const int64_t most = job.batch * job.aggregation.local_steps * job.fed_sample_bytes;
+    for (DeviceOptions& device : options_.devices) {
+      if (OneIn(2)) device.storage_bytes = most * Whole(1, 3);
+    }
+  }
+
+  void Shards() {
+    cluster::JobSpec& job = options_.job;
+    std::vector<int64_t>& shards = job.shard_samples;
+    const auto most = static_cast<int64_t>(options_.devices.size());
+    for (int64_t left = job.samples; left > 0;) {
+      const bool last = static_cast<int64_t>(shards.size()) + 1 == most;
+      shards.push_back(last ? left : Whole(1, left));
+      left -= shards.back();
+    }
+  }
+
   base::Rng rng_;
   ClusterOptions options_;
 };
@@ -203,11 +265,20 @@ double Tolerance(const cluster::JobSpec& job) {
   return adamw ? 1e-2 : 1e-4;
 }
 
-// Deterministic jobs end with the same bits whatever happened.
+// Each step has the samples that one plain loop would take, and all of their gradients.
+bool StepsArePlain(const cluster::JobSpec& job) {
+  const aggregate::Options& how = job.aggregation;
+  return how.mode == aggregate::Mode::kSync && how.quorum == 1 && job.shard_samples.empty() &&
+         how.combine == aggregate::Combine::kMean;
+}
+
+// Deterministic jobs end with the same bits whatever happened, and whoever led.
 std::vector<float> BitsOfACalmRun(const ClusterOptions& options) {
   ClusterOptions calm;
   calm.job = options.job;
   calm.job.start_workers = 1;
+  calm.job.leaders = 1;
+  calm.job.fed_sample_bytes = 0;
   calm.devices = EqualDevices(1, 1e-4);
   Cluster run(calm);
   run.Run(kLimit);
@@ -231,6 +302,7 @@ std::vector<std::string> ProblemsAtTheEnd(const ClusterOptions& options, const C
     problems.push_back(fmt::format("end: {} samples lost, {} duplicated; want none",
                                    done.lost_samples, done.duplicated_samples));
   }
+  if (!StepsArePlain(options.job)) return problems;
   const std::vector<float> plain = RunToy(options.job).parameters;
   for (size_t i = 0; i < plain.size(); ++i) {
     if (std::abs(run.parameters()[i] - plain[i]) <= Tolerance(options.job)) continue;
@@ -244,6 +316,22 @@ std::vector<std::string> ProblemsAtTheEnd(const ClusterOptions& options, const C
   return problems;
 }
 
+// What was drawn for the job, in a line.
+std::string Describe(const ClusterOptions& options) {
+  const cluster::JobSpec& job = options.job;
+  const aggregate::Options& how = job.aggregation;
+  constexpr const char* kModes[] = {"sync", "ssp", "async", "buffered"};
+  return fmt::format(
+      "{} of {} samples, {} epochs, {}, {} devices, {} leaders, quorum {:.2f}, over-selection {}, "
+      "local steps {}, max staleness {}, combine {}, {} shards, {} bytes a fed sample, {}, {}",
+      job.batch, job.samples, job.epochs,
+      job.deterministic ? "deterministic" : kModes[static_cast<size_t>(how.mode)],
+      options.devices.size(), job.leaders, how.quorum, how.over_selection, how.local_steps,
+      how.max_staleness, static_cast<int>(how.combine), job.shard_samples.size(),
+      job.fed_sample_bytes, job.codec_up,
+      job.optimizer.kind == engine::OptimizerOptions::Kind::kAdamw ? "adamw" : "sgd");
+}
+
 }  // namespace
 
 ClusterOptions RandomScenario(uint64_t seed) { return Draw(seed).All(); }
@@ -254,6 +342,7 @@ Result RunSeed(uint64_t seed, bool verbose) {
   Cluster run(options);
   for (const auto& checker : checkers) run.Watch(checker.get());
   run.loop().set_verbose(verbose);
+  if (verbose) run.loop().Print(Describe(options));
   run.Run(kLimit + options.faults.until);
   Result result = run.result();
   result.violations = ViolationsOf(checkers);

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/rng.h"
+#include "cluster/range_state.h"
 #include "cluster/step_plan.h"
 
 namespace weft::sim {
@@ -92,7 +93,9 @@ cluster::Snapshot ToyStart(const cluster::JobSpec& spec) {
 
 ToyRun RunToy(const cluster::JobSpec& spec) {
   const cluster::StepPlan plan(spec);
-  engine::Optimizer optimizer(spec.optimizer, spec.trainable_count, spec.statistics);
+  const bool local = spec.aggregation.local_steps > 1;
+  engine::Optimizer optimizer(cluster::UpdateRule(spec), spec.trainable_count,
+                              cluster::StatisticsOf(spec, {0, spec.parameter_count()}));
   ToyRun run{.parameters = ToyStart(spec).parameters, .losses = {}};
   for (int64_t step = 0; step < plan.total_steps(); ++step) {
     const auto total = static_cast<double>(plan.SamplesOf(step));
@@ -105,8 +108,8 @@ ToyRun RunToy(const cluster::JobSpec& spec) {
       loss += part.loss_sum;
     }
     run.losses.push_back(loss / total);
-    optimizer.Apply(engine::LearningRate(spec.schedule, step, plan.total_steps()), combined,
-                    run.parameters);
+    const double rate = engine::LearningRate(spec.schedule, step, plan.total_steps());
+    optimizer.Apply(local ? spec.aggregation.outer_lr : rate, combined, run.parameters);
   }
   return run;
 }
