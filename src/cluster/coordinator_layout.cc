@@ -6,6 +6,7 @@
 
 #include "cluster/coordinator.h"
 #include "cluster/describe.h"
+#include "plan/cut_ranges.h"
 
 namespace weft::cluster {
 
@@ -66,8 +67,10 @@ plan::LeaderInput Coordinator::LinksOf(std::vector<plan::LinkedDevice>* devices)
 }
 
 Layout Coordinator::LayoutOf(const std::vector<plan::LedRange>& ranges) const {
+  const plan::CutOptions cut{.fewest_values = spec_.least_range,
+                             .alignment = std::min<int64_t>(spec_.least_range, 64)};
   Layout layout;
-  for (const plan::LedRange& led : ranges) {
+  for (const plan::LedRange& led : plan::CutAlong(ranges, spec_.stretch_begins, cut)) {
     Layout::Part part{.range = {led.begin, led.count},
                       .leader = {led.leader, Role::kLeader},
                       .endpoint = {},
@@ -153,7 +156,7 @@ void Coordinator::NoteLeaders() {
   for (const Layout::Part& part : seats_.layout().parts) {
     ranges.push_back({part.range.begin, part.range.count, part.leader.device, part.standby});
   }
-  leaders_.Holds(step_, std::move(ranges));
+  leaders_.Holds(step_, spec_.stretch_begins.empty() ? ranges : plan::Joined(ranges));
 }
 
 void Coordinator::TellLayout() {
