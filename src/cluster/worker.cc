@@ -455,6 +455,11 @@ Actions Worker::OnPart(TimePoint now, const Range& range, const Payload& gradien
     actions_.push_back(Settled{computing_->term, computing_->lease, false, range});
   } else {
     PushPart(now, {range, gradient}, loss_sum, correct);
+    const int64_t next = computing_->version + 1;
+    for (const Layout::Part& part : layout_.parts) {
+      if (computing_as_.newest || part.range != range || held_.NewestOf(range) >= next) continue;
+      PullFrom(now, part, next);
+    }
   }
   return Take();
 }
