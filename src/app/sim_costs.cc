@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "cluster/range_state.h"
 #include "codec/codec.h"
 #include "kernel/backend.h"
+#include "plan/gradient_times.h"
 #include "plan/predict.h"
 
 namespace weft::app {
@@ -57,6 +59,37 @@ sim::LeaderOptions LeadingCosts(const PayloadSize& size, bool paced) {
 double LeaseSeconds(const PayloadSize& size, bool paced) {
   return WireSeconds(size.push_bytes + size.parameters_bytes, paced) +
          2 * static_cast<double>(size.values) * kCostRates.pack_s_per_value;
+}
+
+sim::WireOptions WireBytes(const PayloadSize& size, const cluster::JobSpec& spec) {
+  const auto values = static_cast<size_t>(size.values);
+  const cluster::RangeShape shape = cluster::ShapeOf(spec, {0, size.values});
+  const size_t state = shape.count + shape.moments * shape.trainable;
+  sim::WireOptions wire;
+  wire.push_bytes = size.push_bytes;
+  wire.parameters_bytes = size.parameters_bytes;
+  wire.replica_bytes = static_cast<int64_t>(codec::MakeCodec("dense").value()->MaxBytes(values));
+  wire.state_bytes = static_cast<int64_t>(sizeof(float) * state);
+  return wire;
+}
+
+Result<std::vector<sim::StretchTime>> StretchTimesOf(const model::Graph& graph, int64_t samples,
+                                                     int64_t cells) {
+  ASSIGN_OR_RETURN(const auto backend, kernel::MakeBackend("winograd", {.threads = 1}));
+  ASSIGN_OR_RETURN(const std::vector<plan::StretchTime> stretches,
+                   plan::StretchTimes(graph, backend.get(), samples, nullptr));
+  const int64_t values = graph.parameter_count();
+  std::vector<sim::StretchTime> times;
+  for (const plan::StretchTime& stretch : stretches) {
+    const int64_t end = stretch.begin + stretch.count;
+    const int64_t first = stretch.begin * cells / values;
+    const int64_t last = (end * cells + values - 1) / values;
+    times.push_back({.begin = first,
+                     .count = last - first,
+                     .read_at = stretch.read_at,
+                     .final_at = stretch.final_at});
+  }
+  return times;
 }
 
 std::vector<int64_t> LeaseSizes(int64_t batch, int64_t parts) {

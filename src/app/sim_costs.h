@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "cluster/job_spec.h"
 #include "config/scenario.h"
 #include "model/graph.h"
 #include "plan/device_profile.h"
@@ -56,6 +57,16 @@ double LeaseSeconds(const PayloadSize& size, bool paced);
 // Sizes of leases, rising, at which to predict: from half of the least one that a step of `batch`
 // samples over `parts` devices has, doubling up to the batch, at most 1024.
 std::vector<int64_t> LeaseSizes(int64_t batch, int64_t parts);
+
+// The same of whole vectors on the wire, and of what leaders on devices tell each other.
+sim::WireOptions WireBytes(const PayloadSize& size, const cluster::JobSpec& spec);
+
+// When within a lease of so many samples each stretch of the model's parameters is first read and
+// its gradient final, by FLOPs (plan/gradient_times.h), as ranges of a vector of `cells` values
+// that stands for the model's. At the edges of a cell stretches overlap.
+// Errors: those of plan::StretchTimes.
+Result<std::vector<sim::StretchTime>> StretchTimesOf(const model::Graph& graph, int64_t samples,
+                                                     int64_t cells);
 
 struct LeaseCurves {
   sim::Curve seconds;

@@ -55,6 +55,38 @@ TEST(SimCosts, CoordinatorsCostsFollowSizeAndSpeed) {
   EXPECT_GT(LeadingCosts(small, true).send_seconds, base.send_seconds);
 }
 
+TEST(SimCosts, StretchesCoverTheCells) {
+  const auto graph = model::LoadPreset("pernet-mlp", {});
+  ASSERT_TRUE(graph.ok());
+  for (const int64_t cells : {int64_t{7}, int64_t{4096}, graph->parameter_count()}) {
+    const auto times = StretchTimesOf(*graph, 8, cells);
+    ASSERT_TRUE(times.ok()) << times.status().ToString();
+    int64_t covered = 0;
+    for (const sim::StretchTime& time : *times) {
+      EXPECT_LE(time.begin, covered);
+      EXPECT_GE(time.begin + time.count, covered);
+      covered = time.begin + time.count;
+      EXPECT_LT(time.read_at, time.final_at);
+    }
+    EXPECT_EQ(covered, cells);
+    EXPECT_EQ(times->front().final_at, 1);
+    EXPECT_GT(times->front().final_at, times->back().final_at);
+  }
+}
+
+TEST(SimCosts, WholeVectorsWeighTheirValuesAndTheOptimizersMemory) {
+  cluster::JobSpec spec;
+  spec.trainable_count = 1000;
+  spec.optimizer.kind = engine::OptimizerOptions::Kind::kAdamw;
+  const PayloadSize size{.values = 1000, .push_bytes = 2016, .parameters_bytes = 4016};
+  const sim::WireOptions wire = WireBytes(size, spec);
+  EXPECT_EQ(wire.push_bytes, 2016);
+  EXPECT_EQ(wire.parameters_bytes, 4016);
+  EXPECT_GE(wire.replica_bytes, 4000);
+  EXPECT_LT(wire.replica_bytes, 4100);
+  EXPECT_EQ(wire.state_bytes, 12'000);
+}
+
 TEST(SimCosts, PredictionGrowsWithSamplesAndShrinksWithCores) {
   const auto graph = model::LoadPreset("lenet5", {});
   ASSERT_TRUE(graph.ok());

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 #include <map>
 #include <utility>
 
@@ -20,6 +22,9 @@ namespace {
 
 using config::DeviceGroup;
 using config::Scenario;
+
+// Numbers that stand for a model in cost mode, at most.
+constexpr int64_t kMostCells = 4096;
 
 // A data set of so many samples, none of which is ever read.
 class CountedSamples : public data::Dataset {
@@ -185,13 +190,32 @@ class DeviceCosts {
   std::map<std::pair<std::string, int64_t>, LeaseCurves> curves_;  // by profile and cores
 };
 
-// One number stands for the model; what it would weigh on the wire is told to the network.
+// Few numbers stand for the model, each for as many of its values; what they would weigh on the
+// wire is told to the network. One does where the coordinator's process leads all; where devices
+// lead ranges, enough of them that ranges can be told apart.
 void Shrink(const PayloadSize& payload, sim::ClusterOptions* options) {
-  options->job.trainable_count = 1;
-  options->job.statistics.clear();
-  options->wire.push_bytes = payload.push_bytes;
-  options->wire.parameters_bytes = payload.parameters_bytes;
-  options->workload = sim::MakeCostWorkload();
+  cluster::JobSpec& spec = options->job;
+  const sim::WireOptions told = WireBytes(payload, spec);
+  options->wire.push_bytes = told.push_bytes;
+  options->wire.parameters_bytes = told.parameters_bytes;
+  options->wire.replica_bytes = told.replica_bytes;
+  options->wire.state_bytes = told.state_bytes;
+  const int64_t values = spec.parameter_count();
+  spec.trainable_count = spec.leaders == 1 ? 1 : std::min(values, kMostCells);
+  spec.statistics.clear();
+  spec.value_weight = static_cast<double>(values) / static_cast<double>(spec.trainable_count);
+  const double least = static_cast<double>(spec.least_range) / spec.value_weight;
+  spec.least_range = std::max<int64_t>(1, std::llround(least));
+  options->workload = sim::MakeCostWorkload(spec.trainable_count);
+}
+
+// Of stretches whose gradients are final at other times than those before.
+std::vector<int64_t> BeginsOf(const std::vector<sim::StretchTime>& times) {
+  std::vector<int64_t> begins;
+  for (size_t i = 1; i < times.size(); ++i) {
+    if (times[i].final_at != times[i - 1].final_at) begins.push_back(times[i].begin);
+  }
+  return begins;
 }
 
 }  // namespace
@@ -258,6 +282,12 @@ Result<SimSetup> SetUpSimulation(Scenario scenario, const std::string& profile) 
     Shrink(payload, &options);
   } else {
     ASSIGN_OR_RETURN(options.workload, TrainingWorkload::Make(setup.job));
+  }
+  if (options.job.leaders != 1) {
+    const int64_t lease = job.config.job.batch / std::max<int64_t>(1, std::ssize(options.devices));
+    ASSIGN_OR_RETURN(options.stretch_times, StretchTimesOf(*job.graph, std::max<int64_t>(1, lease),
+                                                           options.job.parameter_count()));
+    options.job.stretch_begins = BeginsOf(options.stretch_times);
   }
   return setup;
 }

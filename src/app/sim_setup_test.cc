@@ -49,6 +49,27 @@ TEST(SimSetup, CostModeCarriesOneNumberForTheModel) {
   EXPECT_GT(options.devices[1].lease_seconds, 0);
 }
 
+TEST(SimSetup, CostModeTellsRangesApartWhereDevicesLead) {
+  auto scenario = Read("[device.pi]\ncount = 4\nseconds_per_sample = 0.1\n");
+  ASSERT_TRUE(scenario.ok()) << scenario.status().ToString();
+  scenario->job.cluster.leaders = 0;
+  const auto setup = SetUpSimulation(*scenario, "");
+  ASSERT_TRUE(setup.ok()) << setup.status().ToString();
+  const cluster::JobSpec& spec = setup->options.job;
+  const auto values = static_cast<double>(setup->job->graph->parameter_count());
+  EXPECT_EQ(spec.parameter_count(), 4096);
+  EXPECT_DOUBLE_EQ(spec.value_weight * 4096, values);
+  EXPECT_NEAR(static_cast<double>(spec.least_range) * spec.value_weight, 4096, spec.value_weight);
+  EXPECT_EQ(setup->options.workload->Start().parameters.size(), 4096U);
+  EXPECT_NEAR(static_cast<double>(setup->options.wire.replica_bytes), 4 * values, 100);
+  const auto& times = setup->options.stretch_times;
+  ASSERT_GT(times.size(), 2U);
+  EXPECT_EQ(times.front().begin, 0);
+  EXPECT_EQ(times.back().begin + times.back().count, 4096);
+  EXPECT_EQ(times.front().final_at, 1) << "the first layer is the last to be known";
+  EXPECT_LT(times.back().final_at, 0.6);
+}
+
 TEST(SimSetup, CountedSamplesAreFedOrCutIntoShards) {
   auto scenario = Read("[device.pi]\ncount = 4\nseconds_per_sample = 0.1\nstorage = \"1 MiB\"\n");
   ASSERT_TRUE(scenario.ok()) << scenario.status().ToString();

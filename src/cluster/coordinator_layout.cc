@@ -6,6 +6,7 @@
 
 #include "cluster/coordinator.h"
 #include "cluster/describe.h"
+#include "plan/cut_ranges.h"
 
 namespace weft::cluster {
 
@@ -50,11 +51,14 @@ plan::LeaderInput Coordinator::LinksOf(std::vector<plan::LinkedDevice>* devices)
                         .round_trip_s = stats.round_trip_seconds,
                         .can_lead = !device.endpoint.empty()});
   }
-  const auto bytes = [](const std::string& codec) { return codec == "fp16" ? 2.0 : 4.0; };
+  const auto bytes = [&](const std::string& codec) {
+    return spec_.value_weight * (codec == "fp16" ? 2.0 : 4.0);
+  };
   plan::LeaderInput input;
   input.values = spec_.parameter_count();
   input.update_value_bytes = bytes(spec_.codec_up);
   input.parameter_value_bytes = bytes(spec_.codec_down);
+  input.replica_value_bytes = bytes("dense");
   input.hub = hub;
   input.devices = *devices;
   input.updates = static_cast<int64_t>(devices->size());
@@ -63,8 +67,10 @@ plan::LeaderInput Coordinator::LinksOf(std::vector<plan::LinkedDevice>* devices)
 }
 
 Layout Coordinator::LayoutOf(const std::vector<plan::LedRange>& ranges) const {
+  const plan::CutOptions cut{.fewest_values = spec_.least_range,
+                             .alignment = std::min<int64_t>(spec_.least_range, 64)};
   Layout layout;
-  for (const plan::LedRange& led : ranges) {
+  for (const plan::LedRange& led : plan::CutAlong(ranges, spec_.stretch_begins, cut)) {
     Layout::Part part{.range = {led.begin, led.count},
                       .leader = {led.leader, Role::kLeader},
                       .endpoint = {},
@@ -150,7 +156,7 @@ void Coordinator::NoteLeaders() {
   for (const Layout::Part& part : seats_.layout().parts) {
     ranges.push_back({part.range.begin, part.range.count, part.leader.device, part.standby});
   }
-  leaders_.Holds(step_, std::move(ranges));
+  leaders_.Holds(step_, spec_.stretch_begins.empty() ? ranges : plan::Joined(ranges));
 }
 
 void Coordinator::TellLayout() {

@@ -54,6 +54,10 @@ struct JobSpec {
   // it.
   int64_t leaders = 1;
   int64_t least_range = 4096;  // values of a range that a device leads, at least
+  double value_weight = 1;     // of a model's values that each of the vector's stands for (sim/)
+  // Where stretches of the vector begin, but the first, whose gradients are final at times of their
+  // own: each leader leads a part of every stretch. Empty: none are told apart.
+  std::vector<int64_t> stretch_begins;
   // Local placement: samples of each part of the data set that stands for a device's own; empty:
   // every device may compute any sample. Positions of an epoch are those of the parts in order.
   std::vector<int64_t> shard_samples;

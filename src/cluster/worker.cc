@@ -305,7 +305,6 @@ void Worker::On(TimePoint now, const Parameters& parameters) {
   if (parameters.term != term_ || parameters.values == nullptr) return;
   const auto pulled = pulled_.find(parameters.range);
   if (pulled != pulled_.end() && parameters.version >= pulled->second.version) {
-    pull_time_ = now - pulled->second.at;
     pulled_.erase(pulled);
   }
   if (held_.Put(parameters)) ComputeNext(now);
@@ -319,7 +318,9 @@ void Worker::On(TimePoint now, const PushAck& ack) {
   pushed_.erase(it);
   actions_.push_back(Settled{push.term, push.lease, ack.applied, push.range});
   if (!ack.applied && (pushed.overlap || ack.version <= push.version)) {
-    // Refused though it is still wanted: it must not wait for this device.
+    // Refused though it is still wanted: it must not wait for this device, nor this device for the
+    // version that it would have made.
+    pulled_.erase(push.range);
     Return(push.lease, "the leader refused the update");
   } else if (push.version == granted_version_ && !pushed.overlap && !IsPushed(push.lease)) {
     done_.insert(push.lease.id);
@@ -390,10 +391,14 @@ void Worker::ComputeNext(TimePoint now) {
   }
   if (cache_ && !cache_->Has(work.lease)) return;
   // Its own update, or another one, brings newer parameters soon.
-  if (work.newest && !pulled_.empty() && !pushed_.empty() && !PullsWhileComputing()) return;
+  if (work.newest && !pulled_.empty() && held_.Versions() && !PullsWhileComputing()) {
+    if (!waits_since_) waits_since_ = now;
+    return;
+  }
   auto pieces = PiecesFor(work);
   if (!pieces) return;
   queue_.pop_front();
+  if (waits_since_) pull_time_ = now - *std::exchange(waits_since_, std::nullopt);
   Begin(now, work, std::move(*pieces));
 }
 
@@ -450,6 +455,11 @@ Actions Worker::OnPart(TimePoint now, const Range& range, const Payload& gradien
     actions_.push_back(Settled{computing_->term, computing_->lease, false, range});
   } else {
     PushPart(now, {range, gradient}, loss_sum, correct);
+    const int64_t next = computing_->version + 1;
+    for (const Layout::Part& part : layout_.parts) {
+      if (computing_as_.newest || part.range != range || held_.NewestOf(range) >= next) continue;
+      PullFrom(now, part, next);
+    }
   }
   return Take();
 }

@@ -145,6 +145,24 @@ TEST_F(WorkerTest, PushesARangeWhileTheRestIsComputed) {
   EXPECT_EQ(settled.at(0).range, (Range{1, 3}));
 }
 
+TEST_F(WorkerTest, ARangeThatIsPushedIsPulledAtOnce) {
+  Connect();
+  Layout layout{.number = 2, .parts = {{.range = {0, 1}}, {.range = {1, 3}}}};
+  for (Layout::Part& part : layout.parts) part.leader = kLeader;
+  Hear(Relayout{1, layout}, kLeader);
+  for (const Layout::Part& part : layout.parts) {
+    Hear(Parameters{1, 0, SomeBytes(), part.range}, kLeader);
+  }
+  EXPECT_THAT(Asked<Compute>(GrantOf(LeaseOf(0))), SizeIs(1));
+  const auto early = Sent<Pull>(worker_.OnPart(now_, {1, 3}, SomeBytes(), 5.0, 3));
+  ASSERT_THAT(early, SizeIs(1));
+  EXPECT_EQ(early[0].range, (Range{1, 3}));
+  EXPECT_EQ(early[0].version, 1);
+  const auto rest = Sent<Pull>(worker_.OnComputed(now_, {5.0, 3, {{{0, 1}, SomeBytes()}}, 100}));
+  ASSERT_THAT(rest, SizeIs(1));
+  EXPECT_EQ(rest[0].range, (Range{0, 1}));
+}
+
 TEST_F(WorkerTest, ARangeThatNobodyWantsAnyMoreIsSettled) {
   Connect();
   Version(0);

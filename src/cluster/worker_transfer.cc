@@ -33,7 +33,11 @@ void Worker::PullFresher(TimePoint now) {
 }
 
 // Where pulling takes long, parameters that are one lease older cost less than waiting for them.
-bool Worker::PullsWhileComputing() const { return 10 * pull_time_ > compute_time_; }
+// Now and then it waits all the same, to see how long that takes now.
+bool Worker::PullsWhileComputing() const {
+  constexpr uint64_t kLook = 16;
+  return next_sequence_ % kLook != 0 && kWorthWaiting * pull_time_ > compute_time_;
+}
 
 // ---- samples that the store feeds
 

@@ -18,6 +18,7 @@ NetworkOptions NetworkFor(const ClusterOptions& options) {
   network.hub = options.hub.link;
   network.segments = options.segments;
   network.wire = options.wire;
+  network.wire.values = options.job.parameter_count();
   if (network.wire.sample_bytes == 0) network.wire.sample_bytes = options.job.fed_sample_bytes;
   network.most_chunks = options.wire.most_pieces;
   network.unfairness = options.wire.unfairness;
@@ -167,6 +168,7 @@ void Cluster::StartDevice(int number) {
   options.tempo = &box.tempo;
   options.workload = workload_.get();
   options.fed = {.sample_bytes = options_.job.fed_sample_bytes, .order = OrderFor(options_)};
+  if (!options_.stretch_times.empty()) options.stretch_times = &options_.stretch_times;
   options.find_host = [this](const std::string& name) -> std::optional<HostId> {
     const int found = Named(name);
     return found < 0 ? std::nullopt : std::optional(boxes_[Index(found)]->host);

@@ -38,7 +38,9 @@ struct ClusterOptions {
   FaultOptions faults;
   std::vector<ScheduledEvent> schedule;
   std::shared_ptr<Workload> workload;  // null: the toy
-  bool keep_events = true;             // for Events(); they grow with the run
+  // When the gradients of a lease are final; empty: all at its end. They may overlap.
+  std::vector<StretchTime> stretch_times;
+  bool keep_events = true;  // for Events(); they grow with the run
 };
 
 // `count` devices of this speed, named "device-0", ...

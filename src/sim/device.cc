@@ -52,6 +52,7 @@ void SimDevice::Start() {
   audience_.Tell(&Observer::OnDeviceUp, loop_->now(), options_.number, options_.worker.incarnation);
   audience_.Tell(&Observer::OnActivity, loop_->now(), options_.number, Activity::kIdle);
   if (may_lead_) network_->Listen(this, options_.host);
+  NoteHost(0);
   const TimePoint begin = options_.tempo->Finish(loop_->now(), options_.box->start_seconds);
   if (begin == loop_->now()) return Perform(worker_.Start(begin));
   After(begin - loop_->now(), [this] {
@@ -93,6 +94,10 @@ void SimDevice::OnDisconnected(cluster::ConnectionId connection, const std::stri
     dialed_.erase(line.number);
   }
   if (!ended_) Perform(peers_.OnClosed(loop_->now(), line, reason));
+}
+
+void SimDevice::OnTransfer(bool up, int64_t bytes, double seconds) {
+  worker_.OnTransfer(up, bytes, seconds);
 }
 
 // The leader handles what comes when its turn has come, the worker at once.
@@ -299,29 +304,75 @@ Status SimDevice::Obstacle(const cluster::Lease& lease) const {
                   takes / 0x1p20, has / 0x1p20));
 }
 
+// What it could read of its machine while it computes so many samples.
+void SimDevice::NoteHost(int64_t samples) {
+  const DeviceOptions& box = *options_.box;
+  const auto used = static_cast<int64_t>(box.step_bytes.At(samples));
+  worker_.OnHost(std::max<int64_t>(box.memory_bytes - used, 0), box.load, 0);
+}
+
 void SimDevice::Do(const cluster::Compute& compute) {
   if (const Status obstacle = Obstacle(compute.lease); !obstacle.ok()) {
     return After(Duration(0),
                  [this, obstacle] { Perform(worker_.OnCannotCompute(loop_->now(), obstacle)); });
   }
   audience_.Tell(&Observer::OnActivity, loop_->now(), options_.number, Activity::kCompute);
+  NoteHost(compute.lease.count);
   const DeviceOptions& box = *options_.box;
   const double luck =
       box.spread > 0 ? loop_->rng().NextUniform(1 - box.spread, 1 + box.spread) : 1.0;
   const double warmup = std::exchange(warm_, true) ? 0 : box.warmup_seconds;
+  const TimePoint begin = std::max(ready_, loop_->now());
+  TimePoint at = begin;
+  double passed = 0;
+  for (const EarlyPart& part : EarlyParts(compute)) {
+    const double seconds = warmup + luck * part.seconds;
+    at = options_.tempo->Finish(at, seconds - std::exchange(passed, seconds));
+    After(at - loop_->now(), [this, compute, range = part.range] { HandOver(compute, range); });
+  }
   const double seconds =
       warmup + luck * (box.lease_seconds + box.step_seconds.At(compute.lease.count));
-  const TimePoint begin = std::max(ready_, loop_->now());
-  const TimePoint done = options_.tempo->Finish(begin, seconds);
+  const TimePoint done = options_.tempo->Finish(at, seconds - passed);
   After(done - loop_->now(), [this, compute, took = done - begin] { Finish(compute, took); });
 }
 
-void SimDevice::Finish(const cluster::Compute& compute, Duration took) {
-  const TimePoint now = loop_->now();
-  if (!ended_) audience_.Tell(&Observer::OnActivity, now, options_.number, Activity::kIdle);
+// In the order in which they are ready. Half of the time beside the math comes first; the other
+// half packs the gradient, each range by itself.
+std::vector<SimDevice::EarlyPart> SimDevice::EarlyParts(const cluster::Compute& compute) const {
+  if (compute.ranges.size() < 2 || options_.stretch_times == nullptr) return {};
+  const auto final_at = [&](const cluster::Range& range) {
+    double last = 0;
+    for (const StretchTime& stretch : *options_.stretch_times) {
+      const bool in_it = stretch.begin < range.end() && range.begin < stretch.begin + stretch.count;
+      if (in_it) last = std::max(last, stretch.final_at);
+    }
+    return last;
+  };
+  std::vector<std::pair<double, cluster::Range>> ready;
+  for (const cluster::Range& range : compute.ranges) {
+    const double share = final_at(range);
+    if (share > 0 && share < 1) ready.emplace_back(share, range);
+  }
+  std::ranges::sort(ready);
+  const DeviceOptions& box = *options_.box;
+  const double math = box.step_seconds.At(compute.lease.count);
+  std::vector<EarlyPart> parts;
+  int64_t packed = 0;
+  for (const auto& [share, range] : ready) {
+    packed += range.count;
+    const double pack = static_cast<double>(packed) / static_cast<double>(parameter_count_);
+    parts.push_back({range, share * math + 0.5 * (1 + pack) * box.lease_seconds});
+  }
+  return parts;
+}
+
+// Computes the lease, which takes no time by itself.
+void SimDevice::Produce(const cluster::Compute& compute) {
+  if (output_) return;
+  output_.emplace();
   if (compute.lease.step == options_.troubles.nan_at_step) {
-    return Perform(
-        worker_.OnFault(now, {Code::kFailedPrecondition, "the loss is not finite (NaN)"}));
+    output_->status = {Code::kFailedPrecondition, "the loss is not finite (NaN)"};
+    return;
   }
   std::vector<float> parameters(static_cast<size_t>(parameter_count_));
   const auto part = [](auto& values, const cluster::Range& range) {
@@ -332,8 +383,11 @@ void SimDevice::Finish(const cluster::Compute& compute, Duration took) {
     CHECK(down_->Decode(*piece.values, part(parameters, piece.range)).ok());
   }
   const auto computed = options_.workload->Compute(parameters, compute);
-  if (!computed.ok()) return Perform(worker_.OnFault(now, computed.status()));
-  cluster::Worker::Update update;
+  if (!computed.ok()) {
+    output_->status = computed.status();
+    return;
+  }
+  cluster::Worker::Update& update = output_->update;
   update.loss_sum = computed->loss_sum;
   update.correct = computed->correct;
   for (const cluster::Range& range : compute.ranges) {
@@ -341,15 +395,33 @@ void SimDevice::Finish(const cluster::Compute& compute, Duration took) {
     update.parts.emplace_back(
         range, encoder_.Encode(compute.term, compute.lease, range, gradient).value());
   }
+  audience_.Tell(&Observer::OnComputed, loop_->now(), options_.number, compute,
+                 std::span<const float>(computed->gradient), update.parts, encoder_);
+}
+
+void SimDevice::HandOver(const cluster::Compute& compute, const cluster::Range& range) {
+  Produce(compute);
+  if (!output_->status.ok()) return;  // said when the lease is done
+  cluster::Worker::Update& update = output_->update;
+  const auto it = std::ranges::find(update.parts, range, &cluster::Worker::Part::range);
+  const cluster::Payload gradient = it->gradient;
+  update.parts.erase(it);
+  Perform(worker_.OnPart(loop_->now(), range, gradient, update.loss_sum, update.correct));
+}
+
+void SimDevice::Finish(const cluster::Compute& compute, Duration took) {
+  const TimePoint now = loop_->now();
+  if (!ended_) audience_.Tell(&Observer::OnActivity, now, options_.number, Activity::kIdle);
+  Produce(compute);
+  Output output = *std::exchange(output_, std::nullopt);
+  if (!output.status.ok()) return Perform(worker_.OnFault(now, output.status));
   const double seconds =
       options_.box->step_seconds.At(compute.lease.count) / options_.tempo->SpeedAt(now);
   if (seconds > 0) {
-    update.samples_per_second = static_cast<double>(compute.lease.count) / seconds;
+    output.update.samples_per_second = static_cast<double>(compute.lease.count) / seconds;
   }
-  update.seconds = base::Seconds(took);
-  audience_.Tell(&Observer::OnComputed, now, options_.number, compute,
-                 std::span<const float>(computed->gradient), update.parts, encoder_);
-  Perform(worker_.OnComputed(now, update));
+  output.update.seconds = base::Seconds(took);
+  Perform(worker_.OnComputed(now, output.update));
 }
 
 }  // namespace weft::sim

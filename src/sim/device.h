@@ -48,7 +48,8 @@ class SimDevice : public SerialProcess {
     Tempo* tempo = nullptr;
     Workload* workload = nullptr;
     FedSamples fed;
-    std::function<void()> on_stopped;  // it has ended by itself
+    const std::vector<StretchTime>* stretch_times = nullptr;  // null: not known
+    std::function<void()> on_stopped;                         // it has ended by itself
     // The host of the device of this name, as which a device is reached by others.
     std::function<std::optional<HostId>(const std::string& name)> find_host;
     // Its leader, once it is admitted; null: one that holds nothing yet.
@@ -74,6 +75,7 @@ class SimDevice : public SerialProcess {
   void OnConnected(cluster::ConnectionId connection) override;
   void OnMessage(cluster::ConnectionId connection, const cluster::Envelope& envelope) override;
   void OnDisconnected(cluster::ConnectionId connection, const std::string& reason) override;
+  void OnTransfer(bool up, int64_t bytes, double seconds) override;
 
  private:
   // Does what a machine asks for; `from` is the one that asks.
@@ -88,6 +90,20 @@ class SimDevice : public SerialProcess {
   double Slowness() const { return 1 / options_.tempo->SpeedAt(loop_->now()); }
   // Why it cannot compute a lease; ok if it can.
   Status Obstacle(const cluster::Lease& lease) const;
+  // What a lease has come to, and what of that is still to be handed over.
+  struct Output {
+    Status status;
+    cluster::Worker::Update update;
+  };
+  // A range of a gradient that is ready before the lease is done, after so many seconds.
+  struct EarlyPart {
+    cluster::Range range;
+    double seconds = 0;
+  };
+  void NoteHost(int64_t samples);
+  std::vector<EarlyPart> EarlyParts(const cluster::Compute& compute) const;
+  void Produce(const cluster::Compute& compute);
+  void HandOver(const cluster::Compute& compute, const cluster::Range& range);
   void Finish(const cluster::Compute& compute, Duration took);
   void End();
 
@@ -138,8 +154,9 @@ class SimDevice : public SerialProcess {
   bool delivering_ = false;
   std::optional<cluster::ConnectionId> connection_;
   std::optional<Status> stopped_;
-  TimePoint ready_;    // data and model are open
-  bool warm_ = false;  // a lease was begun
+  std::optional<Output> output_;  // of the lease that is being computed, once it is known
+  TimePoint ready_;               // data and model are open
+  bool warm_ = false;             // a lease was begun
   bool ended_ = false;
 };
 

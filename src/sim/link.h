@@ -82,6 +82,13 @@ struct Gate {
   std::vector<uint32_t> messages;  // small ones, by the owner's numbers
 };
 
+// Payloads that pass one way while any do: what the link's owner can measure of it.
+struct Flow {
+  int passing = 0;  // connections that are in the middle of one
+  TimePoint since;
+  int64_t bytes = 0;  // of the streams, that have passed since
+};
+
 class Link {
  public:
   explicit Link(const LinkOptions& options);
@@ -90,6 +97,7 @@ class Link {
   bool half_duplex() const { return options_.half_duplex; }
   Gate& gate(bool up) { return gates_[up]; }
   const Gate& gate(bool up) const { return gates_[up]; }
+  Flow& flow(bool up) { return flows_[up]; }
   // The same one both ways if it is half duplex.
   Server& server(bool up) { return servers_[up || half_duplex()]; }
   // Nothing delays what goes this way.
@@ -109,6 +117,7 @@ class Link {
  private:
   const LinkOptions options_;
   std::array<Gate, 2> gates_;      // [up]
+  std::array<Flow, 2> flows_;      // [up]
   std::array<Server, 2> servers_;  // [up]
 };
 

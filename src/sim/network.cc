@@ -171,7 +171,9 @@ void Network::Forget(Line& line) {
 // Loses what waits to be sent; what is under way is lost when it arrives.
 void Network::Drop(Line& line) {
   line.broken = true;
-  for (Way& way : line.ways) {
+  for (const bool back : {false, true}) {
+    Way& way = line.ways[back];
+    EndFlows(line, back);
     for (uint32_t at = std::exchange(way.first, kNone); at != kNone;) {
       Release(std::exchange(at, parcels_[at].next));
     }

@@ -91,6 +91,10 @@ class Endpoint {
   virtual void OnMessage(cluster::ConnectionId connection, const cluster::Envelope& envelope) = 0;
   // Not called for a connection that this end closed.
   virtual void OnDisconnected(cluster::ConnectionId connection, const std::string& reason) = 0;
+  // So many bytes of payloads have passed its own link in so long: from when one began to when none
+  // was left, or about every second of that. May come from within Send. For measuring: it must not
+  // call the network.
+  virtual void OnTransfer(bool /*up*/, int64_t /*bytes*/, double /*seconds*/) {}
 };
 
 // Threads: one. Calls no Endpoint but from events of the loop.
@@ -174,6 +178,7 @@ class Network {
     int64_t under_way = 0;                     // parcels
     bool closing = false;
     std::optional<TimePoint> stalled;  // since when something waits for a cut link
+    std::array<bool, 2> passing{};     // a payload is passing the link of [sender, receiver]
   };
 
   // One direction of one link.
@@ -260,6 +265,9 @@ class Network {
   void BecomeReady(Ticket ticket);
   void Advance(Line& line, bool back, int hop);
   void Leave(Line& line, bool back, int hop);
+  void BeginFlow(Line& line, bool back, int hop);
+  void NoteFlow(Line& line, bool back, int hop);
+  void EndFlows(Line& line, bool back);
   void Arrive(Line& line, uint32_t number, TimePoint when);
   Duration Latency(const Route& route);
   Duration LossDelay(const Route& route, int64_t packets);

@@ -16,6 +16,8 @@ namespace {
 constexpr int64_t kFewPackets = 3;
 // By which a payload message that is to be overtaken is held back, on average.
 constexpr Duration kMeanHold = std::chrono::milliseconds(100);
+// After which the owner of a link is told what has passed it, though more passes.
+constexpr Duration kLongFlow = std::chrono::seconds(1);
 
 // How probable it is that something befalls one of so many packets.
 double OfAny(double probability, int64_t packets) {
@@ -211,6 +213,7 @@ void Network::Enter(Line& line, bool back, int hop) {
   } else {
     at.link->Count(at.up, OnLink(line, stage.stream_bytes));
     at.link->Count(!at.up, AckBytes(stage.stream_bytes));
+    BeginFlow(line, back, hop);
     stage.served = true;
     Advance(line, back, hop);
   }
@@ -260,6 +263,7 @@ void Network::BeginService(const Piece& piece, Ticket ticket) {
   const int64_t acks = AckBytes(stage.stream_bytes);
   hop.link->Count(hop.up, bytes);
   hop.link->Count(!hop.up, acks);
+  BeginFlow(*piece.line, piece.back, piece.hop);
   Server& server = hop.server();
   const Duration takes =
       server.Begin(loop_->now(), ticket, bytes + (hop.link->half_duplex() ? acks : 0));
@@ -333,10 +337,51 @@ void Network::Leave(Line& line, bool back, int hop) {
     const Duration trip = line.route->path.round_trip;
     Arrive(line, stage.parcel, std::max(loop_->now(), way.pace.next() - trip));
   }
+  NoteFlow(line, back, hop);
   stage = {};
   if (hop == 0) return Pump(line, back);
   const Stage& before = way.stages[static_cast<size_t>(hop - 1)];
   if (before.taken && before.ready && !before.moved) Advance(line, back, hop - 1);
+}
+
+// ---- what the owners of links measure
+
+// A piece begins to pass the link at `hop`, which may be the sender's or the receiver's own.
+void Network::BeginFlow(Line& line, bool back, int hop) {
+  const bool arrives = hop + 1 == line.route->count;
+  if (hop > 0 && !arrives) return;
+  bool& passing = line.ways[back].passing[arrives];
+  if (std::exchange(passing, true)) return;
+  Flow& flow = HopAt(line, back, hop).link->flow(!arrives);
+  if (flow.passing++ == 0) flow = {.passing = 1, .since = loop_->now()};
+}
+
+// A piece has passed it.
+void Network::NoteFlow(Line& line, bool back, int hop) {
+  const bool arrives = hop + 1 == line.route->count;
+  if (hop > 0 && !arrives) return;
+  Way& way = line.ways[back];
+  const Stage& stage = way.stages[static_cast<size_t>(hop)];
+  Flow& flow = HopAt(line, back, hop).link->flow(!arrives);
+  flow.bytes += stage.stream_bytes;
+  if (stage.last && std::exchange(way.passing[arrives], false)) --flow.passing;
+  const Duration took = loop_->now() - flow.since;
+  if (flow.passing > 0 && took < kLongFlow) return;
+  Endpoint* owner = arrives == back ? line.dialer : line.callee;
+  if (owner != nullptr && took.count() > 0) {
+    owner->OnTransfer(!arrives, flow.bytes, base::Seconds(took));
+  }
+  flow.since = loop_->now();
+  flow.bytes = 0;
+}
+
+// Nothing of the connection passes any more.
+void Network::EndFlows(Line& line, bool back) {
+  for (const bool arrives : {false, true}) {
+    if (!std::exchange(line.ways[back].passing[arrives], false)) continue;
+    const int hop = arrives ? line.route->count - 1 : 0;
+    --HopAt(line, back, hop).link->flow(!arrives).passing;
+  }
 }
 
 // ---- arrival

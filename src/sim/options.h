@@ -114,11 +114,15 @@ struct HubOptions {
   bool operator==(const HubOptions&) const = default;
 };
 
-// Sizes on the wire. In cost mode the machines carry one number where the model has many, and the
-// network is told what it would have been.
+// Sizes on the wire. In cost mode the machines carry few numbers where the model has many, and the
+// network is told what they would have been. Bytes are those of the whole vector: a message that
+// carries a range of it has the range's share.
 struct WireOptions {
+  int64_t values = 0;            // of the vector, as ranges count them; 0: each message has it all
   int64_t push_bytes = 0;        // payload of an update; 0: its real size
   int64_t parameters_bytes = 0;  // payload of the parameters; 0: their real size
+  int64_t replica_bytes = 0;     // what a leader sends its standby for a step; 0: its real size
+  int64_t state_bytes = 0;       // of the parameters with the optimizer's memory; 0: its real size
   int64_t sample_bytes = 0;      // of each fed sample; 0: its real size
   // A payload passes a link in so many pieces at most. Fewer are faster to simulate, more share a
   // link more finely.
@@ -127,6 +131,16 @@ struct WireOptions {
   // saturated.
   double unfairness = 0.5;
   bool operator==(const WireOptions&) const = default;
+};
+
+// When within a lease's computing time a stretch of the parameters is first read, and when its
+// gradient is final, as shares of that time.
+struct StretchTime {
+  int64_t begin = 0;
+  int64_t count = 0;
+  double read_at = 0;
+  double final_at = 1;
+  bool operator==(const StretchTime&) const = default;
 };
 
 // What goes wrong by chance. Waits are means of exponential ones over the whole cluster; nothing:

@@ -1,5 +1,6 @@
 #include "sim/wire_size.h"
 
+#include <cmath>
 #include <variant>
 
 namespace weft::sim {
@@ -79,12 +80,28 @@ int64_t Head(const cluster::AskSamples& m) {
 }
 int64_t Head(const cluster::Samples& m) { return 15 + Size(m.problem); }
 
+// Of a payload that is `whole` bytes for all of the vector; a message without a range means all.
+int64_t ShareOf(int64_t whole, const cluster::Range& range, const WireOptions& wire) {
+  if (range.count == 0 || wire.values == 0 || range.count == wire.values) return whole;
+  const double share = static_cast<double>(range.count) / static_cast<double>(wire.values);
+  return static_cast<int64_t>(std::llround(static_cast<double>(whole) * share));
+}
+
 int64_t PayloadBytes(const cluster::Message& message, const WireOptions& wire) {
+  const auto told_or_real = [&](int64_t told, const auto* m, const cluster::Payload& real) {
+    return told > 0 ? ShareOf(told, m->range, wire) : Size(real);
+  };
   if (const auto* push = std::get_if<cluster::Push>(&message)) {
-    return wire.push_bytes > 0 ? wire.push_bytes : Size(push->gradient);
+    return told_or_real(wire.push_bytes, push, push->gradient);
   }
   if (const auto* parameters = std::get_if<cluster::Parameters>(&message)) {
-    return wire.parameters_bytes > 0 ? wire.parameters_bytes : Size(parameters->values);
+    return told_or_real(wire.parameters_bytes, parameters, parameters->values);
+  }
+  if (const auto* replicate = std::get_if<cluster::Replicate>(&message)) {
+    return told_or_real(wire.replica_bytes, replicate, replicate->gradient);
+  }
+  if (const auto* state = std::get_if<cluster::RangeState>(&message)) {
+    return told_or_real(wire.state_bytes, state, state->values);
   }
   if (const auto* samples = std::get_if<cluster::Samples>(&message)) {
     return wire.sample_bytes > 0 ? wire.sample_bytes * samples->count : Size(samples->values);
@@ -101,6 +118,8 @@ constexpr int64_t Framed(int64_t bytes, int64_t part, int64_t header) {
 bool HasPayload(const cluster::Message& message) {
   return std::holds_alternative<cluster::Push>(message) ||
          std::holds_alternative<cluster::Parameters>(message) ||
+         std::holds_alternative<cluster::Replicate>(message) ||
+         std::holds_alternative<cluster::RangeState>(message) ||
          std::holds_alternative<cluster::Samples>(message);
 }
 

@@ -42,6 +42,37 @@ TEST(WireSize, PayloadsCountByTheirSizeOrAsTold) {
   EXPECT_TRUE(HasPayload(cluster::Samples{}));
 }
 
+TEST(WireSize, ARangeWeighsItsShareOfWhatTheVectorIsToldToWeigh) {
+  const WireOptions wire{.values = 100,
+                         .push_bytes = 40'000,
+                         .parameters_bytes = 20'000,
+                         .replica_bytes = 80'000,
+                         .state_bytes = 120'000};
+  const cluster::Range quarter{25, 25};
+  const auto more = [&](cluster::Message of_range, cluster::Message of_all) {
+    return StreamBytes(of_all, wire) - StreamBytes(of_range, wire);
+  };
+  // The rest of each takes one or two HTTP/2 frames fewer.
+  EXPECT_NEAR(more(cluster::Push{.range = quarter}, cluster::Push{}), 30'000, 30);
+  EXPECT_NEAR(more(cluster::Parameters{.range = quarter}, cluster::Parameters{}), 15'000, 30);
+  EXPECT_NEAR(more(cluster::Replicate{.range = quarter}, cluster::Replicate{}), 60'000, 60);
+  EXPECT_NEAR(more(cluster::RangeState{.range = quarter}, cluster::RangeState{}), 90'000, 60);
+  EXPECT_EQ(more(cluster::Push{.range = {0, 100}}, cluster::Push{}), 0);
+  EXPECT_EQ(StreamBytes(cluster::Push{.range = quarter}, {.push_bytes = 40'000}),
+            StreamBytes(cluster::Push{}, wire))
+      << "a vector of unknown size is whole";
+}
+
+TEST(WireSize, WhatLeadersTellEachOtherHasItsRealSize) {
+  const auto packet = std::make_shared<const Bytes>(1000);
+  EXPECT_GT(StreamBytes(cluster::Replicate{.gradient = packet}, {}),
+            StreamBytes(cluster::Replicate{}, {}) + 999);
+  EXPECT_GT(StreamBytes(cluster::RangeState{.values = packet}, {}),
+            StreamBytes(cluster::RangeState{}, {}) + 999);
+  EXPECT_TRUE(HasPayload(cluster::Replicate{}));
+  EXPECT_TRUE(HasPayload(cluster::RangeState{}));
+}
+
 // 66 of 1514 bytes are headers, and 9 of 16,393 of the rest, 25 of each 256 KiB.
 TEST(WireSize, HeadersOfLargePayloadsAreFivePerCent) {
   const int64_t payload = 10'000'000;
