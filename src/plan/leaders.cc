@@ -290,7 +290,11 @@ std::optional<LeaderPlan> LeaderPlanner::Next(int64_t step, const LeaderInput& i
   if (ranges_.empty()) ranges_ = Flat(input);
   const Ids able = AbleToLead(input);
   const bool gone = LeaderGone(ranges_, able);
-  const bool due = !planned_ || step - *planned_ >= options_.change_steps;
+  // Devices that were asked for may have come since.
+  const bool fewer = HasStandbys(input) &&
+                     static_cast<int64_t>(ranges_.size()) < options_.exactly &&
+                     ranges_.size() <= able.size();
+  const bool due = !planned_ || fewer || step - *planned_ >= options_.change_steps;
   if (gone || (due && Measured(input.hub))) {
     planned_ = step;
     LeaderPlan plan = PlanLeaders(input, options_);

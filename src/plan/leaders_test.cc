@@ -234,6 +234,16 @@ TEST(LeaderPlanner, KeepsToTheNumberThatWasAskedFor) {
   EXPECT_FALSE(planner.Next(20, input));
 }
 
+TEST(LeaderPlanner, SplitsOnceThereAreDevicesToStandBy) {
+  LeaderPlanner planner({.fewest_values = 1, .alignment = 1, .exactly = 3});
+  const std::vector<LinkedDevice> one = Devices(1, kFast);
+  EXPECT_FALSE(planner.Next(0, Input(one)));
+  const std::vector<LinkedDevice> four = Devices(4, kFast);
+  const auto plan = planner.Next(1, Input(four));
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->ranges.size(), 3u);
+}
+
 TEST(LeaderPlanner, LeavesNothingWithADeviceThatNobodyCanStandBy) {
   const std::vector<LinkedDevice> one = Devices(1, 8 * kFast);
   LeaderInput input = Input(one);
