@@ -66,8 +66,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Plant{"shard.skips_a_replica", "applied-sum: "},
                     Plant{"shard.forgets_staleness", "applied-sum: "},
                     Plant{"shard.takes_an_update_for_a_batch", "applied-sum: "},
-                    Plant{"shard.lets_replicas_pile_up", "bounds: "},
-                    Plant{"shard.keeps_its_buffer", "progress: "}),
+                    Plant{"shard.lets_replicas_pile_up", "bounds: "}),
     [](const auto& plant) {
       std::string name = plant.param.fault;
       std::ranges::replace(name, '.', '_');

@@ -44,7 +44,7 @@ void Shard::ChangeMode(Mode mode) {
   stream_->mode = mode;
   stream_->at_once = UpdatesAtOnce(context_->spec, mode);
   const auto waiting = static_cast<int64_t>(stream_->in.size());
-  if (waiting >= stream_->at_once && !base::Planted("shard.keeps_its_buffer")) ApplyStream();
+  if (waiting >= stream_->at_once) ApplyStream();
 }
 
 // Rounds that the parameters have gone on since it was computed, beyond the one that is usual.
