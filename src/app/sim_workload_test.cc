@@ -90,7 +90,7 @@ TEST(TrainingWorkload, ReadsTheOrderOfTheJob) {
   config::RunConfig config = Config("lenet5");
   config.cluster.workers = 4;
   config.data.placement = "local";
-  config.data.partition = "classes:1";
+  config.data.partition = "classes:3";
   const auto sharded = Open(config), whole = Open(Config("lenet5"));
   const cluster::Snapshot start = whole->Start();
   const cluster::Compute lease{.lease = {.id = 1, .count = 16}};

@@ -118,7 +118,7 @@ class Coordinator {
   void On(TimePoint now, Address from, const Other& other);
   void NotTaken(Address from, const Message& message);
 
-  // coordinator.cc: devices, steps, the end.
+  // coordinator.cc: devices and the end; coordinator_step.cc: steps.
   Status Restore();
   void Admitted(const DeviceTable::Admission& admission, ConnectionId connection);
   void Advance();
@@ -161,6 +161,7 @@ class Coordinator {
   void EmitRound();
   void Settle();
   void EndStreamIfSettled();
+  void PutBackUnheld();
   void SendEndStream(const Layout::Part& part);
   bool Absent() const;
   void StreamOver();

@@ -156,14 +156,8 @@ void Coordinator::Settle() {
 void Coordinator::EndStreamIfSettled() {
   if (phase_ != Phase::kStreaming) return;
   const bool alone = devices_.living().empty();
-  if (settling_ || alone) {
-    for (const Lease& lease : stream_.Unheld()) {
-      if (book_.HalfApplied(lease.id) && !alone) continue;
-      deck_.PutBack({lease.begin, lease.count});
-      stream_.Forget(lease);
-    }
-  }
-  const bool nothing_new = settling_ || deck_.left() == 0;
+  if (settling_ && !alone) PutBackUnheld();
+  const bool nothing_new = settling_ || deck_.left() == 0 || Absent();
   if (nothing_new && stream_.open() > 0 && mode_ == aggregate::Mode::kBuffered && !flushing_) {
     // A buffer that nothing fills any more must not hold up what is in it.
     flushing_ = true;
@@ -171,12 +165,22 @@ void Coordinator::EndStreamIfSettled() {
       SendBeginStream(part, aggregate::Mode::kAsync);
     }
   }
-  if (!nothing_new && !(Absent() && stream_.open() == 0)) return;
-  if (stream_.open() > 0) return;
+  if (!nothing_new && !alone) return;
+  // Without devices, what the leader has may still count: what does not is put back after that.
+  if (stream_.open() > 0 && !alone) return;
   phase_ = Phase::kSettling;
   flushing_ = false;
   asked_step_ = ++step_;
   for (const Layout::Part& part : seats_.layout().parts) SendEndStream(part);
+}
+
+// What a part of the leaders have applied has to be computed by somebody.
+void Coordinator::PutBackUnheld() {
+  for (const Lease& lease : stream_.Unheld()) {
+    if (book_.HalfApplied(lease.id)) continue;
+    deck_.PutBack({lease.begin, lease.count});
+    stream_.Forget(lease);
+  }
 }
 
 // Local placement: what is left of the epoch belongs to devices that are not here.
@@ -203,6 +207,7 @@ void Coordinator::On(TimePoint, Address from, const StreamEnded& ended) {
 
 void Coordinator::StreamOver() {
   phase_ = Phase::kWaiting;
+  PutBackUnheld();
   EmitRound();
   const bool ends_epoch = deck_.left() == 0 || (Absent() && !settling_);
   if (ends_epoch) CloseEpoch();

@@ -49,6 +49,7 @@ Shard::Shard(ShardContext* context, const Range& range, Snapshot start, AppliedM
                  StatisticsOf(context->spec, range)),
       version_(start.version),
       next_step_(start.step),
+      over_before_(start.step),
       parameters_(std::move(start.parameters)),
       gradient_(parameters_.size()),
       memory_(std::move(memory)),
@@ -126,10 +127,17 @@ void Shard::On(Address from, const Push& push) {
   if (push.term < term()) return Acknowledge(held, false);
   if (WasApplied(push)) {
     // Otherwise it is acknowledged once the standby has it.
-    if (!replicas_.Holds(AppliedOf(held))) Acknowledge(held, true);
+    if (!replicas_.Holds(AppliedOf(held))) {
+      Acknowledge(held, true);
+    } else if (stream_ && push.gradient == nullptr) {
+      SendReplicas();
+    }
     return;
   }
-  if (push.gradient == nullptr && IsHere(held)) return;  // acknowledged once its fate is known
+  if (push.gradient == nullptr && IsHere(held)) {
+    if (stream_) SendReplicas();  // it may be the standby that is late
+    return;                       // acknowledged once its fate is known
+  }
   if (push.gradient == nullptr ||
       push.gradient->size() > context_->up->MaxBytes(gradient_.size())) {
     return Acknowledge(held, false);

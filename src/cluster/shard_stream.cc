@@ -58,6 +58,7 @@ std::string Shard::ProblemInStream(const Push& push) const {
   if (lease.id == 0 || lease.id > kMaxLease || lease.count < 1 || lease.count > Round()) {
     return "it is of no lease";
   }
+  if (lease.step < over_before_) return "its stream is over, and its samples are dealt anew";
   if (push.correct < 0 || push.correct > lease.count) return "more is right than it has samples";
   if (push.version < 0 || !std::isfinite(push.lr) || push.lr < 0) return "version or rate";
   const aggregate::Options& options = context_->spec.aggregation;
@@ -149,7 +150,7 @@ void Shard::On(const EndStream& end) {
     stream_.reset();
     bases_.Clear();
   }
-  next_step_ = end.step;
+  next_step_ = over_before_ = end.step;
   SendReplicas();
   Due due;
   due.actions.push_back(

@@ -305,7 +305,6 @@ void Worker::On(TimePoint now, const Parameters& parameters) {
   if (parameters.term != term_ || parameters.values == nullptr) return;
   const auto pulled = pulled_.find(parameters.range);
   if (pulled != pulled_.end() && parameters.version >= pulled->second.version) {
-    pull_time_ = now - pulled->second.at;
     pulled_.erase(pulled);
   }
   if (held_.Put(parameters)) ComputeNext(now);
@@ -319,7 +318,9 @@ void Worker::On(TimePoint now, const PushAck& ack) {
   pushed_.erase(it);
   actions_.push_back(Settled{push.term, push.lease, ack.applied, push.range});
   if (!ack.applied && (pushed.overlap || ack.version <= push.version)) {
-    // Refused though it is still wanted: it must not wait for this device.
+    // Refused though it is still wanted: it must not wait for this device, nor this device for the
+    // version that it would have made.
+    pulled_.erase(push.range);
     Return(push.lease, "the leader refused the update");
   } else if (push.version == granted_version_ && !pushed.overlap && !IsPushed(push.lease)) {
     done_.insert(push.lease.id);
@@ -390,10 +391,14 @@ void Worker::ComputeNext(TimePoint now) {
   }
   if (cache_ && !cache_->Has(work.lease)) return;
   // Its own update, or another one, brings newer parameters soon.
-  if (work.newest && !pulled_.empty() && !pushed_.empty() && !PullsWhileComputing()) return;
+  if (work.newest && !pulled_.empty() && held_.Versions() && !PullsWhileComputing()) {
+    if (!waits_since_) waits_since_ = now;
+    return;
+  }
   auto pieces = PiecesFor(work);
   if (!pieces) return;
   queue_.pop_front();
+  if (waits_since_) pull_time_ = now - *std::exchange(waits_since_, std::nullopt);
   Begin(now, work, std::move(*pieces));
 }
 
@@ -499,82 +504,6 @@ Actions Worker::OnCannotCompute(TimePoint now, const Status& status) {
   }
   ComputeNext(now);
   return Take();
-}
-
-// A pull waits at the leader until the version is there, so the next one is asked for early.
-void Worker::PullUnlessHeld(TimePoint now, int64_t version) {
-  const auto versions = held_.Versions();
-  if (phase_ != Phase::kJoined || (versions && versions->oldest >= version)) return;
-  for (const Layout::Part& part : layout_.parts) {
-    if (held_.NewestOf(part.range) < version) PullFrom(now, part, version);
-  }
-}
-
-void Worker::PullFrom(TimePoint now, const Layout::Part& part, int64_t version) {
-  const auto it = pulled_.find(part.range);
-  if (it != pulled_.end() && it->second.version == version) return;
-  pulled_[part.range] = {version, now};
-  ToLeader(part.range, Pull{term_, device_, version, part.range});
-}
-
-// In a stream: whatever is newer than what it holds.
-void Worker::PullFresher(TimePoint now) {
-  if (phase_ != Phase::kJoined) return;
-  for (const Layout::Part& part : layout_.parts) {
-    PullFrom(now, part, held_.NewestOf(part.range) + 1);
-  }
-}
-
-// Where pulling takes long, parameters that are one lease older cost less than waiting for them.
-bool Worker::PullsWhileComputing() const { return 10 * pull_time_ > compute_time_; }
-
-// ---- samples that the store feeds
-
-// Asks for what the lease needs. False: this device has no room for it, and has said so.
-bool Worker::WantSamples(const Lease& lease) {
-  if (!cache_) return true;
-  const auto asks = cache_->Want(lease);
-  if (!asks.ok()) {
-    Return(lease, asks.status().message());
-    return false;
-  }
-  Ask(*asks);
-  return true;
-}
-
-void Worker::DoneWith(const Lease& lease) {
-  if (cache_) Ask(cache_->Done(lease));
-}
-
-void Worker::ClearQueue() {
-  for (const Work& work : queue_) DoneWith(work.lease);
-  queue_.clear();
-}
-
-void Worker::Ask(const std::vector<AskSamples>& asks) {
-  if (phase_ != Phase::kJoined) return;  // asked again once it has joined
-  for (const AskSamples& ask : asks) {
-    actions_.push_back(Send{{kCoordinatorDevice, Role::kStore}, ask});
-  }
-}
-
-void Worker::On(TimePoint now, const Samples& samples) {
-  if (!cache_ || samples.term != term_) return;
-  const SampleCache::Got got = cache_->OnSamples(samples);
-  if (got.wanted && !got.kept.empty()) {
-    actions_.push_back(KeepSamples{got.kept, samples.values});
-  }
-  if (!got.dropped.empty()) actions_.push_back(DropSamples{got.dropped});
-  Ask(got.ask);
-  for (const Lease& lease : got.failed) {
-    std::erase_if(queue_, [&](const Work& work) { return work.lease == lease; });
-    Return(lease, samples.problem);
-  }
-  ComputeNext(now);
-}
-
-void Worker::ReadAheadOnce(const Lease& lease) {
-  if (announced_.insert(lease.id).second) actions_.push_back(ReadAhead{lease});
 }
 
 void Worker::ToCoordinator(Message message) {

@@ -111,6 +111,8 @@ class Worker {
   size_t unacknowledged() const { return pushed_.size(); }
 
  private:
+  // It waits for fresher parameters if that takes less than this part of computing a lease.
+  static constexpr int kWorthWaiting = 4;
   enum class Phase { kOffline, kDialing, kGreeting, kJoined, kStopped };
   struct Work {
     Lease lease;
@@ -208,7 +210,8 @@ class Worker {
   std::map<Range, Pulled> pulled_;  // asked for, not come yet
   TimePoint computing_since_;
   Duration compute_time_{};  // of the last lease
-  Duration pull_time_{};     // of the last fresher version
+  Duration pull_time_{};     // that it last waited for a fresher version
+  std::optional<TimePoint> waits_since_;
   double samples_per_second_ = 0;
   double loss_ = 0;
   Profiler profiler_;

@@ -44,9 +44,10 @@ class WorkerStatsTest : public ::testing::Test {
     worker_.Handle(now_, kCoordinator, Grant{.term = 1, .lease = lease, .version = step});
     const auto values = std::make_shared<Bytes>(Bytes{1});
     ASSERT_THAT(Asked<cluster::Compute>(worker_.Handle(
-                    now_, kLeader, Parameters{.term = 1, .version = step, .values = values})),
+                    now_, kLeader,
+                    Parameters{.term = 1, .version = step, .values = values, .range = {0, 4}})),
                 SizeIs(1));
-    worker_.OnComputed(now_, {.gradient = values, .seconds = seconds});
+    worker_.OnComputed(now_, {.parts = {{{0, 4}, values}}, .seconds = seconds});
   }
 
   TimePoint now_{};

@@ -380,9 +380,11 @@ class AppliedSum : public Checker {
     }
   }
 
-  // Leader and standby have the same numbers in the same version.
+  // Leader and standby have the same numbers in the same version. Not with AdamW where updates are
+  // fractions of a batch: it counts batches, and a standby is seated with a whole number of them.
   void CompareBits(TimePoint now, Address self, const Range& range, const Book& book) {
-    if (spec_.leaders == 1) return;
+    const bool counts = spec_.optimizer.kind == engine::OptimizerOptions::Kind::kAdamw;
+    if (spec_.leaders == 1 || (counts && streams_)) return;
     auto& versions = bits_[range];
     const auto [it, is_new] = versions.try_emplace(book.version, book.parameters);
     if (is_new) {

@@ -23,6 +23,7 @@ constexpr size_t kKeptAlways = 2048;
 constexpr size_t kKeptPerLease = 4;
 // Leases of this step and of the next, each computed again after a reconnect, in each range.
 constexpr size_t kUnacknowledgedPerLease = 4;
+constexpr size_t kFewLeases = 4;  // then as if there were so many
 // Leases that a device has at a time where there are no steps, beside those that wait for others.
 constexpr size_t kLeasesInStream = 2;
 // Versions that a standby may not have confirmed yet; each holds a gradient.
@@ -56,7 +57,8 @@ class Bounds : public Checker {
 
   void OnDeviceRest(TimePoint now, int device, const cluster::Worker& worker) override {
     if (worker.joined()) DeviceAt(device).since_welcome = 0;
-    const size_t most = kUnacknowledgedPerLease * most_leases_ * most_ranges_;
+    const size_t leases = most_leases_ == 0 ? 0 : std::max(most_leases_, kFewLeases);
+    const size_t most = kUnacknowledgedPerLease * leases * most_ranges_;
     if (worker.unacknowledged() <= std::max<size_t>(most, 1)) return;
     Violate(now,
             fmt::format("device {} holds {} updates that are not acknowledged; want at most {}",

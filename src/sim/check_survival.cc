@@ -100,8 +100,12 @@ class Survival : public Checker {
     }
   }
 
+  // A copy that it has confirmed may be sent again.
   void Copied(const cluster::Replicate& copy) {
     lines_.VisitRange(copy.range, [&](Line& line) {
+      const auto has = confirmed_.find({line.standby, copy.range});
+      if (line.standby == 0) return;
+      if (has != confirmed_.end() && has->second >= copy.record.version) return;
       for (const cluster::Applied& update : copy.applied) {
         line.waiting.push_back({update.device, update.sequence, copy.record.version});
       }

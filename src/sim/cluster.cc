@@ -224,6 +224,7 @@ void Cluster::Record(const cluster::Event& event) {
     // Where other devices lead, the last checkpoint has them.
     const auto values = hub_->leader().parameters();
     parameters_ = Checkpoint().parameters;
+    if (const auto whole = hub_->leader().archived()) parameters_ = whole->parameters;
     if (!values.empty()) parameters_.assign(values.begin(), values.end());
   }
   if (!options_.keep_events) return;

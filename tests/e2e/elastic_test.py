@@ -7,7 +7,7 @@ import weft_process
 from weft_process import TINY_JOB
 
 JOB = TINY_JOB.replace("deterministic = true", "deterministic = false").replace(
-    "epochs = 2", "epochs = 6").replace("n=480", "n=1200").replace("n=100", "n=300")
+    "epochs = 2", "epochs = 12").replace("n=480", "n=2400").replace("n=100", "n=300").replace("lr = 0.05", "lr = 0.02")
 
 
 class ElasticTest(weft_process.WeftTest):
@@ -21,7 +21,7 @@ class ElasticTest(weft_process.WeftTest):
         result = self.run_to_result("train", self.job, "--out", name, *overrides)
         self.assertEqual(result["outcome"], "completed")
         self.assertEqual((result["lost_samples"], result["duplicated_samples"]), (0, 0))
-        self.assertEqual(result["epochs"], 6)
+        self.assertEqual(result["epochs"], 12)
         return result["test_accuracy"]
 
     def expect_about_sync(self, *settings, less=0.1):

@@ -1,0 +1,297 @@
+// Coordinator: what a step consists of, who gets it, and what it comes to.
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "cluster/coordinator.h"
+
+namespace weft::cluster {
+
+bool Coordinator::CheckpointAfter(int64_t step) const {
+  const bool due = spec_.checkpoint_every > 0 && (step + 1) % spec_.checkpoint_every == 0;
+  return due || ends_epoch_;
+}
+
+void Coordinator::Advance() {
+  if (epoch_ >= spec_.epochs) return End(RunDone::How::kCompleted, "the run is complete");
+  const auto have = static_cast<int64_t>(devices_.living().size());
+  const int64_t want = started_ ? 1 : spec_.start_workers;
+  if (have >= want) {
+    if (ReshapeIfDue()) return;
+    return Streams() ? BeginStream() : BeginStep();
+  }
+  phase_ = Phase::kWaiting;
+  if (!std::exchange(told_waiting_, true)) Emit(WaitingForWorkers{have, want});
+}
+
+void Coordinator::BeginStep() {
+  phase_ = Phase::kStepping;
+  started_ = true;
+  told_waiting_ = false;
+  disturbed_ = false;
+  step_began_ = now_;
+  ask_at_ = now_ + patience_.allowed();
+  applied_ranges_.clear();
+  first_record_.reset();
+  committed_.clear();
+  norm_squared_ = 0;
+  NoteQuiet();
+  Cut cut = CutStep();
+  if (cut.leases.empty() && carried_.empty()) {
+    // Of what is left, nothing belongs to a device that is here.
+    phase_ = Phase::kWaiting;
+    CloseEpoch();
+    return AfterStep(true);
+  }
+  step_samples_ = cut.samples;
+  ends_epoch_ = deck_.left() == 0;
+  const size_t carried = carried_.size();
+  cut.leases.insert(cut.leases.end(), carried_.begin(), carried_.end());
+  cut.owners.insert(cut.owners.end(), carried_by_.begin(), carried_by_.end());
+  dealer_.Begin(std::move(cut.leases), cut.owners, carried);
+  next_ = ProbablyNext();
+  SendBeginStep(CheckpointAfter(step_));
+  Deal();
+  if (spec_.aggregation.over_selection > 0) DealCopies();
+}
+
+// ---- what a step consists of
+
+Coordinator::Cut Coordinator::CutStep() {
+  Cut cut;
+  cut.samples = std::min(plan_.batch(), deck_.left());
+  if (plan_.fixed_slots() > 0) {
+    for (const int64_t share : plan_.FixedShares(cut.samples)) AddLeases(share, 0, &cut);
+    return cut;
+  }
+  const std::vector<DeviceId> ready = dealer_.Ready(step_);
+  if (!spec_.shard_samples.empty()) {
+    CutShards(ready, &cut);
+    return cut;
+  }
+  const double devices = static_cast<double>(ready.size()) / (1 + spec_.aggregation.over_selection);
+  const auto slots = std::clamp<int64_t>(std::llround(devices), 1, kMaxSlots);
+  if (spec_.share_by_speed) {
+    CutBySpeed(Fastest(ready, static_cast<size_t>(slots)), &cut);
+    return cut;
+  }
+  for (const int64_t share : plan_.EqualShares(cut.samples, slots)) AddLeases(share, 0, &cut);
+  return cut;
+}
+
+// What a lease takes beside its samples: its own cost, and its way over the link.
+plan::Pace Coordinator::PaceOf(const Device& device) const {
+  const DeviceStats& stats = device.stats;
+  return {.fixed_s = stats.lease_seconds, .per_sample_s = stats.sample_seconds};
+}
+
+// The `count` fastest of them, by id.
+std::vector<DeviceId> Coordinator::Fastest(std::vector<DeviceId> devices, size_t count) const {
+  if (devices.size() <= count) return devices;
+  const auto seconds = [&](DeviceId device) { return devices_.Find(device)->stats.sample_seconds; };
+  std::ranges::stable_sort(devices, {}, seconds);
+  devices.resize(count);
+  std::ranges::sort(devices);
+  return devices;
+}
+
+// Shares with which all are done together.
+void Coordinator::CutBySpeed(std::vector<DeviceId> devices, Cut* cut) {
+  std::vector<plan::DevicePace> paces;
+  for (const DeviceId device : devices) {
+    if (const Device* known = devices_.Find(device)) paces.push_back({device, PaceOf(*known)});
+  }
+  if (paces.empty()) return AddLeases(cut->samples, 0, cut);
+  const plan::KeptShares kept = shares_.Next(cut->samples, paces);
+  for (size_t i = 0; i < paces.size(); ++i) AddLeases(kept.shares[i], paces[i].device, cut);
+}
+
+// Each device its part of the batch, from its own samples.
+void Coordinator::CutShards(const std::vector<DeviceId>& devices, Cut* cut) {
+  const auto count = static_cast<int64_t>(devices.size());
+  if (count == 0) return;
+  const int64_t share = (plan_.batch() + count - 1) / count;
+  cut->samples = 0;
+  for (const DeviceId device : devices) {
+    const int64_t shard = devices_.Find(device)->shard;
+    if (shard < 0) continue;
+    const int64_t most = std::min(share, deck_.LeftOf(shard));
+    for (int64_t left = most; left > 0;) {
+      const Deck::Piece piece = deck_.TakeOf(shard, left);
+      left -= piece.count;
+      cut->samples += piece.count;
+      cut->leases.push_back(plan_.LeaseOf(step_, epoch_, static_cast<int64_t>(cut->leases.size()),
+                                          piece.begin, piece.count));
+      cut->owners.push_back(device);
+    }
+  }
+}
+
+// One lease, or several where positions are not in one piece.
+void Coordinator::AddLeases(int64_t share, DeviceId owner, Cut* cut) {
+  while (share > 0) {
+    const Deck::Piece piece = deck_.Take(share);
+    share -= piece.count;
+    cut->leases.push_back(plan_.LeaseOf(step_, epoch_, static_cast<int64_t>(cut->leases.size()),
+                                        piece.begin, piece.count));
+    cut->owners.push_back(owner);
+  }
+}
+
+void Coordinator::SendBeginStep(bool checkpoint) {
+  if (checkpoint) asked_step_ = step_ + 1;
+  for (const Layout::Part& part : seats_.layout().parts) SendBeginStep(part, checkpoint);
+}
+
+void Coordinator::SendBeginStep(const Layout::Part& part, bool checkpoint) {
+  cluster::BeginStep begin{.term = term_,
+                           .step = step_,
+                           .epoch = epoch_,
+                           .total_samples = 0,
+                           .leases = {},
+                           .lr = engine::LearningRate(spec_.schedule, step_, total_steps()),
+                           .checkpoint = checkpoint,
+                           .range = part.range,
+                           .version = version_};
+  for (const Lease& lease : dealer_.leases()) {
+    if (book_.Has(lease.id, part.range)) continue;
+    begin.leases.push_back(lease);
+    begin.total_samples += lease.count;
+  }
+  const double quorum = spec_.aggregation.quorum;
+  if (quorum < 1 && !ends_epoch_) {
+    const double enough = std::ceil(quorum * static_cast<double>(step_samples_));
+    begin.quorum_samples = std::max<int64_t>(1, static_cast<int64_t>(enough));
+  }
+  actions_.push_back(Send{part.leader, std::move(begin)});
+}
+
+// A device whose heartbeats are missing may be gone, long before it is sure.
+void Coordinator::NoteQuiet() {
+  const Duration beats = kQuietHeartbeats * std::chrono::milliseconds(spec_.heartbeat_ms);
+  dealer_.SetQuiet(devices_.SilentSince(now_ - beats));
+}
+
+void Coordinator::Deal() {
+  if (phase_ != Phase::kStepping) return;
+  NoteQuiet();
+  if (devices_.living().empty() && !std::exchange(told_waiting_, true)) {
+    Emit(WaitingForWorkers{0, 1});
+  }
+  for (const Dealer::Dealt& dealt : dealer_.Deal(now_)) {
+    told_waiting_ = false;
+    if (dealt.before != 0 && dealt.before != dealt.device) {
+      Emit(LeaseRedealt{dealt.lease, dealt.before, dealt.device});
+    }
+    SendGrant(dealt);
+  }
+  LookForHope();
+}
+
+// To devices without a lease, from the last one on: shares rise in no order, but copies of all are
+// equally welcome.
+void Coordinator::DealCopies() {
+  std::vector<size_t> places(dealer_.leases().size());
+  std::iota(places.rbegin(), places.rend(), size_t{0});
+  for (const Dealer::Dealt& dealt : dealer_.DealCopies(places, dealer_.Ready(step_))) {
+    SendGrant(dealt);
+  }
+}
+
+void Coordinator::SendGrant(const Dealer::Dealt& dealt) {
+  const auto slot = static_cast<size_t>(dealt.lease.slot);
+  const bool probable = dealt.lease.step == step_ && slot < next_.size();
+  ToWorker(dealt.device, Grant{.term = term_,
+                               .lease = dealt.lease,
+                               .version = version_,
+                               .next = probable ? next_[slot] : Lease{},
+                               .again = dealt.again,
+                               .overlap = spec_.aggregation.quorum < 1,
+                               .lr = engine::LearningRate(spec_.schedule, step_, total_steps())});
+}
+
+// A device keeps its slot from step to step if as many devices are there then.
+std::vector<Lease> Coordinator::ProbablyNext() const {
+  if (!spec_.shard_samples.empty() || dealer_.leases().empty()) return {};
+  const bool same_epoch = deck_.left() > 0;
+  if (!same_epoch && epoch_ + 1 >= spec_.epochs) return {};
+  const int64_t left = same_epoch ? deck_.left() : spec_.samples;
+  return plan_.Leases(step_ + 1, same_epoch ? epoch_ : epoch_ + 1, same_epoch ? deck_.next() : 0,
+                      std::min(plan_.batch(), left), static_cast<int64_t>(dealer_.leases().size()));
+}
+
+void Coordinator::RecordStep(const Committed& first) {
+  std::vector<Lease> leases;
+  for (const CommitBook::Done& done : committed_) leases.push_back(done.lease);
+  ledger_.Commit(leases);
+  StepDone done{.step = first.step,
+                .epoch = epoch_,
+                .samples = first.samples,
+                .loss = first.loss_sum / static_cast<double>(first.samples),
+                .correct = first.correct,
+                .lr = engine::LearningRate(spec_.schedule, first.step, total_steps()),
+                .gradient_norm = std::sqrt(norm_squared_),
+                .parts = {}};
+  for (size_t i = 0; i < first.leases.size() && i < first.devices.size(); ++i) {
+    done.parts.push_back({first.devices[i], first.leases[i].count});
+    dealer_.Committed(first.leases[i], first.devices[i]);
+  }
+  sums_.loss += first.loss_sum;
+  sums_.correct += first.correct;
+  sums_.samples += first.samples;
+  Emit(std::move(done));
+}
+
+void Coordinator::CloseEpoch() {
+  const int64_t absent = spec_.shard_samples.empty() ? 0 : deck_.left();
+  const Ledger::EpochCount count = ledger_.EndEpoch(absent);
+  const auto samples = static_cast<double>(std::max<int64_t>(sums_.samples, 1));
+  Emit(EpochDone{.epoch = epoch_,
+                 .next_step = step_,
+                 .loss = sums_.loss / samples,
+                 .accuracy = static_cast<double>(sums_.correct) / samples,
+                 .lost = count.lost,
+                 .duplicated = count.duplicated,
+                 .absent = absent});
+  sums_ = {};
+  ++epoch_;
+  deck_.Open({});
+}
+
+// ---- a step is over
+
+void Coordinator::FinishStep(TimePoint now) {
+  version_ = first_record_->version;
+  RecordStep(*first_record_);
+  if (!disturbed_) patience_.Took(now - step_began_);
+  WatchSplit(base::Seconds(now - step_began_));
+  if (phase_ == Phase::kStepping) phase_ = Phase::kWaiting;
+  std::set<uint64_t> committed;
+  for (const CommitBook::Done& done : committed_) committed.insert(done.lease.id);
+  carried_.clear();
+  carried_by_.clear();
+  for (const Lease& lease : dealer_.leases()) {
+    if (committed.contains(lease.id)) continue;
+    carried_.push_back(lease);
+    carried_by_.push_back(dealer_.HolderOf(lease));
+  }
+  dealer_.End();
+  ++step_;
+  const bool ends_epoch = deck_.left() == 0 && carried_.empty();
+  if (ends_epoch) CloseEpoch();
+  if (asked_step_ == step_) SaveLedger();
+  AfterStep(ends_epoch);
+}
+
+// A step, or a stream, is over.
+void Coordinator::AfterStep(bool ends_epoch) {
+  if (phase_ == Phase::kFinishing || ending_) return FinishWhenSaved();
+  if (ends_epoch && spec_.pause_for_eval) {
+    phase_ = Phase::kPaused;
+    return;
+  }
+  Advance();
+}
+
+}  // namespace weft::cluster

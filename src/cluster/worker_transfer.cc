@@ -1,0 +1,91 @@
+// Worker: parameters and samples that it asks for.
+
+#include <algorithm>
+
+#include "cluster/worker.h"
+
+namespace weft::cluster {
+
+// ---- parameters
+
+// A pull waits at the leader until the version is there, so the next one is asked for early.
+void Worker::PullUnlessHeld(TimePoint now, int64_t version) {
+  const auto versions = held_.Versions();
+  if (phase_ != Phase::kJoined || (versions && versions->oldest >= version)) return;
+  for (const Layout::Part& part : layout_.parts) {
+    if (held_.NewestOf(part.range) < version) PullFrom(now, part, version);
+  }
+}
+
+void Worker::PullFrom(TimePoint now, const Layout::Part& part, int64_t version) {
+  const auto it = pulled_.find(part.range);
+  if (it != pulled_.end() && it->second.version == version) return;
+  pulled_[part.range] = {version, now};
+  ToLeader(part.range, Pull{term_, device_, version, part.range});
+}
+
+// In a stream: whatever is newer than what it holds.
+void Worker::PullFresher(TimePoint now) {
+  if (phase_ != Phase::kJoined) return;
+  for (const Layout::Part& part : layout_.parts) {
+    PullFrom(now, part, held_.NewestOf(part.range) + 1);
+  }
+}
+
+// Where pulling takes long, parameters that are one lease older cost less than waiting for them.
+// Now and then it waits all the same, to see how long that takes now.
+bool Worker::PullsWhileComputing() const {
+  constexpr uint64_t kLook = 16;
+  return next_sequence_ % kLook != 0 && kWorthWaiting * pull_time_ > compute_time_;
+}
+
+// ---- samples that the store feeds
+
+// Asks for what the lease needs. False: this device has no room for it, and has said so.
+bool Worker::WantSamples(const Lease& lease) {
+  if (!cache_) return true;
+  const auto asks = cache_->Want(lease);
+  if (!asks.ok()) {
+    Return(lease, asks.status().message());
+    return false;
+  }
+  Ask(*asks);
+  return true;
+}
+
+void Worker::DoneWith(const Lease& lease) {
+  if (cache_) Ask(cache_->Done(lease));
+}
+
+void Worker::ClearQueue() {
+  for (const Work& work : queue_) DoneWith(work.lease);
+  queue_.clear();
+}
+
+void Worker::Ask(const std::vector<AskSamples>& asks) {
+  if (phase_ != Phase::kJoined) return;  // asked again once it has joined
+  for (const AskSamples& ask : asks) {
+    actions_.push_back(Send{{kCoordinatorDevice, Role::kStore}, ask});
+  }
+}
+
+void Worker::On(TimePoint now, const Samples& samples) {
+  if (!cache_ || samples.term != term_) return;
+  const SampleCache::Got got = cache_->OnSamples(samples);
+  if (got.wanted && !got.kept.empty()) {
+    actions_.push_back(KeepSamples{got.kept, samples.values});
+  }
+  if (!got.dropped.empty()) actions_.push_back(DropSamples{got.dropped});
+  Ask(got.ask);
+  for (const Lease& lease : got.failed) {
+    std::erase_if(queue_, [&](const Work& work) { return work.lease == lease; });
+    Return(lease, samples.problem);
+  }
+  ComputeNext(now);
+}
+
+void Worker::ReadAheadOnce(const Lease& lease) {
+  if (announced_.insert(lease.id).second) actions_.push_back(ReadAhead{lease});
+}
+
+}  // namespace weft::cluster
