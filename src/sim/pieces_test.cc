@@ -80,6 +80,7 @@ TEST(Pieces, GradientsThatAreFinalLeaveBeforeTheLeaseIsDone) {
   ClusterOptions options = Heavy(4);
   const double whole = TrainingSeconds(options) / 20;
   options.stretch_times = LastLayersFirst(1024);
+  options.job.stretch_begins = {512};
   const double early = TrainingSeconds(options) / 20;
   const double vector_s = 4e6 * 8 * 1.046 / 100e6;
   // Half of a push is over when the lease is done.
@@ -97,6 +98,7 @@ TEST(Pieces, TheResultIsThatOfOnePiece) {
     options.devices = EqualDevices(4, 2e-3);
     for (DeviceOptions& device : options.devices) device.lease_seconds = 1e-3;
     options.stretch_times = LastLayersFirst(options.job.parameter_count());
+    if (seed % 2 == 0) options.job.stretch_begins = {options.job.parameter_count() / 2};
     if (seed > 1) {
       options.faults.kill_device = std::chrono::milliseconds(600);
       options.faults.break_connection = std::chrono::milliseconds(600);
