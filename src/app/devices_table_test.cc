@@ -9,7 +9,7 @@ namespace {
 
 constexpr int64_t kStart = 1769860800;
 
-DevicesOfRun Run(const DeviceRecords& records) {
+DevicesOfRun RunOf(const DeviceRecords& records) {
   // Records as they are read: with a time.
   const std::string text = records.ToJson(kStart).dump();
   return {.run = "demo-1",
@@ -36,7 +36,7 @@ TEST(DevicesTable, OneLineADevice) {
   cluster::StepDone step;
   step.parts = {{1, 1000}};
   records.Add(step, kStart);
-  const auto lines = base::Split(DevicesTable(Run(records), kStart + 2), '\n');
+  const auto lines = base::Split(DevicesTable(RunOf(records), kStart + 2), '\n');
   ASSERT_EQ(lines.size(), 6u);
   EXPECT_EQ(lines[0], "demo-1 (runs/demo-1): running, 3 devices");
   EXPECT_EQ(lines[1],
@@ -54,7 +54,7 @@ TEST(DevicesTable, OneLineADevice) {
 
 TEST(DevicesTable, SaysHowOldTheNewsIs) {
   DeviceRecords records;
-  DevicesOfRun run = Run(records);
+  DevicesOfRun run = RunOf(records);
   EXPECT_EQ(DevicesTable(run, kStart + 200),
             "demo-1 (runs/demo-1): running, 0 devices; no news for 3 m 20 s\n");
   run.outcome = "completed";

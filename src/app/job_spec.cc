@@ -43,7 +43,7 @@ aggregate::Mode ModeOf(const std::string& aggregation) {
   if (aggregation == "ssp") return aggregate::Mode::kSsp;
   if (aggregation == "async") return aggregate::Mode::kAsync;
   if (aggregation == "buffered") return aggregate::Mode::kBuffered;
-  return aggregate::Mode::kSync;  // "auto" begins with it
+  return aggregate::Mode::kSync;
 }
 
 aggregate::Combine CombineOf(const std::string& combine) {

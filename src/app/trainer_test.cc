@@ -111,7 +111,7 @@ class TrainerTest : public testing::Test {
   }
   data::Batch BatchOf(const cluster::Lease& lease) const {
     data::Batch batch;
-    data::ReadBatch(*job_->train, static_cast<uint64_t>(job_->config.job.seed), true,
+    data::ReadBatch(*job_->train, job_->order,
                     {.epoch = lease.epoch, .begin = lease.begin, .count = lease.count}, &batch);
     return batch;
   }

@@ -91,7 +91,7 @@ class History {
   }
   void EndAll() {
     for (const Layout::Part& part : leaders_.layout().parts) {
-      leaders_.Order(part.leader.device, EndStream{1, part.range, false, 100});
+      leaders_.Order(part.leader.device, EndStream{1, part.range, false, 0});
     }
     leaders_.Deliver();
     if (!Done()) {

@@ -157,7 +157,7 @@ std::optional<Problem> InSync(const ClusterOptions& cluster) {
 std::optional<Problem> InStaleness(const ClusterOptions& cluster) {
   const bool sync = cluster.aggregation == "sync";
   constexpr std::string_view kStreams =
-      "aggregation = \"ssp\", \"async\", \"buffered\" or \"auto\"";
+      "aggregation = \"ssp\", \"async\" or \"buffered\"";
   if (sync && cluster.max_staleness != 0) {
     return Ignored("max_staleness", kStreams, Aggregation(cluster));
   }
@@ -170,7 +170,7 @@ std::optional<Problem> InStaleness(const ClusterOptions& cluster) {
   if (sync && cluster.quorum == 1 &&
       cluster.staleness_exponent != ClusterOptions().staleness_exponent) {
     return Ignored("staleness_exponent",
-                   "quorum below 1 and aggregation = \"ssp\", \"async\", \"buffered\" or \"auto\"",
+                   "quorum below 1 and aggregation = \"ssp\", \"async\" or \"buffered\"",
                    Aggregation(cluster));
   }
   if (sync && cluster.delay_compensation != 0) {

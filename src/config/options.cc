@@ -256,11 +256,10 @@ void VisitCluster(ClusterOptions* cluster, OptionVisitor* v) {
   v->Visit({.key = "aggregation",
             .meaning = "When updates are applied: `sync`: those of a step together; `ssp`: each "
                        "when it comes, nobody over `max_staleness` rounds ahead of the slowest; "
-                       "`async`: each when it comes; `buffered`: `buffer` of them together; "
-                       "`auto`: `sync` or `async`, whichever is expected to be sooner at the "
-                       "next loss target (see [elastic.md](elastic.md)). A round is "
-                       "`job.batch` * `local_steps` samples.",
-            .choices = {"sync", "ssp", "async", "buffered", "auto"}},
+                       "`async`: each when it comes; `buffered`: `buffer` of them together. A "
+                       "round is `job.batch` * `local_steps` samples.",
+            .choices = {"sync", "ssp", "async", "buffered"},
+            .later = {"auto"}},
            &cluster->aggregation);
   VisitAggregation(cluster, v);
   v->Visit({.key = "leaders",
