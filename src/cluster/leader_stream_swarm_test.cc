@@ -90,8 +90,9 @@ class History {
     }
   }
   void EndAll() {
+    const int64_t next_step = Done() ? 100 : 0;  // leases of steps before it are over
     for (const Layout::Part& part : leaders_.layout().parts) {
-      leaders_.Order(part.leader.device, EndStream{1, part.range, false, 0});
+      leaders_.Order(part.leader.device, EndStream{1, part.range, false, next_step});
     }
     leaders_.Deliver();
     if (!Done()) {
