@@ -20,6 +20,7 @@ constexpr uint64_t kSeeds = 100;
 struct Plant {
   const char* fault;
   const char* checker;  // "name: " of what it says
+  Scope scope = Scope::kSteps;
 };
 void PrintTo(const Plant& plant, std::ostream* out) { *out << plant.fault; }
 
@@ -40,7 +41,7 @@ TEST_P(Planted, IsFoundByItsChecker) {
     return violation.starts_with(GetParam().checker);
   };
   for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
-    if (std::ranges::any_of(RunSeed(seed).violations, names_it)) return;
+    if (std::ranges::any_of(RunSeed(seed, false, GetParam().scope).violations, names_it)) return;
   }
   FAIL() << GetParam().checker << " found nothing in " << kSeeds << " seeds";
 }

@@ -25,6 +25,7 @@ struct Arguments {
   double seconds = 0;  // 0: all the seeds, however long that takes
   int jobs = 2;
   bool verbose = false;
+  sim::Scope scope = sim::Scope::kSteps;
 };
 
 // "17..40". False if it is not that.
@@ -57,7 +58,7 @@ void RunSome(const Arguments& arguments, TimePoint start, std::atomic<uint64_t>*
     if (arguments.seconds > 0 && spent > arguments.seconds) return;
     const uint64_t seed = (*next)++;
     if (seed > arguments.last) return;
-    sim::Result result = sim::RunSeed(seed, arguments.verbose);
+    sim::Result result = sim::RunSeed(seed, arguments.verbose, arguments.scope);
     const std::lock_guard lock(tally->mutex);
     ++tally->runs;
     tally->events += result.events;
@@ -66,7 +67,7 @@ void RunSome(const Arguments& arguments, TimePoint start, std::atomic<uint64_t>*
   }
 }
 
-void Print(const std::vector<sim::Result>& failed) {
+void Print(const std::vector<sim::Result>& failed, sim::Scope scope) {
   if (failed.empty()) return;
   fmt::print("{:>8}  {:<14}  {}\n", "seed", "checker", "what");
   for (const sim::Result& result : failed) {
@@ -75,7 +76,7 @@ void Print(const std::vector<sim::Result>& failed) {
       fmt::print("{:>8}  {:<14}  {}\n", result.seed, violation.substr(0, colon),
                  violation.substr(colon + 2));
     }
-    fmt::print("{:>8}  replay: {}\n", "", sim::ReplayCommand(result.seed));
+    fmt::print("{:>8}  replay: {}\n", "", sim::ReplayCommand(result.seed, scope));
   }
 }
 
@@ -94,7 +95,7 @@ int Run(const Arguments& arguments) {
   }
   over.wait();
   std::ranges::sort(tally.failed, {}, &sim::Result::seed);
-  Print(tally.failed);
+  Print(tally.failed, arguments.scope);
   fmt::print("{} seeds from {} on: {} failed; {:.0f} s of virtual time, {} events, in {:.1f} s\n",
              tally.runs, arguments.first, tally.failed.size(), tally.virtual_s, tally.events,
              base::Seconds(base::SystemClock().Now() - start));
@@ -112,6 +113,9 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", arguments.seconds, "begin no seed after so long");
   app.add_option("--jobs", arguments.jobs, "so many at a time")->check(CLI::Range(1, 256));
   app.add_flag("--verbose", arguments.verbose, "print all that happens on stderr");
+  bool elastic = false;
+  app.add_flag("--elastic", elastic,
+               "also leaders on devices, streams, quorums, local steps, fed samples and shards");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -121,5 +125,6 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "--seeds: got \"{}\", want A..B with A at most B, such as 17..40\n", seeds);
     return 2;
   }
+  if (elastic) arguments.scope = weft::sim::Scope::kElastic;
   return weft::Run(arguments);
 }

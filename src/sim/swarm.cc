@@ -24,7 +24,7 @@ class Draw {
  public:
   explicit Draw(uint64_t seed) : rng_(base::DeriveSeed(seed, 1)) { options_.seed = seed; }
 
-  ClusterOptions All() {
+  ClusterOptions All(Scope scope) {
     Job();
     Segments();
     Devices();
@@ -33,9 +33,12 @@ class Draw {
     Links();
     DiskFaults();
     Schedule();
-    Aggregation();
-    Leading();
-    Placement();
+    options_.job.share_by_speed = false;
+    if (scope == Scope::kElastic) {
+      Aggregation();
+      Leading();
+      Placement();
+    }
     return std::move(options_);
   }
 
@@ -334,10 +337,10 @@ std::string Describe(const ClusterOptions& options) {
 
 }  // namespace
 
-ClusterOptions RandomScenario(uint64_t seed) { return Draw(seed).All(); }
+ClusterOptions RandomScenario(uint64_t seed, Scope scope) { return Draw(seed).All(scope); }
 
-Result RunSeed(uint64_t seed, bool verbose) {
-  const ClusterOptions options = RandomScenario(seed);
+Result RunSeed(uint64_t seed, bool verbose, Scope scope) {
+  const ClusterOptions options = RandomScenario(seed, scope);
   const auto checkers = AllCheckers(options.job, kMostBetweenSteps);
   Cluster run(options);
   for (const auto& checker : checkers) run.Watch(checker.get());
@@ -352,8 +355,9 @@ Result RunSeed(uint64_t seed, bool verbose) {
   return result;
 }
 
-std::string ReplayCommand(uint64_t seed) {
-  return fmt::format("build/release/bin/sim_swarm --seeds {0}..{0} --verbose", seed);
+std::string ReplayCommand(uint64_t seed, Scope scope) {
+  return fmt::format("build/release/bin/sim_swarm --seeds {0}..{0} --verbose{1}", seed,
+                     scope == Scope::kElastic ? " --elastic" : "");
 }
 
 }  // namespace weft::sim

@@ -38,9 +38,6 @@ class ElasticTest(weft_process.WeftTest):
     def test_buffered(self):
         self.expect_about_sync("cluster.aggregation=buffered", "cluster.buffer=2")
 
-    def test_auto(self):
-        self.expect_about_sync("cluster.aggregation=auto")
-
     def test_quorum(self):
         self.expect_about_sync("cluster.quorum=0.7")
 
@@ -81,6 +78,7 @@ class ElasticTest(weft_process.WeftTest):
 
     def test_bad_values(self):
         for setting, says in [
+                ("cluster.aggregation=auto", ["cluster.aggregation"]),
                 ("cluster.aggregation=asyncc", ["cluster.aggregation", 'did you mean "async"']),
                 ("cluster.aggregation=ssp", ["cluster.max_staleness", "1 or more"]),
                 ("cluster.quorum=0", ["cluster.quorum", "above 0"]),
