@@ -28,12 +28,18 @@ double Median(std::vector<double> values) {
 // What the leaders are planned from. While the coordinator's process leads all, every transfer has
 // shared its link, so what a device has measured says little of its own: together the devices have
 // measured the coordinator's, and that is what each of theirs is taken for at first. Whether it was
-// right, the steps after the split say (WatchSplit).
+// right, the steps after the split say (WatchSplit). Once they lead, each measures its own, and the
+// coordinator's is taken for one like theirs.
 plan::LeaderInput Coordinator::LinksOf(std::vector<plan::LinkedDevice>* devices) const {
   plan::Link hub;
   for (const auto& [id, device] : devices_.living()) {
     hub.up_bytes_per_s += device.stats.down_bytes_per_second;
     hub.down_bytes_per_s += device.stats.up_bytes_per_second;
+  }
+  if (!seats_.flat()) {
+    const auto devices_here = static_cast<double>(std::max<size_t>(devices_.living().size(), 1));
+    hub.up_bytes_per_s /= devices_here;
+    hub.down_bytes_per_s /= devices_here;
   }
   if (hub.up_bytes_per_s == 0) hub.up_bytes_per_s = kUnmeasured;
   if (hub.down_bytes_per_s == 0) hub.down_bytes_per_s = kUnmeasured;
