@@ -60,14 +60,14 @@ INSTANTIATE_TEST_SUITE_P(
                     Plant{"worker.keeps_an_older_term", "fencing: "},
                     Plant{"worker.dials_at_once", "bounds: "},
                     Plant{"coordinator.keeps_leases_of_the_lost", "progress: "},
-                    Plant{"coordinator.forgets_the_half_applied", "exactly-once: "},
-                    Plant{"shard.applies_a_lease_twice", "at-most-once: "},
-                    Plant{"shard.refuses_but_applies", "applied-sum: "},
-                    Plant{"shard.acknowledges_before_its_standby", "survival: "},
-                    Plant{"shard.skips_a_replica", "applied-sum: "},
-                    Plant{"shard.forgets_staleness", "applied-sum: "},
-                    Plant{"shard.takes_an_update_for_a_batch", "applied-sum: "},
-                    Plant{"shard.lets_replicas_pile_up", "bounds: "}),
+                    Plant{"coordinator.forgets_the_half_applied", "exactly-once: ", Scope::kElastic},
+                    Plant{"shard.applies_a_lease_twice", "at-most-once: ", Scope::kElastic},
+                    Plant{"shard.refuses_but_applies", "applied-sum: ", Scope::kElastic},
+                    Plant{"shard.acknowledges_before_its_standby", "survival: ", Scope::kElastic},
+                    Plant{"shard.skips_a_replica", "applied-sum: ", Scope::kElastic},
+                    Plant{"shard.forgets_staleness", "applied-sum: ", Scope::kElastic},
+                    Plant{"shard.takes_an_update_for_a_batch", "applied-sum: ", Scope::kElastic},
+                    Plant{"shard.lets_replicas_pile_up", "bounds: ", Scope::kElastic}),
     [](const auto& plant) {
       std::string name = plant.param.fault;
       std::ranges::replace(name, '.', '_');

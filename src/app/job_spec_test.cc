@@ -54,9 +54,6 @@ TEST(JobSpec, TakesOverEveryKeyOfAggregation) {
   EXPECT_EQ(SpecOf(R"("aggregation": "async")").aggregation.mode, aggregate::Mode::kAsync);
   EXPECT_EQ(SpecOf(R"("aggregation": "ssp", "max_staleness": 1)").aggregation.mode,
             aggregate::Mode::kSsp);
-  const aggregate::Options chosen = SpecOf(R"("aggregation": "auto")").aggregation;
-  EXPECT_TRUE(chosen.choose_mode);
-  EXPECT_EQ(chosen.mode, aggregate::Mode::kSync);
 }
 
 TEST(JobSpec, TakesOverWhoLeadsAndHowMuch) {

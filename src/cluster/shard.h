@@ -190,7 +190,7 @@ class Shard {
   engine::Optimizer optimizer_;
   int64_t version_;
   int64_t next_step_;
-  int64_t over_before_;  // leases of earlier steps are of a stream that is over
+  int64_t over_before_;            // leases of earlier steps are of a stream that is over
   std::vector<float> parameters_;  // [n]
   std::vector<float> gradient_;    // [n] scratch: one decoded update
   Payload encoded_;                // of version_; null until somebody asks

@@ -156,8 +156,7 @@ std::optional<Problem> InSync(const ClusterOptions& cluster) {
 // Updates that were computed with earlier parameters.
 std::optional<Problem> InStaleness(const ClusterOptions& cluster) {
   const bool sync = cluster.aggregation == "sync";
-  constexpr std::string_view kStreams =
-      "aggregation = \"ssp\", \"async\" or \"buffered\"";
+  constexpr std::string_view kStreams = "aggregation = \"ssp\", \"async\" or \"buffered\"";
   if (sync && cluster.max_staleness != 0) {
     return Ignored("max_staleness", kStreams, Aggregation(cluster));
   }

@@ -21,14 +21,14 @@ std::string ErrorOf(const std::string& cluster, const std::string& data = "",
   return message.substr(message.find(' ') + 1);  // without file and line
 }
 
-const std::string kAll = "aggregation = \"ssp\", \"async\", \"buffered\" or \"auto\"";
+const std::string kAll = "aggregation = \"ssp\", \"async\" or \"buffered\"";
 
 TEST(JobCluster, TakesWhatGoesTogether) {
   for (const std::string good : {
            "aggregation = \"ssp\"\nmax_staleness = 2\ndelay_compensation = 0.5\n",
            "aggregation = \"async\"\nmax_staleness = 9\nstaleness_exponent = 0\n",
            "aggregation = \"buffered\"\nbuffer = 2\ncombine = \"median\"\n",
-           "aggregation = \"auto\"\nlocal_steps = 8\nouter_lr = 1\nouter_momentum = 0\n",
+           "aggregation = \"async\"\nlocal_steps = 8\nouter_lr = 1\nouter_momentum = 0\n",
            "combine = \"trimmed-mean\"\ntrim = 0.25\n",
            "quorum = 0.75\nstaleness_exponent = 1\n",
            "over_selection = 0.25\nleaders = 0\nshare_by_speed = false\n",
@@ -80,8 +80,8 @@ TEST(JobCluster, RefusesValuesThatMakeNoSense) {
       "cluster.max_staleness: got 0 with aggregation = \"ssp\", want how many rounds a device "
       "may be ahead of the slowest, 1 or more");
   EXPECT_EQ(ErrorOf("aggregation = \"asnyc\"\n"),
-            "cluster.aggregation: got \"asnyc\", want sync, ssp, async, buffered or auto (did you "
-            "mean \"async\"?)");
+            "cluster.aggregation: got \"asnyc\", want sync, ssp, async or buffered (did you mean "
+            "\"async\"?)");
   EXPECT_EQ(ErrorOf("quorum = 0\n"), "cluster.quorum: got 0, want it above 0");
   EXPECT_EQ(ErrorOf("combine = \"trimmed-mean\"\ntrim = 0.5\n"),
             "cluster.trim: got 0.5, want it below 0.5");
@@ -95,8 +95,8 @@ TEST(JobCluster, RefusesValuesThatMakeNoSense) {
 
 TEST(JobCluster, DeterministicJobsAreSync) {
   const std::string job = "deterministic = true\n";
-  EXPECT_EQ(ErrorOf("aggregation = \"auto\"\n", "", job),
-            "cluster.aggregation: got \"auto\", want sync with job.deterministic");
+  EXPECT_EQ(ErrorOf("aggregation = \"async\"\n", "", job),
+            "cluster.aggregation: got \"async\", want sync with job.deterministic");
   EXPECT_EQ(ErrorOf("quorum = 0.5\n", "", job),
             "cluster.quorum: got 0.5, want 1 with job.deterministic");
   EXPECT_EQ(ErrorOf("over_selection = 0.5\n", "", job),

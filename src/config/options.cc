@@ -206,7 +206,7 @@ void VisitAggregation(ClusterOptions* cluster, OptionVisitor* v) {
            &cluster->over_selection);
   v->Visit({.key = "max_staleness",
             .meaning = "Rounds: how far ahead of the slowest a device may be (`ssp`, from 1); "
-                       "beyond which an update is refused (`async`, `buffered`, `auto`), 0: never.",
+                       "beyond which an update is refused (`async`, `buffered`), 0: never.",
             .min = 0,
             .max = 1e6},
            &cluster->max_staleness);

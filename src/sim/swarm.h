@@ -16,8 +16,8 @@ namespace weft::sim {
 // shards; docs/results/simulator.md lists the seeds of it that fail still.
 enum class Scope { kSteps, kElastic };
 
-// A pure function of its arguments. The workload is the toy; the first device is always switched on,
-// so that the run can end.
+// A pure function of its arguments. The workload is the toy; the first device is always switched
+// on, so that the run can end.
 ClusterOptions RandomScenario(uint64_t seed, Scope scope = Scope::kSteps);
 
 // Runs it. `violations` of the result holds what the checkers found and what is wrong at its end

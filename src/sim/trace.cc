@@ -58,8 +58,7 @@ void Add(Digest& d, const cluster::Refuse& m) { d << m.code << m.retry; }
 void Add(Digest& d, const cluster::Heartbeat& m) { d << m.term << m.step << m.leases; }
 void Add(Digest& d, const cluster::HeartbeatAck& m) { d << m.term; }
 void Add(Digest& d, const cluster::Grant& m) {
-  d << m.term << m.lease << m.version << m.next << m.again << m.newest
-    << m.overlap;
+  d << m.term << m.lease << m.version << m.next << m.again << m.newest << m.overlap;
 }
 void Add(Digest& d, const cluster::ReturnLease& m) { d << m.term << m.lease; }
 void Add(Digest& d, const cluster::Fault& m) { d << m.term << m.step << m.code; }

@@ -35,8 +35,8 @@ class Workload {
   virtual cluster::Snapshot Start() = 0;
 };
 
-// Computes nothing: so many parameters (JobSpec::parameter_count), gradients of zero. For cost mode,
-// whose JobSpec has few parameters that stand for those of the model.
+// Computes nothing: so many parameters (JobSpec::parameter_count), gradients of zero. For cost
+// mode, whose JobSpec has few parameters that stand for those of the model.
 std::shared_ptr<Workload> MakeCostWorkload(int64_t parameter_count = 1);
 
 }  // namespace weft::sim

@@ -33,7 +33,7 @@ class DevicesTest(WeftTest):
             self.assertGreater(device["stats"]["free_bytes"], 0)
 
     def test_watch_follows_a_run_to_its_end(self):
-        up, join = self.start_up("--out", "joined", "--set", "job.epochs=40")
+        up, join = self.start_up("--out", "joined", "--set", "job.epochs=400")
         workers = [self.start(*join, "--name", name) for name in ("mini", "pi")]
         up.wait_for_event("device", state="working")
         watch = self.start("devices", "joined", "--watch")
