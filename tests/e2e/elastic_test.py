@@ -8,8 +8,8 @@ from weft_process import TINY_JOB
 
 # A rate well below what steps bear: a stale update is like one of a higher rate (docs/results/elastic.md).
 JOB = TINY_JOB.replace("deterministic = true", "deterministic = false").replace(
-    "epochs = 2", "epochs = 30").replace("n=480", "n=2400").replace("n=100", "n=300").replace(
-        "lr = 0.05", "lr = 0.01")
+    "epochs = 2", "epochs = 60").replace("n=480", "n=2400").replace("n=100", "n=300").replace(
+        "lr = 0.05", "lr = 0.004")
 STALE = 0.25  # accuracy that updates computed with older parameters may cost in so few epochs
 
 
@@ -24,7 +24,7 @@ class ElasticTest(weft_process.WeftTest):
         result = self.run_to_result("train", self.job, "--out", name, *overrides)
         self.assertEqual(result["outcome"], "completed")
         self.assertEqual((result["lost_samples"], result["duplicated_samples"]), (0, 0))
-        self.assertEqual(result["epochs"], 30)
+        self.assertEqual(result["epochs"], 60)
         return result["test_accuracy"]
 
     def expect_about_sync(self, *settings, less=0.1):
