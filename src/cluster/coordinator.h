@@ -38,7 +38,6 @@
 #include "cluster/step_plan.h"
 #include "cluster/stream_dealer.h"
 #include "plan/leaders.h"
-#include "plan/saturation.h"
 #include "plan/share_keeper.h"
 
 namespace weft::cluster {
@@ -218,7 +217,6 @@ class Coordinator {
 
   plan::ShareKeeper shares_;
   plan::LeaderPlanner leaders_;
-  plan::SaturationWatch saturation_;
   // A split is kept if steps take less time with it than before.
   struct Trial {
     double before_s = 0;        // a step's time, before
