@@ -28,7 +28,6 @@ enum class Combine : uint8_t {
 // A round is as many samples as the job's batch (times local_steps): the unit of staleness.
 struct Options {
   Mode mode = Mode::kSync;
-  bool choose_mode = false;  // switch between sync and async at run time, starting with `mode`
   Combine combine = Combine::kMean;
   double trim = 0.1;  // of kTrimmedMean, at each end, below 0.5
   // Sync: apply a step once so great a share of its samples has come; the rest belong to the next.

@@ -54,7 +54,6 @@ aggregate::Combine CombineOf(const std::string& combine) {
 
 aggregate::Options AggregationOf(const config::ClusterOptions& cluster) {
   return {.mode = ModeOf(cluster.aggregation),
-          .choose_mode = cluster.aggregation == "auto",
           .combine = CombineOf(cluster.combine),
           .trim = cluster.trim,
           .quorum = cluster.quorum,

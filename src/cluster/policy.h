@@ -1,6 +1,6 @@
 #pragma once
 // Policy: sync or async, whichever is predicted to be sooner at the next loss target. This is what
-// `auto` means (aggregate::Options::choose_mode).
+// `auto` means.
 //
 // The time to a target is samples to it / samples a round * seconds a round. Seconds a round come
 // from RoundTimes, corrected by what rounds really took. Samples to it come from LossTrend; async
