@@ -35,6 +35,7 @@ Coordinator::Coordinator(JobSpec spec, CoordStore* store, int64_t first_step, in
       asked_step_(first_step) {
   CHECK(Validate(spec_).ok());
   CHECK(first_step >= 0);
+  if (spec_.aggregation.automatic) chooser_.emplace(mode_, plan_.batch());
   book_.SetRanges(seats_.layout());
 }
 
@@ -146,6 +147,7 @@ void Coordinator::Lose(DeviceId device, const std::string& reason) {
   devices_.Remove(device);
   if (!base::Planted("coordinator.keeps_leases_of_the_lost")) dealer_.Remove(device);
   stream_.Remove(device);
+  if (chooser_) chooser_->OnLost(device);
   if (done()) return;
   LoseSeats(device);
   if (done()) return;
@@ -242,6 +244,7 @@ void Coordinator::On(TimePoint, Address from, const Hello& hello) {
 void Coordinator::On(TimePoint now, Address from, const Heartbeat& heartbeat) {
   if (heartbeat.term != term_) return;
   devices_.Note(from.device, heartbeat.stats);
+  if (chooser_) chooser_->OnStats(from.device, heartbeat.stats);
   Emit(DeviceProgress{from.device, heartbeat.samples_per_second, heartbeat.loss, heartbeat.stats});
   ToWorker(from.device, HeartbeatAck{term_});
   if (heartbeat.leases < 0) return;
@@ -251,8 +254,8 @@ void Coordinator::On(TimePoint now, Address from, const Heartbeat& heartbeat) {
     return;
   }
   if (phase_ != Phase::kStepping) return;
-  const int64_t known = heartbeat.step == step_ ? heartbeat.leases : 0;
-  if (heartbeat.step > step_ || known >= dealer_.Load(from.device)) return;
+  const int64_t known = heartbeat.version == version_ ? heartbeat.leases : 0;
+  if (heartbeat.version > version_ || known >= dealer_.Load(from.device)) return;
   // Grants under way are younger than this.
   if (dealer_.ExpireAll(from.device, now, Timeout())) {
     disturbed_ = true;

@@ -33,6 +33,7 @@
 #include "cluster/layout_keeper.h"
 #include "cluster/ledger.h"
 #include "cluster/message.h"
+#include "cluster/mode_chooser.h"
 #include "cluster/patience.h"
 #include "cluster/run_records.h"
 #include "cluster/step_plan.h"
@@ -137,6 +138,8 @@ class Coordinator {
   void DealCopies();
   void SendGrant(const Dealer::Dealt& dealt);
   std::vector<Lease> ProbablyNext() const;
+  // Ranges apply a step when each has its quorum, of leases that need not be the same.
+  bool MayCarry() const { return spec_.aggregation.quorum < 1 && seats_.layout().parts.size() > 1; }
   void NoteCall(TimePoint now);
   void TakeOutSilent();
   void AskWhatIsMissing();
@@ -165,6 +168,11 @@ class Coordinator {
   bool Absent() const;
   void StreamOver();
 
+  // coordinator_mode.cc: sync or async.
+  void ChooseMode(const StepDone& done);
+  RoundTimes::Communication PredictCommunication() const;
+  void TakeMode();
+
   // coordinator_layout.cc: who leads what.
   bool ReshapeIfDue();
   plan::LeaderInput LinksOf(std::vector<plan::LinkedDevice>* devices) const;
@@ -188,6 +196,9 @@ class Coordinator {
   const JobSpec spec_;
   const StepPlan plan_;
   aggregate::Mode mode_;
+  std::optional<ModeChooser> chooser_;        // where the job leaves it to weft
+  std::optional<aggregate::Mode> next_mode_;  // once nothing is under way
+  std::string mode_reason_;
   LayoutKeeper seats_;
   Deck deck_;
   CommitBook book_;
@@ -209,7 +220,8 @@ class Coordinator {
   std::optional<Committed> first_record_;
   double norm_squared_ = 0;
   std::vector<CommitBook::Done> committed_;
-  // Of the step before: leases that a quorum did not wait for, and who holds them.
+  // Of the step before: leases that some ranges' quorums have in them and others not, and who
+  // holds them.
   std::vector<Lease> carried_;
   std::vector<DeviceId> carried_by_;
   int64_t step_samples_ = 0;
@@ -236,6 +248,7 @@ class Coordinator {
   int64_t round_slots_ = 0;  // leases, likewise
   int64_t rounds_ = 0;       // since the stream began
   std::set<Range> ended_;    // ranges whose stream is over
+  bool uneven_ = false;      // their versions differ
   StepDone round_;           // what was committed since the last one was told
 
   Phase phase_ = Phase::kWaiting;

@@ -18,6 +18,7 @@ void Coordinator::Advance() {
   const auto have = static_cast<int64_t>(devices_.living().size());
   const int64_t want = started_ ? 1 : spec_.start_workers;
   if (have >= want) {
+    TakeMode();
     if (ReshapeIfDue()) return;
     return Streams() ? BeginStream() : BeginStep();
   }
@@ -207,7 +208,7 @@ void Coordinator::SendGrant(const Dealer::Dealt& dealt) {
                                .version = version_,
                                .next = probable ? next_[slot] : Lease{},
                                .again = dealt.again,
-                               .overlap = spec_.aggregation.quorum < 1,
+                               .overlap = MayCarry(),
                                .lr = engine::LearningRate(spec_.schedule, step_, total_steps())});
 }
 
@@ -240,6 +241,7 @@ void Coordinator::RecordStep(const Committed& first) {
   sums_.loss += first.loss_sum;
   sums_.correct += first.correct;
   sums_.samples += first.samples;
+  ChooseMode(done);
   Emit(std::move(done));
 }
 
@@ -273,6 +275,11 @@ void Coordinator::FinishStep(TimePoint now) {
   carried_by_.clear();
   for (const Lease& lease : dealer_.leases()) {
     if (committed.contains(lease.id)) continue;
+    if (!book_.HalfApplied(lease.id)) {
+      // Its update would come late; what momentum makes of late updates is worse than none.
+      deck_.PutBack({lease.begin, lease.count});
+      continue;
+    }
     carried_.push_back(lease);
     carried_by_.push_back(dealer_.HolderOf(lease));
   }

@@ -122,7 +122,7 @@ class Shard {
   struct Joint {
     Committed record;
     double lr = 0;
-    double fraction = 1;  // of a batch
+    engine::Optimizer::Portion portion;
     std::vector<Held> in;
     std::vector<Held> beaten;  // refused with it
     bool checkpoint = false;
@@ -182,7 +182,8 @@ class Shard {
   void Say(Due due);
   void SayWhenSafe(Due due);
   void SendReplicas();
-  void Advance(double lr, double fraction, std::span<const float> combined);
+  void Advance(double lr, const engine::Optimizer::Portion& portion,
+               std::span<const float> combined);
 
   ShardContext* const context_;
   const Range range_;

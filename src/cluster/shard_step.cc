@@ -126,7 +126,7 @@ bool Shard::StepIsFull() const {
 void Shard::ApplyStep() {
   Joint joint{.record = RecordOfStep(),
               .lr = open_->lr,
-              .fraction = 1,
+              .portion = {},
               .in = {},
               .beaten = {},
               .checkpoint = open_->checkpoint};

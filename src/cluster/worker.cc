@@ -154,7 +154,7 @@ Heartbeat Worker::Signs() const {
   return {.term = term_,
           .samples_per_second = samples_per_second_,
           .loss = loss_,
-          .step = granted_version_,
+          .version = granted_version_,
           .leases = static_cast<int64_t>(known.size()),
           .stats = std::move(stats)};
 }
@@ -307,7 +307,8 @@ void Worker::On(TimePoint now, const Parameters& parameters) {
   if (pulled != pulled_.end() && parameters.version >= pulled->second.version) {
     pulled_.erase(pulled);
   }
-  if (held_.Put(parameters)) ComputeNext(now);
+  held_.Put(parameters);
+  ComputeNext(now);
 }
 
 void Worker::On(TimePoint now, const PushAck& ack) {
@@ -321,7 +322,9 @@ void Worker::On(TimePoint now, const PushAck& ack) {
     // Refused though it is still wanted: it must not wait for this device, nor this device for the
     // version that it would have made.
     pulled_.erase(push.range);
-    Return(push.lease, "the leader refused the update");
+    const std::string why = "the leader refused the update";
+    NoteReturned(push.lease, push.version, pushed.overlap, why);
+    Return(push.lease, why);
   } else if (push.version == granted_version_ && !pushed.overlap && !IsPushed(push.lease)) {
     done_.insert(push.lease.id);
   }
@@ -339,8 +342,13 @@ void Worker::BeginVersion(int64_t version, bool overlap) {
 }
 
 void Worker::Return(const Lease& lease, const std::string& reason) {
-  if (lease.step == granted_version_) returned_[lease.id] = reason;
   ToCoordinator(ReturnLease{term_, lease, reason});
+}
+
+// It need not compute a lease of this step that comes again.
+void Worker::NoteReturned(const Lease& lease, int64_t version, bool overlap,
+                          const std::string& reason) {
+  if (version == granted_version_ && !overlap) returned_[lease.id] = reason;
 }
 
 // A step of this version has begun: leases of older ones are done, by whomever.
@@ -390,32 +398,27 @@ void Worker::ComputeNext(TimePoint now) {
     return ComputeNext(now);
   }
   if (cache_ && !cache_->Has(work.lease)) return;
-  // Its own update, or another one, brings newer parameters soon.
-  if (work.newest && !pulled_.empty() && held_.Versions() && !PullsWhileComputing()) {
-    if (!waits_since_) waits_since_ = now;
-    return;
-  }
+  // Parameters without its own last update would be a round older (docs/aggregation.md).
+  if (work.newest && !pulled_.empty() && held_.Versions()) return;
   auto pieces = PiecesFor(work);
   if (!pieces) return;
   queue_.pop_front();
-  if (waits_since_) pull_time_ = now - *std::exchange(waits_since_, std::nullopt);
-  Begin(now, work, std::move(*pieces));
+  Begin(work, std::move(*pieces));
 }
 
-void Worker::Begin(TimePoint now, const Work& work, std::vector<Piece> pieces) {
+void Worker::Begin(const Work& work, std::vector<Piece> pieces) {
   abandoned_ = false;
   computing_as_ = work;
-  computing_since_ = now;
   int64_t version = work.version;
   if (work.newest) {
     version = std::ranges::min(pieces, {}, &Piece::version).version;
   }
   std::vector<Range> ranges;
   for (const Layout::Part& part : layout_.parts) ranges.push_back(part.range);
-  computing_ = Compute{term_, work.lease, version, std::move(pieces), std::move(ranges), work.lr};
+  computing_ = Compute{term_,   work.lease, version, std::move(pieces), std::move(ranges),
+                       work.lr, work.newest};
   announced_.erase(announced_.begin(), announced_.upper_bound(work.lease.id));
   actions_.push_back(*computing_);
-  if (work.newest && PullsWhileComputing()) PullFresher(now);
   if (!queue_.empty()) return;
   for (const Lease& lease : std::exchange(next_, {})) ReadAheadOnce(lease);
 }
@@ -472,11 +475,10 @@ Actions Worker::OnComputed(TimePoint now, const Update& update) {
     samples_per_second_ = update.samples_per_second;
     const auto samples = static_cast<double>(std::max<int64_t>(computing_->lease.count, 1));
     loss_ = update.loss_sum / samples;
-    compute_time_ = now - computing_since_;
     for (const Part& part : update.parts) PushPart(now, part, update.loss_sum, update.correct);
     if (!computing_as_.newest) {
       PullUnlessHeld(now, computing_->version + 1);
-    } else if (!PullsWhileComputing()) {
+    } else {
       PullFresher(now);
     }
   } else {
@@ -500,6 +502,7 @@ Actions Worker::OnFault(TimePoint now, const Status& status) {
 Actions Worker::OnCannotCompute(TimePoint now, const Status& status) {
   if (const std::optional<Compute> work = TakeResult()) {
     Emit(Warning{"a lease is given back: " + status.message()});
+    NoteReturned(work->lease, work->version, computing_as_.overlap, status.message());
     Return(work->lease, status.message());
   }
   ComputeNext(now);

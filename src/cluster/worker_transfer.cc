@@ -24,19 +24,13 @@ void Worker::PullFrom(TimePoint now, const Layout::Part& part, int64_t version) 
   ToLeader(part.range, Pull{term_, device_, version, part.range});
 }
 
-// In a stream: whatever is newer than what it holds.
+// In a stream: the newest there is. The leader hears this after the update that was pushed before,
+// so that update is in the answer, unless it waits for others to be applied with.
 void Worker::PullFresher(TimePoint now) {
   if (phase_ != Phase::kJoined) return;
   for (const Layout::Part& part : layout_.parts) {
-    PullFrom(now, part, held_.NewestOf(part.range) + 1);
+    PullFrom(now, part, std::max<int64_t>(held_.NewestOf(part.range), 0));
   }
-}
-
-// Where pulling takes long, parameters that are one lease older cost less than waiting for them.
-// Now and then it waits all the same, to see how long that takes now.
-bool Worker::PullsWhileComputing() const {
-  constexpr uint64_t kLook = 16;
-  return next_sequence_ % kLook != 0 && kWorthWaiting * pull_time_ > compute_time_;
 }
 
 // ---- samples that the store feeds
@@ -46,6 +40,7 @@ bool Worker::WantSamples(const Lease& lease) {
   if (!cache_) return true;
   const auto asks = cache_->Want(lease);
   if (!asks.ok()) {
+    NoteReturned(lease, granted_version_, false, asks.status().message());
     Return(lease, asks.status().message());
     return false;
   }
@@ -79,6 +74,7 @@ void Worker::On(TimePoint now, const Samples& samples) {
   Ask(got.ask);
   for (const Lease& lease : got.failed) {
     std::erase_if(queue_, [&](const Work& work) { return work.lease == lease; });
+    NoteReturned(lease, granted_version_, false, samples.problem);
     Return(lease, samples.problem);
   }
   ComputeNext(now);

@@ -211,7 +211,7 @@ void VisitAggregation(ClusterOptions* cluster, OptionVisitor* v) {
             .max = 1e6},
            &cluster->max_staleness);
   v->Visit({.key = "staleness_exponent",
-            .meaning = "An update s rounds older than usual weighs (1 + s)^-this (all but `sync` "
+            .meaning = "An update s > 1 rounds older than usual weighs s^-this (all but `sync` "
                        "without `quorum`).",
             .min = 0,
             .max = 10},
@@ -256,10 +256,10 @@ void VisitCluster(ClusterOptions* cluster, OptionVisitor* v) {
   v->Visit({.key = "aggregation",
             .meaning = "When updates are applied: `sync`: those of a step together; `ssp`: each "
                        "when it comes, nobody over `max_staleness` rounds ahead of the slowest; "
-                       "`async`: each when it comes; `buffered`: `buffer` of them together. A "
+                       "`async`: each when it comes; `buffered`: `buffer` of them together; "
+                       "`auto`: `sync` or `async`, whichever is predicted to be sooner. A "
                        "round is `job.batch` * `local_steps` samples.",
-            .choices = {"sync", "ssp", "async", "buffered"},
-            .later = {"auto"}},
+            .choices = {"sync", "ssp", "async", "buffered", "auto"}},
            &cluster->aggregation);
   VisitAggregation(cluster, v);
   v->Visit({.key = "leaders",
