@@ -125,6 +125,7 @@ class Coordinator {
   void BeginStep();
   Cut CutStep();
   void CutShards(const std::vector<DeviceId>& devices, Cut* cut);
+  void AddShard(int64_t shard, int64_t share, DeviceId owner, Cut* cut);
   void AddLeases(int64_t share, DeviceId owner, Cut* cut);
   plan::Pace PaceOf(const Device& device) const;
   std::vector<DeviceId> Fastest(std::vector<DeviceId> devices, size_t count) const;

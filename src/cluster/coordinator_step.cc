@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "cluster/coordinator.h"
+#include "plan/shares.h"
 
 namespace weft::cluster {
 
@@ -108,24 +109,33 @@ void Coordinator::CutBySpeed(std::vector<DeviceId> devices, Cut* cut) {
   for (size_t i = 0; i < paces.size(); ++i) AddLeases(kept.shares[i], paces[i].device, cut);
 }
 
-// Each device its part of the batch, from its own samples.
+// Each device a part of the batch in proportion to what is left of its own samples: so all parts
+// of the data are in every step, and none is used up before the others.
 void Coordinator::CutShards(const std::vector<DeviceId>& devices, Cut* cut) {
-  const auto count = static_cast<int64_t>(devices.size());
-  if (count == 0) return;
-  const int64_t share = (plan_.batch() + count - 1) / count;
-  cut->samples = 0;
+  std::vector<DeviceId> owners;
+  std::vector<int64_t> shards;
+  std::vector<double> left;
   for (const DeviceId device : devices) {
     const int64_t shard = devices_.Find(device)->shard;
-    if (shard < 0) continue;
-    const int64_t most = std::min(share, deck_.LeftOf(shard));
-    for (int64_t left = most; left > 0;) {
-      const Deck::Piece piece = deck_.TakeOf(shard, left);
-      left -= piece.count;
-      cut->samples += piece.count;
-      cut->leases.push_back(plan_.LeaseOf(step_, epoch_, static_cast<int64_t>(cut->leases.size()),
-                                          piece.begin, piece.count));
-      cut->owners.push_back(device);
-    }
+    if (shard < 0 || deck_.LeftOf(shard) == 0) continue;
+    owners.push_back(device);
+    shards.push_back(shard);
+    left.push_back(static_cast<double>(deck_.LeftOf(shard)));
+  }
+  const auto all = static_cast<int64_t>(std::accumulate(left.begin(), left.end(), 0.0));
+  cut->samples = std::min(plan_.batch(), all);
+  if (owners.empty()) return;
+  const std::vector<int64_t> shares = plan::ProportionalShares(cut->samples, left);
+  for (size_t i = 0; i < owners.size(); ++i) AddShard(shards[i], shares[i], owners[i], cut);
+}
+
+void Coordinator::AddShard(int64_t shard, int64_t share, DeviceId owner, Cut* cut) {
+  while (share > 0) {
+    const Deck::Piece piece = deck_.TakeOf(shard, share);
+    share -= piece.count;
+    cut->leases.push_back(plan_.LeaseOf(step_, epoch_, static_cast<int64_t>(cut->leases.size()),
+                                        piece.begin, piece.count));
+    cut->owners.push_back(owner);
   }
 }
 
