@@ -59,6 +59,8 @@ class Session : public Reactor {
  protected:
   // A message has come. Called without the lock, in order, one at a time.
   virtual void Deliver(cluster::Envelope envelope) = 0;
+  // A frame has come, and more of its message is to come. Called as Deliver.
+  virtual void NotePart() {}
   // Part of a payload has passed. Called without the lock; one at a time for each direction.
   virtual void NoteTransfer(const Transfer& /*transfer*/) {}
   // The session ends early: dropped, or the peer's frames are not what they should be. `stuck`:
@@ -88,7 +90,7 @@ class Session : public Reactor {
       NoteTransfer(*transfer);
     }
     Result<std::optional<cluster::Envelope>> message = reassembler_.Add(read_frame_);
-    if (message.ok() && message->has_value()) Deliver(**std::move(message));
+    if (message.ok()) message->has_value() ? Deliver(**std::move(message)) : NotePart();
     const std::lock_guard lock(mutex_);
     if (!message.ok()) {
       Cancel(/*stuck=*/false);
