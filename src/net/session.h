@@ -101,9 +101,11 @@ class Session : public Reactor {
 
   void OnWriteDone(bool ok) final {
     // Nobody else touches the frame while writing_.
-    const auto transfer = up_timer_.Add(write_frame_, base::SystemClock().Now());
+    const TimePoint now = base::SystemClock().Now();
+    const auto transfer = up_timer_.Add(write_frame_, now);
     if (ok && transfer) NoteTransfer(*transfer);
     const std::lock_guard lock(mutex_);
+    sender_.NoteWrite(write_frame_.data().size(), base::Seconds(now - write_began_));
     writing_ = false;
     ok ? Pump() : End(OkStatus());
   }
@@ -122,6 +124,7 @@ class Session : public Reactor {
     if (writing_ || state_ == State::kEnded) return;
     if (sender_.Next(&write_frame_)) {
       writing_ = true;
+      write_began_ = base::SystemClock().Now();
       this->StartWrite(&write_frame_);
     } else if (state_ == State::kDraining) {
       state_ = State::kEnded;
@@ -131,6 +134,7 @@ class Session : public Reactor {
 
   State state_ = State::kOpen;
   bool writing_ = false;
+  TimePoint write_began_;
   bool healthy_ = true;
   Sender sender_;
   v1::Frame write_frame_;                   // gRPC's while writing_
