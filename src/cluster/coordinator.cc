@@ -80,15 +80,6 @@ void Coordinator::SaveLedger() {
   if (!status.ok()) Emit(Warning{"the ledger was not saved: " + status.message()});
 }
 
-// After a halt of its own, signs of life may wait behind this call: it looks again a heartbeat
-// later.
-void Coordinator::NoteCall(TimePoint now) {
-  if (now - now_ >= Timeout() / 2) {
-    spare_until_ = now + std::chrono::milliseconds(spec_.heartbeat_ms);
-  }
-  now_ = now;
-}
-
 // ---- devices
 
 Actions Coordinator::OnHello(TimePoint now, ConnectionId connection, const Hello& hello) {
@@ -176,18 +167,17 @@ void Coordinator::LookForHope() {
 }
 
 std::optional<TimePoint> Coordinator::NextWake() const {
-  const auto oldest = devices_.OldestSign();
-  if (done() || !oldest) return std::nullopt;
-  const TimePoint silent_at = std::max(*oldest + Timeout(), spare_until_);
-  if (phase_ != Phase::kStepping && phase_ != Phase::kStreaming) return silent_at;
-  const TimePoint ask_at = std::min(silent_at, ask_at_);
+  const auto silence = SilenceWake();
+  if (done() || !silence) return std::nullopt;
+  if (phase_ != Phase::kStepping && phase_ != Phase::kStreaming) return silence;
+  const TimePoint ask_at = std::min(*silence, ask_at_);
   return hopeless_since_ ? std::min(ask_at, *hopeless_since_ + Timeout()) : ask_at;
 }
 
 Actions Coordinator::Tick(TimePoint now) {
   NoteCall(now);
   if (done()) return Take();
-  if (now >= spare_until_) TakeOutSilent();
+  LookForSilent();
   if (phase_ == Phase::kStepping && now >= ask_at_) AskWhatIsMissing();
   if (phase_ == Phase::kStreaming && now >= ask_at_) {
     ask_at_ = now + Timeout();
@@ -195,15 +185,6 @@ Actions Coordinator::Tick(TimePoint now) {
   }
   LookForHope();
   return Take();
-}
-
-void Coordinator::TakeOutSilent() {
-  for (DeviceId device : devices_.SilentSince(now_ - Timeout())) {
-    const std::string reason = fmt::format("silent for {:.1f} s", base::Seconds(Timeout()));
-    ToWorker(device, Refuse{CodeNumber(Code::kDeadlineExceeded), reason, true});
-    actions_.push_back(CloseConnection{devices_.Find(device)->connection});
-    Lose(device, reason);
-  }
 }
 
 void Coordinator::AskWhatIsMissing() {
@@ -219,7 +200,7 @@ Actions Coordinator::Handle(TimePoint now, Address from, const Message& message)
   const bool is_here = from == spec_.leader;
   if (done() || (!is_here && devices_.Find(from.device) == nullptr)) return {};
   NoteCall(now);
-  devices_.Saw(from.device, now);
+  NoteSign(from.device);
   std::visit([&](const auto& m) { On(now, from, m); }, message);
   return Take();
 }

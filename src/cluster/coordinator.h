@@ -59,6 +59,8 @@ class Coordinator {
   Actions OnHello(TimePoint now, ConnectionId connection, const Hello& hello);
   // The connection of an admitted device broke.
   Actions OnDisconnected(TimePoint now, DeviceId device, const std::string& reason);
+  // Something of the device has come, if only a part of a message.
+  Actions OnSign(TimePoint now, DeviceId device);
   // Any other message; `from` as the host knows it, not as the message claims.
   Actions Handle(TimePoint now, Address from, const Message& message);
 
@@ -74,6 +76,11 @@ class Coordinator {
 
   // Devices that have missed so many heartbeats get no leases while there are others.
   static constexpr int kQuietHeartbeats = 2;
+  // Devices that have missed so many, and were silent for so long, lose what others can do instead:
+  // leases, ranges that have a standby, and standing by. They stay in the run, and are welcome when
+  // they are heard again, until the device timeout.
+  static constexpr double kSilentHeartbeats = 2.5;
+  static constexpr Duration kLeastSilence = std::chrono::milliseconds(500);
 
   static constexpr Address kAddress = {kCoordinatorDevice, Role::kCoordinator};
   uint64_t term() const { return term_; }
@@ -141,16 +148,25 @@ class Coordinator {
   std::vector<Lease> ProbablyNext() const;
   // Ranges apply a step when each has its quorum, of leases that need not be the same.
   bool MayCarry() const { return spec_.aggregation.quorum < 1 && seats_.layout().parts.size() > 1; }
-  void NoteCall(TimePoint now);
-  void TakeOutSilent();
   void AskWhatIsMissing();
   Duration Timeout() const { return std::chrono::milliseconds(spec_.device_timeout_ms); }
+  Duration Beat() const { return std::chrono::milliseconds(spec_.heartbeat_ms); }
   void Lose(DeviceId device, const std::string& reason);
   void FinishStep(TimePoint now);
   void RecordStep(const Committed& first);
   void CloseEpoch();
   void AfterStep(bool ends_epoch);
   void SaveLedger();
+
+  // coordinator_silence.cc: devices that are not heard of.
+  void NoteCall(TimePoint now);
+  Duration Silence() const;
+  std::optional<TimePoint> SilenceWake() const;
+  void LookForSilent();
+  void MarkSilent();
+  void TakeOutSilent();
+  void NoteSign(DeviceId device);
+  void RelieveSilent();
 
   // coordinator_stream.cc: runs without steps.
   bool Streams() const { return mode_ != aggregate::Mode::kSync; }
@@ -182,6 +198,7 @@ class Coordinator {
   void WatchSplit(double seconds);
   void BeginReshape(Layout next);
   void LoseSeats(DeviceId device);
+  void AfterLoss(const LayoutKeeper::Loss& loss, const std::string& reason);
   void TellLayout();
 
   void End(RunDone::How how, const std::string& reason);
@@ -209,8 +226,9 @@ class Coordinator {
   Ledger ledger_;
   Patience patience_;
 
-  TimePoint now_;          // of the call under way
-  TimePoint spare_until_;  // nobody counts as silent before
+  TimePoint now_;           // of the call under way
+  TimePoint spare_until_;   // nobody is taken out before,
+  TimePoint listen_until_;  // and nobody counts as silent before
   TimePoint step_began_;
   TimePoint ask_at_;         // what the open step still misses
   bool disturbed_ = false;   // the open step lasts longer than it would by itself

@@ -55,7 +55,7 @@ plan::LeaderInput Coordinator::LinksOf(std::vector<plan::LinkedDevice>* devices)
     devices->push_back({.device = id,
                         .link = link,
                         .round_trip_s = stats.round_trip_seconds,
-                        .can_lead = !device.endpoint.empty()});
+                        .can_lead = !device.endpoint.empty() && !device.silent});
   }
   const auto bytes = [&](const std::string& codec) {
     return spec_.value_weight * (codec == "fp16" ? 2.0 : 4.0);
@@ -184,11 +184,15 @@ void Coordinator::LoseSeats(DeviceId device) {
                     Describe(*loss.orphaned), device)});
     return;
   }
+  AfterLoss(loss, fmt::format("device {} is gone", device));
+}
+
+// The layout may be another one now, and a change of it be given up.
+void Coordinator::AfterLoss(const LayoutKeeper::Loss& loss, const std::string& reason) {
   if (loss.changed) {
     NoteLeaders();
     TellLayout();
-    Emit(LeadersChanged{seats_.layout().number, seats_.layout().parts,
-                        fmt::format("device {} is gone", device)});
+    Emit(LeadersChanged{seats_.layout().number, seats_.layout().parts, reason});
   }
   if (phase_ == Phase::kStreaming && spec_.leaders != 1 && seats_.NeedsStandby()) settling_ = true;
   for (const Range& range : loss.promoted) {

@@ -180,7 +180,7 @@ void Coordinator::SendBeginStep(const Layout::Part& part, bool checkpoint) {
 
 // A device whose heartbeats are missing may be gone, long before it is sure.
 void Coordinator::NoteQuiet() {
-  const Duration beats = kQuietHeartbeats * std::chrono::milliseconds(spec_.heartbeat_ms);
+  const Duration beats = kQuietHeartbeats * Beat();
   dealer_.SetQuiet(devices_.SilentSince(now_ - beats));
 }
 

@@ -77,7 +77,7 @@ void Coordinator::ShareStream() {
 
 void Coordinator::DealStream() {
   if (phase_ != Phase::kStreaming) return;
-  const Duration beats = kQuietHeartbeats * std::chrono::milliseconds(spec_.heartbeat_ms);
+  const Duration beats = kQuietHeartbeats * Beat();
   const auto quiet = devices_.SilentSince(now_ - beats);
   stream_.SetQuiet({quiet.begin(), quiet.end()});
   const int64_t ahead =

@@ -283,17 +283,20 @@ void VisitCluster(ClusterOptions* cluster, OptionVisitor* v) {
             .min = 0,
             .max = 1024},
            &cluster->threads);
-  v->Visit({.key = "heartbeat_ms",
-            .meaning = "Milliseconds between signs of life of a worker.",
-            .min = 10,
-            .max = 60000},
-           &cluster->heartbeat_ms);
-  v->Visit({.key = "device_timeout_ms",
-            .meaning = "Milliseconds of silence after which a worker's samples go to others, and a "
-                       "worker that hears nothing dials again; at least two heartbeats.",
-            .min = 20,
-            .max = 3600000},
-           &cluster->device_timeout_ms);
+  v->Visit(
+      {.key = "heartbeat_ms",
+       .meaning = "Milliseconds between signs of life of a worker. After two and a half without "
+                  "one (and half a second) others do its work until it is heard again.",
+       .min = 10,
+       .max = 60000},
+      &cluster->heartbeat_ms);
+  v->Visit(
+      {.key = "device_timeout_ms",
+       .meaning = "Milliseconds of silence after which a worker is out of the run, and a worker "
+                  "that hears nothing dials again; at least two heartbeats.",
+       .min = 20,
+       .max = 3600000},
+      &cluster->device_timeout_ms);
   v->Visit(
       {.key = "kernels",
        .meaning = "Which kernels compute: `onednn` takes direct convolutions, `winograd` those "
