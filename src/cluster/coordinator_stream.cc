@@ -157,7 +157,6 @@ void Coordinator::Settle() {
 void Coordinator::EndStreamIfSettled() {
   if (phase_ != Phase::kStreaming) return;
   const bool alone = devices_.living().empty();
-  if (settling_ && !alone) PutBackUnheld();
   const bool nothing_new = settling_ || deck_.left() == 0 || Absent();
   if (nothing_new && stream_.open() > 0 && mode_ == aggregate::Mode::kBuffered && !flushing_) {
     // A buffer that nothing fills any more must not hold up what is in it.
