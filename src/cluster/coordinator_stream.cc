@@ -170,7 +170,7 @@ void Coordinator::EndStreamIfSettled() {
   if (stream_.open() > 0 && !alone) return;
   phase_ = Phase::kSettling;
   flushing_ = false;
-  asked_step_ = ++step_;
+  ++step_;
   for (const Layout::Part& part : seats_.layout().parts) SendEndStream(part);
 }
 
@@ -194,7 +194,7 @@ bool Coordinator::Absent() const {
 }
 
 void Coordinator::SendEndStream(const Layout::Part& part) {
-  actions_.push_back(Send{part.leader, EndStream{term_, part.range, true, step_}});
+  actions_.push_back(Send{part.leader, EndStream{term_, part.range, false, step_}});
 }
 
 void Coordinator::On(TimePoint, Address from, const StreamEnded& ended) {
@@ -212,7 +212,7 @@ void Coordinator::StreamOver() {
   EmitRound();
   const bool ends_epoch = deck_.left() == 0 || (Absent() && !settling_);
   if (ends_epoch) CloseEpoch();
-  SaveLedger();
+  AskForCheckpoint();
   AfterStep(ends_epoch);
 }
 
