@@ -50,8 +50,8 @@ Actions Coordinator::Start(TimePoint now) {
   return Take();
 }
 
-// A record is the epoch and its ledger. Where there is none, each step before is taken to have had a
-// whole batch.
+// A record is the epoch and its ledger. Where there is none, each step before is taken to have had
+// a whole batch.
 Status Coordinator::Restore() {
   RETURN_IF_ERROR(devices_.Load());
   ASSIGN_OR_RETURN(term_, records_.NextTerm());
@@ -68,9 +68,10 @@ Status Coordinator::Restore() {
   } else {
     ledger_.AssumeCovered(plan_.BeginOf(step_));
     if (step_ > 0 && !StepsTakeWholeBatches()) {
-      Emit(Warning{fmt::format("no record says which samples were applied before step {}; taken "
-                               "for {} of epoch {}",
-                               step_, ledger_.covered(), epoch_)});
+      Emit(
+          Warning{fmt::format("no record says which samples were applied before step {}; taken "
+                              "for {} of epoch {}",
+                              step_, ledger_.covered(), epoch_)});
     }
   }
   deck_.Open(ledger_.positions());
