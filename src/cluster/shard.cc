@@ -209,8 +209,12 @@ PushAck Shard::AckOf(const Held& held, bool applied) const {
           .range = range_};
 }
 
+// A refusal rests on what is applied here. While the standby does not have that, whoever leads next
+// may still take the update.
 void Shard::Acknowledge(const Held& held, bool applied) {
-  context_->SendTo(held.from, AckOf(held, applied));
+  Due due;
+  due.actions.push_back(Send{held.from, AckOf(held, applied)});
+  applied ? Say(std::move(due)) : SayWhenSafe(std::move(due));
 }
 
 // ---- parameters
