@@ -51,7 +51,8 @@ Actions Coordinator::Start(TimePoint now) {
   return Take();
 }
 
-// A record is the epoch and its ledger. Where there is none, each step before took a whole batch.
+// A record is the epoch and its ledger. Where there is none, each step before is taken to have had
+// a whole batch.
 Status Coordinator::Restore() {
   RETURN_IF_ERROR(devices_.Load());
   ASSIGN_OR_RETURN(term_, records_.NextTerm());
@@ -67,17 +68,28 @@ Status Coordinator::Restore() {
     RETURN_IF_ERROR(ledger_.Load(record->substr(space + 1)));
   } else {
     ledger_.AssumeCovered(plan_.BeginOf(step_));
+    if (step_ > 0 && !StepsTakeWholeBatches()) {
+      Emit(
+          Warning{fmt::format("no record says which samples were applied before step {}; taken "
+                              "for {} of epoch {}",
+                              step_, ledger_.covered(), epoch_)});
+    }
   }
   deck_.Open(ledger_.positions());
   return OkStatus();
 }
 
-// A checkpoint may still come without its record: where the store fails, or where the process dies
-// before the leader's word of the step is heard. Then Restore assumes what the checkpoint holds.
-void Coordinator::SaveLedger() {
+bool Coordinator::SaveLedger() {
   const std::string record = fmt::format("{} {}", epoch_, ledger_.Save());
   const Status status = records_.SaveLedger(step_, record, saved_step_);
   if (!status.ok()) Emit(Warning{"the ledger was not saved: " + status.message()});
+  return status.ok();
+}
+
+// So that the number of a step says which samples were applied before it.
+bool Coordinator::StepsTakeWholeBatches() const {
+  return spec_.aggregation.mode == aggregate::Mode::kSync && spec_.aggregation.quorum == 1 &&
+         spec_.shard_samples.empty();
 }
 
 // ---- devices
@@ -339,10 +351,7 @@ Actions Coordinator::Drain(TimePoint now, const std::string& reason) {
 void Coordinator::End(RunDone::How how, const std::string& reason) {
   if (done() || ending_) return;
   ending_ = RunDone{.how = how, .status = OkStatus(), .reason = reason};
-  if (phase_ == Phase::kStepping && !devices_.living().empty()) {
-    if (asked_step_ <= step_) SendBeginStep(true);  // the step under way, now with a checkpoint
-    return;
-  }
+  if (phase_ == Phase::kStepping && !devices_.living().empty()) return;
   if (phase_ == Phase::kStreaming) return Settle();
   if (phase_ == Phase::kSettling) return;
   if (phase_ == Phase::kReshaping) seats_.Abandon();
@@ -360,23 +369,28 @@ void Coordinator::Fail(const Status& status) {
 
 void Coordinator::FinishWhenSaved() {
   phase_ = Phase::kFinishing;
-  if (saved_step_ >= step_) return Finish();
-  AskForCheckpoint();
+  if (!AskForCheckpoint()) Finish();
 }
 
-// Of the step that is already applied: the leaders save what they have.
-void Coordinator::AskForCheckpoint() {
-  if (asked_step_ == step_ || saved_step_ >= step_) return;
+// Of the step that is already applied: the leaders save what they have. The ledger's record is kept
+// first, so that there is no checkpoint that nobody knows the samples of; where it cannot be kept
+// there is none, unless nothing is left to count. False: none is under way.
+bool Coordinator::AskForCheckpoint() {
+  if (saved_step_ >= step_) return false;
+  if (asked_step_ == step_) return true;
+  if (!SaveLedger() && !StepsTakeWholeBatches() && epoch_ < spec_.epochs) return false;
   asked_step_ = step_;
-  SaveLedger();
+  for (const Layout::Part& part : seats_.layout().parts) AskForCheckpoint(part);
+  return true;
+}
+
+void Coordinator::AskForCheckpoint(const Layout::Part& part) {
   cluster::BeginStep again;
   again.term = term_;
   again.step = step_ - 1;
   again.checkpoint = true;
-  for (const Layout::Part& part : seats_.layout().parts) {
-    again.range = part.range;
-    actions_.push_back(Send{part.leader, again});
-  }
+  again.range = part.range;
+  actions_.push_back(Send{part.leader, std::move(again)});
 }
 
 void Coordinator::Finish() {

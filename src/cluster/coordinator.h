@@ -137,9 +137,9 @@ class Coordinator {
   plan::Pace PaceOf(const Device& device) const;
   std::vector<DeviceId> Fastest(std::vector<DeviceId> devices, size_t count) const;
   void CutBySpeed(std::vector<DeviceId> devices, Cut* cut);
-  void SendBeginStep(bool checkpoint);
-  void SendBeginStep(const Layout::Part& part, bool checkpoint);
-  void AskForCheckpoint();
+  void SendBeginStep(const Layout::Part& part);
+  bool AskForCheckpoint();
+  void AskForCheckpoint(const Layout::Part& part);
   void LookForHope();
   void NoteQuiet();
   void Deal();
@@ -156,7 +156,8 @@ class Coordinator {
   void RecordStep(const Committed& first);
   void CloseEpoch();
   void AfterStep(bool ends_epoch);
-  void SaveLedger();
+  bool SaveLedger();
+  bool StepsTakeWholeBatches() const;
 
   // coordinator_silence.cc: devices that are not heard of.
   void NoteCall(TimePoint now);
@@ -277,6 +278,7 @@ class Coordinator {
   int64_t epoch_ = 0;
   int64_t saved_step_;                       // what the newest checkpoint goes on from
   int64_t asked_step_;                       // what the newest one asked for goes on from
+  bool wants_checkpoint_ = false;            // once the open step is done
   bool started_ = false;                     // a step was begun
   bool told_waiting_ = false;                // since the last step began
   std::optional<TimePoint> hopeless_since_;  // every device has returned some lease

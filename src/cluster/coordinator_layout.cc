@@ -197,7 +197,8 @@ void Coordinator::AfterLoss(const LayoutKeeper::Loss& loss, const std::string& r
   if (phase_ == Phase::kStreaming && spec_.leaders != 1 && seats_.NeedsStandby()) settling_ = true;
   for (const Range& range : loss.promoted) {
     const auto part = std::ranges::find(seats_.layout().parts, range, &Layout::Part::range);
-    if (phase_ == Phase::kStepping) SendBeginStep(*part, asked_step_ == step_ + 1);
+    if (phase_ == Phase::kStepping) SendBeginStep(*part);
+    if (phase_ == Phase::kFinishing) AskForCheckpoint(*part);
     if (phase_ == Phase::kStreaming) {
       SendBeginStream(*part, flushing_ ? aggregate::Mode::kAsync : mode_);
     }

@@ -53,7 +53,8 @@ void Coordinator::BeginStep() {
   cut.owners.insert(cut.owners.end(), carried_by_.begin(), carried_by_.end());
   dealer_.Begin(std::move(cut.leases), cut.owners, carried);
   next_ = ProbablyNext();
-  SendBeginStep(CheckpointAfter(step_));
+  wants_checkpoint_ = CheckpointAfter(step_);
+  for (const Layout::Part& part : seats_.layout().parts) SendBeginStep(part);
   Deal();
   if (spec_.aggregation.over_selection > 0) DealCopies();
 }
@@ -150,19 +151,13 @@ void Coordinator::AddLeases(int64_t share, DeviceId owner, Cut* cut) {
   }
 }
 
-void Coordinator::SendBeginStep(bool checkpoint) {
-  if (checkpoint) asked_step_ = step_ + 1;
-  for (const Layout::Part& part : seats_.layout().parts) SendBeginStep(part, checkpoint);
-}
-
-void Coordinator::SendBeginStep(const Layout::Part& part, bool checkpoint) {
+void Coordinator::SendBeginStep(const Layout::Part& part) {
   cluster::BeginStep begin{.term = term_,
                            .step = step_,
                            .epoch = epoch_,
                            .total_samples = 0,
                            .leases = {},
                            .lr = engine::LearningRate(spec_.schedule, step_, total_steps()),
-                           .checkpoint = checkpoint,
                            .range = part.range,
                            .version = version_};
   for (const Lease& lease : dealer_.leases()) {
@@ -171,7 +166,9 @@ void Coordinator::SendBeginStep(const Layout::Part& part, bool checkpoint) {
     begin.total_samples += lease.count;
   }
   const double quorum = spec_.aggregation.quorum;
-  if (quorum < 1 && !ends_epoch_) {
+  // Of a lease that a part of the ranges has applied, the ledger of a checkpoint could not tell.
+  const bool splits = wants_checkpoint_ && seats_.layout().parts.size() > 1;
+  if (quorum < 1 && !ends_epoch_ && !splits) {
     const double enough = std::ceil(quorum * static_cast<double>(step_samples_));
     begin.quorum_samples = std::max<int64_t>(1, static_cast<int64_t>(enough));
   }
@@ -297,7 +294,7 @@ void Coordinator::FinishStep(TimePoint now) {
   ++step_;
   const bool ends_epoch = deck_.left() == 0 && carried_.empty();
   if (ends_epoch) CloseEpoch();
-  if (asked_step_ == step_) SaveLedger();
+  if (wants_checkpoint_) AskForCheckpoint();
   AfterStep(ends_epoch);
 }
 

@@ -159,7 +159,6 @@ void Coordinator::Settle() {
 void Coordinator::EndStreamIfSettled() {
   if (phase_ != Phase::kStreaming) return;
   const bool alone = devices_.living().empty();
-  if (settling_ && !alone) PutBackUnheld();
   const bool nothing_new = settling_ || deck_.left() == 0 || Absent();
   if (nothing_new && stream_.open() > 0 && mode_ == aggregate::Mode::kBuffered && !flushing_) {
     // A buffer that nothing fills any more must not hold up what is in it.
@@ -173,7 +172,7 @@ void Coordinator::EndStreamIfSettled() {
   if (stream_.open() > 0 && !alone) return;
   phase_ = Phase::kSettling;
   flushing_ = false;
-  asked_step_ = ++step_;
+  ++step_;
   for (const Layout::Part& part : seats_.layout().parts) SendEndStream(part);
 }
 
@@ -197,7 +196,7 @@ bool Coordinator::Absent() const {
 }
 
 void Coordinator::SendEndStream(const Layout::Part& part) {
-  actions_.push_back(Send{part.leader, EndStream{term_, part.range, true, step_}});
+  actions_.push_back(Send{part.leader, EndStream{term_, part.range, false, step_}});
 }
 
 void Coordinator::On(TimePoint, Address from, const StreamEnded& ended) {
@@ -222,7 +221,7 @@ void Coordinator::StreamOver() {
   }
   const bool ends_epoch = deck_.left() == 0 || (Absent() && !settling_);
   if (ends_epoch) CloseEpoch();
-  SaveLedger();
+  AskForCheckpoint();
   AfterStep(ends_epoch);
 }
 

@@ -209,8 +209,12 @@ PushAck Shard::AckOf(const Held& held, bool applied) const {
           .range = range_};
 }
 
+// A refusal rests on what is applied here. While the standby does not have that, whoever leads next
+// may still take the update.
 void Shard::Acknowledge(const Held& held, bool applied) {
-  context_->SendTo(held.from, AckOf(held, applied));
+  Due due;
+  due.actions.push_back(Send{held.from, AckOf(held, applied)});
+  applied ? Say(std::move(due)) : SayWhenSafe(std::move(due));
 }
 
 // ---- parameters
@@ -224,6 +228,8 @@ void Shard::On(Address from, const Pull& pull) {
   AnswerPull(pull, from);
 }
 
+// In a stream once the standby has the version: one that dies with its leader has gone to nobody,
+// so whoever leads next has all that its workers computed with.
 void Shard::AnswerPull(const Pull& pull, Address to) {
   if (encoded_ == nullptr) {
     auto packet = std::make_shared<Bytes>();
@@ -234,7 +240,11 @@ void Shard::AnswerPull(const Pull& pull, Address to) {
   const aggregate::Options& options = context_->spec.aggregation;
   const bool compensates = options.delay_compensation > 0 && options.local_steps <= 1;
   if (stream_ && compensates) bases_.Note(to, version_, parameters_);
-  context_->SendTo(to, Parameters{pull.term, version_, encoded_, range_});
+  Parameters parameters{pull.term, version_, encoded_, range_};
+  if (!stream_) return context_->SendTo(to, std::move(parameters));
+  Due due;
+  due.actions.push_back(Send{to, std::move(parameters)});
+  SayWhenSafe(std::move(due));
 }
 
 void Shard::AnswerPulls() {
