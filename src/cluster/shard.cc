@@ -95,6 +95,7 @@ void Shard::AdoptTerm() {
   records_.clear();
   replicas_.Clear();
   bases_.Clear();
+  before_ = nullptr;
   save_.reset();
   beaten_ = {};
   for (Held& held : std::exchange(early_, {}).updates) {
@@ -224,17 +225,24 @@ void Shard::On(Address from, const Pull& pull) {
   AnswerPull(pull, from);
 }
 
+Payload Shard::Encoded() {
+  if (encoded_ != nullptr) return encoded_;
+  auto packet = std::make_shared<Bytes>();
+  packet->reserve(context_->down->MaxBytes(parameters_.size()));
+  CHECK(context_->down->Encode(parameters_, {}, packet.get()).ok());
+  return encoded_ = std::move(packet);
+}
+
+// The newest, but to one that computes a lease of the step that is applied here, and elsewhere is
+// not, what it started from.
 void Shard::AnswerPull(const Pull& pull, Address to) {
-  if (encoded_ == nullptr) {
-    auto packet = std::make_shared<Bytes>();
-    packet->reserve(context_->down->MaxBytes(parameters_.size()));
-    CHECK(context_->down->Encode(parameters_, {}, packet.get()).ok());
-    encoded_ = std::move(packet);
+  if (before_ != nullptr && pull.version == version_ - 1) {
+    return context_->SendTo(to, Parameters{pull.term, pull.version, before_, range_});
   }
   const aggregate::Options& options = context_->spec.aggregation;
   const bool compensates = options.delay_compensation > 0 && options.local_steps <= 1;
   if (stream_ && compensates) bases_.Note(to, version_, parameters_);
-  context_->SendTo(to, Parameters{pull.term, version_, encoded_, range_});
+  context_->SendTo(to, Parameters{pull.term, version_, Encoded(), range_});
 }
 
 void Shard::AnswerPulls() {

@@ -162,6 +162,7 @@ class Worker {
   std::optional<Compute> TakeResult();
   void PullUnlessHeld(TimePoint now, int64_t version);
   void PullFrom(TimePoint now, const Layout::Part& part, int64_t version);
+  void PullBefore(TimePoint now, int64_t version);
   void PullFresher(TimePoint now);
   bool PullsWhileComputing() const;
   void AskAgain(TimePoint now, const Range& range);
@@ -206,6 +207,7 @@ class Worker {
   struct Pulled {
     int64_t version = 0;
     TimePoint at;
+    bool exactly = false;  // nothing newer does
   };
   std::map<Range, Pulled> pulled_;  // asked for, not come yet
   TimePoint computing_since_;

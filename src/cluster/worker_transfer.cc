@@ -17,6 +17,17 @@ void Worker::PullUnlessHeld(TimePoint now, int64_t version) {
   }
 }
 
+// Where a leader is a step ahead because another device's update of the lease has reached it, the
+// version before, which it still has.
+void Worker::PullBefore(TimePoint now, int64_t version) {
+  if (phase_ != Phase::kJoined) return;
+  for (const Layout::Part& part : layout_.parts) {
+    if (held_.NewestOf(part.range) != version + 1 || held_.Has(part.range, version)) continue;
+    PullFrom(now, part, version);
+    pulled_.at(part.range).exactly = true;
+  }
+}
+
 void Worker::PullFrom(TimePoint now, const Layout::Part& part, int64_t version) {
   const auto it = pulled_.find(part.range);
   if (it != pulled_.end() && it->second.version == version) return;
