@@ -128,6 +128,7 @@ void Coordinator::Admitted(const DeviceTable::Admission& admission, ConnectionId
                            .device_timeout_ms = spec_.device_timeout_ms,
                            .shard = devices_.Find(device)->shard});
   Emit(DeviceJoined{device, devices_.Find(device)->name, admission.again});
+  if (admission.again) TellLeaderAgain(device);
   if (phase_ == Phase::kWaiting) return Advance();
   if (phase_ == Phase::kStepping) Deal();
   if (phase_ == Phase::kStreaming) DealStream();
@@ -177,6 +178,7 @@ std::optional<TimePoint> Coordinator::NextWake() const {
   const auto oldest = devices_.OldestSign();
   if (done() || !oldest) return std::nullopt;
   const TimePoint silent_at = std::max(*oldest + Timeout(), spare_until_);
+  if (phase_ == Phase::kReshaping) return std::min(silent_at, ask_at_);
   if (phase_ != Phase::kStepping && phase_ != Phase::kStreaming) return silent_at;
   const TimePoint ask_at = std::min(silent_at, ask_at_);
   return hopeless_since_ ? std::min(ask_at, *hopeless_since_ + Timeout()) : ask_at;
@@ -191,6 +193,7 @@ Actions Coordinator::Tick(TimePoint now) {
     ask_at_ = now + Timeout();
     if (stream_.ExpireOverdue(now, Timeout())) DealStream();
   }
+  if (phase_ == Phase::kReshaping && now >= ask_at_) SayReshapeAgain();
   LookForHope();
   return Take();
 }
@@ -385,14 +388,16 @@ void Coordinator::AskForCheckpoint() {
   if (asked_step_ == step_ || saved_step_ >= step_) return;
   asked_step_ = step_;
   SaveLedger();
+  for (const Layout::Part& part : seats_.layout().parts) SendSave(part);
+}
+
+void Coordinator::SendSave(const Layout::Part& part) {
   cluster::BeginStep again;
   again.term = term_;
   again.step = step_ - 1;
   again.checkpoint = true;
-  for (const Layout::Part& part : seats_.layout().parts) {
-    again.range = part.range;
-    actions_.push_back(Send{part.leader, again});
-  }
+  again.range = part.range;
+  actions_.push_back(Send{part.leader, again});
 }
 
 void Coordinator::Finish() {

@@ -123,6 +123,7 @@ void Worker::Beat(TimePoint now) {
   if (device_timeout_ > Duration(0)) beats_.push_back(now);
   AskAfterOld(now);
   wake_ = now + heartbeat_;
+  ComputeNext(now);
 }
 
 // The step of such an update is over, so its fate is known; the answer was lost, or the update is
@@ -393,8 +394,7 @@ void Worker::ComputeNext(TimePoint now) {
     return ComputeNext(now);
   }
   if (cache_ && !cache_->Has(work.lease)) return;
-  // Its own update, or another one, brings newer parameters soon.
-  if (work.newest && !pulled_.empty() && held_.Versions() && !PullsWhileComputing()) {
+  if (work.newest && held_.Versions() && WaitsForFresher(now)) {
     if (!waits_since_) waits_since_ = now;
     return;
   }

@@ -165,6 +165,7 @@ class Worker {
   void PullBefore(TimePoint now, int64_t version);
   void PullFresher(TimePoint now);
   bool PullsWhileComputing() const;
+  bool WaitsForFresher(TimePoint now) const;
   void AskAgain(TimePoint now, const Range& range);
   void ReadAheadOnce(const Lease& lease);
   bool WantSamples(const Lease& lease);

@@ -50,6 +50,13 @@ bool Worker::PullsWhileComputing() const {
   return next_sequence_ % kLook != 0 && kWorthWaiting * pull_time_ > compute_time_;
 }
 
+// Its own update, or another one, brings newer parameters soon: but not if it was granted so many
+// leases that its update waits at the leader for the next ones, nor if the answer was lost.
+bool Worker::WaitsForFresher(TimePoint now) const {
+  if (pulled_.empty() || queue_.size() > 1 || PullsWhileComputing()) return false;
+  return !waits_since_ || now - *waits_since_ < heartbeat_;
+}
+
 // ---- samples that the store feeds
 
 // Asks for what the lease needs. False: this device has no room for it, and has said so.
