@@ -132,6 +132,7 @@ void Coordinator::Admitted(const DeviceTable::Admission& admission, ConnectionId
                            .device_timeout_ms = spec_.device_timeout_ms,
                            .shard = devices_.Find(device)->shard});
   Emit(DeviceJoined{device, devices_.Find(device)->name, admission.again});
+  if (admission.again) TellLeaderAgain(device);
   if (phase_ == Phase::kWaiting) return Advance();
   if (phase_ == Phase::kStepping) Deal();
   if (phase_ == Phase::kStreaming) DealStream();
@@ -181,6 +182,7 @@ void Coordinator::LookForHope() {
 std::optional<TimePoint> Coordinator::NextWake() const {
   const auto silence = SilenceWake();
   if (done() || !silence) return std::nullopt;
+  if (phase_ == Phase::kReshaping) return std::min(*silence, ask_at_);
   if (phase_ != Phase::kStepping && phase_ != Phase::kStreaming) return silence;
   const TimePoint ask_at = std::min(*silence, ask_at_);
   return hopeless_since_ ? std::min(ask_at, *hopeless_since_ + Timeout()) : ask_at;
@@ -195,6 +197,7 @@ Actions Coordinator::Tick(TimePoint now) {
     ask_at_ = now + Timeout();
     if (stream_.ExpireOverdue(now, Timeout())) DealStream();
   }
+  if (phase_ == Phase::kReshaping && now >= ask_at_) SayReshapeAgain();
   LookForHope();
   return Take();
 }

@@ -198,6 +198,9 @@ class Coordinator {
   void NoteLeaders();
   void WatchSplit(double seconds);
   void BeginReshape(Layout next);
+  void SayReshapeAgain();
+  void TellLeaderAgain(DeviceId device);
+  void TellPartAgain(const Layout::Part& part);
   void LoseSeats(DeviceId device);
   void AfterLoss(const LayoutKeeper::Loss& loss, const std::string& reason);
   void TellLayout();
@@ -231,7 +234,7 @@ class Coordinator {
   TimePoint spare_until_;   // nobody is taken out before,
   TimePoint listen_until_;  // and nobody counts as silent before
   TimePoint step_began_;
-  TimePoint ask_at_;         // what the open step still misses
+  TimePoint ask_at_;         // what the open step still misses, or say the change again
   bool disturbed_ = false;   // the open step lasts longer than it would by itself
   std::vector<Lease> next_;  // of the step after the open one, probably
 
@@ -256,6 +259,7 @@ class Coordinator {
     int64_t again_at = 0;       // no other trial before this step
   };
   std::optional<Trial> trial_;
+  Duration reshape_wait_{};  // before a change of the layout is said again
   int64_t next_trial_ = 0;   // step
   bool wants_flat_ = false;  // the split was not worth it
   std::deque<double> step_times_;

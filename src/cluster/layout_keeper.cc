@@ -98,6 +98,11 @@ Reshape LayoutKeeper::Begin(uint64_t term, Layout next) {
     concerned_.insert(part.standby);
   }
   next_ = std::move(next);
+  return Again(term);
+}
+
+Reshape LayoutKeeper::Again(uint64_t term) const {
+  CHECK(next_.has_value());
   return {.term = term, .from = layout_, .to = *next_};
 }
 

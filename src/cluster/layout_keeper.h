@@ -45,6 +45,8 @@ class LayoutKeeper {
   // Starts a change; `next` needs parts only. To be sent to Concerned().
   Reshape Begin(uint64_t term, Layout next);
   bool changing() const { return next_.has_value(); }
+  // The change under way once more; CHECKs that there is one.
+  Reshape Again(uint64_t term) const;
   const std::set<DeviceId>& concerned() const { return concerned_; }
   // True if that was the last one: layout() is the new one.
   bool OnSeated(Address from, const Seated& seated);

@@ -147,6 +147,7 @@ class Shard {
   bool Decode(const Held& held);
   void Acknowledge(const Held& held, bool applied);
   PushAck AckOf(const Held& held, bool applied) const;
+  Payload Encoded();
   void AnswerPull(const Pull& pull, Address to);
   void AnswerPulls();
   static Key KeyOf(const Held& held);
@@ -195,6 +196,7 @@ class Shard {
   std::vector<float> parameters_;  // [n]
   std::vector<float> gradient_;    // [n] scratch: one decoded update
   Payload encoded_;                // of version_; null until somebody asks
+  Payload before_;                 // of the version before it, while other ranges may be there
 
   bool leads_ = false;
   DeviceId standby_ = 0;

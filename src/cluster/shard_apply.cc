@@ -62,9 +62,13 @@ void Shard::Apply(Joint joint, std::span<const float> combined) {
   AnswerPulls();
 }
 
-// One version on.
+// One version on. Where there are other ranges, the last device that has a step's parameters may
+// die when it has pushed to some of them: its lease can be computed again from the version before.
 void Shard::Advance(double lr, const engine::Optimizer::Portion& portion,
                     std::span<const float> combined) {
+  const bool steps = context_->spec.aggregation.mode == aggregate::Mode::kSync;
+  const bool alone = range_.count == context_->spec.parameter_count();
+  before_ = steps && !alone ? Encoded() : nullptr;
   optimizer_.Apply(lr, combined, parameters_, portion);
   ++version_;
   encoded_ = nullptr;

@@ -123,6 +123,7 @@ void Worker::Beat(TimePoint now) {
   if (device_timeout_ > Duration(0)) beats_.push_back(now);
   AskAfterOld(now);
   wake_ = now + heartbeat_;
+  ComputeNext(now);
 }
 
 // The step of such an update is over, so its fate is known; the answer was lost, or the update is
@@ -304,7 +305,9 @@ void Worker::SayAgain(TimePoint now, const Grant& grant) {
 void Worker::On(TimePoint now, const Parameters& parameters) {
   if (parameters.term != term_ || parameters.values == nullptr) return;
   const auto pulled = pulled_.find(parameters.range);
-  if (pulled != pulled_.end() && parameters.version >= pulled->second.version) {
+  const bool asked = pulled != pulled_.end() && parameters.version >= pulled->second.version;
+  // A leader that has nothing so old any more is not asked for it again.
+  if (asked && (!pulled->second.exactly || parameters.version == pulled->second.version)) {
     pulled_.erase(pulled);
   }
   held_.Put(parameters);
@@ -380,29 +383,33 @@ bool Worker::IsOver(const Work& work) const {
   return !work.newest && !work.overlap && versions && versions->oldest > work.version;
 }
 
-// Where one leader is a step ahead because another device's update of the lease has reached it, and
-// the version before is not here, its newer parameters do as well.
+// A lease of a step that waits for all is computed with that step's parameters and no others, or
+// the result would depend on who died when.
 std::optional<std::vector<Piece>> Worker::PiecesFor(const Work& work) const {
   if (work.newest) return held_.AtLeast(work.version);
   auto pieces = held_.Exactly(work.version);
-  return pieces ? std::move(pieces) : held_.AtLeast(work.version);
+  return pieces || !work.overlap ? std::move(pieces) : held_.AtLeast(work.version);
 }
 
 void Worker::ComputeNext(TimePoint now) {
   if (computing_ || queue_.empty()) return;
   const Work work = queue_.front();
   PullUnlessHeld(now, work.version);
+  if (!work.newest && !work.overlap) PullBefore(now, work.version);
   if (IsOver(work)) {
     queue_.pop_front();
     DoneWith(work.lease);
     return ComputeNext(now);
   }
   if (cache_ && !cache_->Has(work.lease)) return;
-  // Parameters without its own last update would be a round older (docs/aggregation.md).
-  if (work.newest && !pulled_.empty() && held_.Versions()) return;
+  if (work.newest && held_.Versions() && WaitsForFresher(now)) {
+    if (!waits_since_) waits_since_ = now;
+    return;
+  }
   auto pieces = PiecesFor(work);
   if (!pieces) return;
   queue_.pop_front();
+  waits_since_.reset();
   Begin(work, std::move(*pieces));
 }
 

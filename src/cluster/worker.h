@@ -161,7 +161,9 @@ class Worker {
   std::optional<Compute> TakeResult();
   void PullUnlessHeld(TimePoint now, int64_t version);
   void PullFrom(TimePoint now, const Layout::Part& part, int64_t version);
+  void PullBefore(TimePoint now, int64_t version);
   void PullFresher(TimePoint now);
+  bool WaitsForFresher(TimePoint now) const;
   void AskAgain(TimePoint now, const Range& range);
   void ReadAheadOnce(const Lease& lease);
   bool WantSamples(const Lease& lease);
@@ -204,8 +206,10 @@ class Worker {
   struct Pulled {
     int64_t version = 0;
     TimePoint at;
+    bool exactly = false;  // nothing newer does
   };
-  std::map<Range, Pulled> pulled_;  // asked for, not come yet
+  std::map<Range, Pulled> pulled_;        // asked for, not come yet
+  std::optional<TimePoint> waits_since_;  // for fresher parameters
   double samples_per_second_ = 0;
   double loss_ = 0;
   Profiler profiler_;

@@ -17,6 +17,17 @@ void Worker::PullUnlessHeld(TimePoint now, int64_t version) {
   }
 }
 
+// Where a leader is a step ahead because another device's update of the lease has reached it, the
+// version before, which it still has.
+void Worker::PullBefore(TimePoint now, int64_t version) {
+  if (phase_ != Phase::kJoined) return;
+  for (const Layout::Part& part : layout_.parts) {
+    if (held_.NewestOf(part.range) != version + 1 || held_.Has(part.range, version)) continue;
+    PullFrom(now, part, version);
+    pulled_.at(part.range).exactly = true;
+  }
+}
+
 void Worker::PullFrom(TimePoint now, const Layout::Part& part, int64_t version) {
   const auto it = pulled_.find(part.range);
   if (it != pulled_.end() && it->second.version == version) return;
@@ -31,6 +42,13 @@ void Worker::PullFresher(TimePoint now) {
   for (const Layout::Part& part : layout_.parts) {
     PullFrom(now, part, std::max<int64_t>(held_.NewestOf(part.range), 0));
   }
+}
+
+// Parameters without its own last update would be a round older (docs/aggregation.md); but the
+// answer may be lost.
+bool Worker::WaitsForFresher(TimePoint now) const {
+  if (pulled_.empty()) return false;
+  return !waits_since_ || now - *waits_since_ < std::max(device_timeout_, 2 * heartbeat_);
 }
 
 // ---- samples that the store feeds
