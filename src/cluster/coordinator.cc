@@ -35,7 +35,7 @@ Coordinator::Coordinator(JobSpec spec, CoordStore* store, int64_t first_step, in
       asked_step_(first_step) {
   CHECK(Validate(spec_).ok());
   CHECK(first_step >= 0);
-  if (spec_.aggregation.automatic) chooser_.emplace(mode_, plan_.batch());
+  if (spec_.aggregation.automatic) chooser_.emplace(mode_, plan_.batch(), spec_.policy);
   book_.SetRanges(seats_.layout());
 }
 

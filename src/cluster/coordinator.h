@@ -189,6 +189,8 @@ class Coordinator {
   // coordinator_mode.cc: sync or async.
   void ChooseMode(const StepDone& done);
   RoundTimes::Communication PredictCommunication() const;
+  double ValueBytes(const std::string& codec) const;
+  double ExchangeSeconds(const DeviceStats& stats) const;
   void TakeMode();
 
   // coordinator_layout.cc: who leads what.

@@ -25,6 +25,11 @@ double Median(std::vector<double> values) {
 
 }  // namespace
 
+// Of each value of the vector, as encoded.
+double Coordinator::ValueBytes(const std::string& codec) const {
+  return spec_.value_weight * (codec == "fp16" ? 2.0 : 4.0);
+}
+
 // What the leaders are planned from. While the coordinator's process leads all, every transfer has
 // shared its link, so what a device has measured says little of its own: together the devices have
 // measured the coordinator's, and that is what each of theirs is taken for at first. Whether it was
@@ -57,14 +62,11 @@ plan::LeaderInput Coordinator::LinksOf(std::vector<plan::LinkedDevice>* devices)
                         .round_trip_s = stats.round_trip_seconds,
                         .can_lead = !device.endpoint.empty() && !device.silent});
   }
-  const auto bytes = [&](const std::string& codec) {
-    return spec_.value_weight * (codec == "fp16" ? 2.0 : 4.0);
-  };
   plan::LeaderInput input;
   input.values = spec_.parameter_count();
-  input.update_value_bytes = bytes(spec_.codec_up);
-  input.parameter_value_bytes = bytes(spec_.codec_down);
-  input.replica_value_bytes = bytes("dense");
+  input.update_value_bytes = ValueBytes(spec_.codec_up);
+  input.parameter_value_bytes = ValueBytes(spec_.codec_down);
+  input.replica_value_bytes = ValueBytes("dense");
   input.hub = hub;
   input.devices = *devices;
   input.updates = static_cast<int64_t>(devices->size());
