@@ -152,7 +152,8 @@ void SimDevice::Perform(cluster::Address from, const cluster::Actions& actions) 
 void SimDevice::Rest() {
   audience_.Tell(&Observer::OnDeviceRest, loop_->now(), options_.number, worker_);
   std::optional<TimePoint> wake = worker_.NextWake();
-  if (const auto peers = peers_.NextWake(); peers && (!wake || *peers < *wake)) wake = peers;
+  const auto peers = ended_ ? std::nullopt : peers_.NextWake();
+  if (peers && (!wake || *peers < *wake)) wake = peers;
   WakeAt(wake, [this] { Wake(); });
 }
 
