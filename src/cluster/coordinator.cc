@@ -175,6 +175,10 @@ void Coordinator::LookForHope() {
   if (!hopeless) return hopeless_since_.reset();
   if (!hopeless_since_) hopeless_since_ = now_;
   if (now_ - *hopeless_since_ < Timeout()) return;
+  if (phase_ == Phase::kStreaming && stream_.TryAgain(*hopeless)) {
+    hopeless_since_.reset();
+    return DealStream();
+  }
   Fail({Code::kUnavailable, fmt::format("no device can compute lease {}; the last one said: {}",
                                         Describe(*hopeless), return_reason_)});
 }
@@ -273,7 +277,8 @@ void Coordinator::On(TimePoint now, Address from, const Missing& missing) {
 
 void Coordinator::On(TimePoint, Address from, const ReturnLease& returned) {
   if (returned.term != term_) return;
-  if (phase_ == Phase::kStreaming && stream_.Return(returned.lease, from.device)) {
+  if (phase_ == Phase::kStreaming &&
+      stream_.Return(returned.lease, from.device, returned.reason == kUpdateRefused)) {
     return_reason_ = returned.reason;
     return DealStream();
   }
