@@ -194,7 +194,7 @@ void Coordinator::LoseSeats(DeviceId device) {
   for (const Range& range : loss.promoted) {
     const auto part = std::ranges::find(seats_.layout().parts, range, &Layout::Part::range);
     if (phase_ == Phase::kStepping) SendBeginStep(*part);
-    if (phase_ == Phase::kFinishing) AskForCheckpoint(*part);
+    if (phase_ == Phase::kFinishing) SendSave(*part);
     if (phase_ == Phase::kStreaming) {
       SendBeginStream(*part, flushing_ ? aggregate::Mode::kAsync : mode_);
     }
