@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -38,25 +39,59 @@ struct SimFlags {
   bool resolve = false;
 };
 
-// One line a finished epoch, for --json.
-class EpochLines : public sim::Observer {
+// The accuracy after each epoch, where the coordinator's process has all parameters, and for --json
+// a line an epoch.
+class EpochScores : public sim::Observer {
  public:
-  explicit EpochLines(uint64_t seed) : seed_(seed) {}
+  // evaluator: null where nothing is trained or tested.
+  EpochScores(Evaluator* evaluator, uint64_t seed, bool prints)
+      : evaluator_(evaluator), seed_(seed), prints_(prints) {}
 
   void OnEvent(TimePoint now, const cluster::Event& event) override {
     const auto* epoch = std::get_if<cluster::EpochDone>(&event);
     if (epoch == nullptr) return;
-    PrintJsonLine({{"event", "epoch"},
-                   {"seed", seed_},
-                   {"seconds", base::Seconds(now - TimePoint{})},
-                   {"epoch", epoch->epoch},
-                   {"loss", epoch->loss},
-                   {"lost_samples", epoch->lost},
-                   {"duplicated_samples", epoch->duplicated}});
+    done_ = *epoch;
+    done_at_ = now;
+  }
+
+  // Nothing of the next epoch is applied yet.
+  void OnHubRest(TimePoint, const cluster::Coordinator&, const cluster::Leader& leader) override {
+    if (!done_) return;
+    const cluster::EpochDone epoch = *std::exchange(done_, std::nullopt);
+    if (evaluator_ != nullptr && !leader.parameters().empty()) {
+      const auto evaluated = evaluator_->Evaluate(leader.parameters(), epoch.epoch);
+      if (evaluated.ok()) accuracies_[epoch.epoch] = evaluated->accuracy;
+    }
+    if (prints_) Print(epoch);
+  }
+
+  void Fill(std::vector<sim::EpochResult>* epochs) const {
+    for (sim::EpochResult& epoch : *epochs) {
+      const auto it = accuracies_.find(epoch.epoch);
+      if (it != accuracies_.end()) epoch.accuracy = it->second;
+    }
   }
 
  private:
+  void Print(const cluster::EpochDone& epoch) const {
+    nlohmann::ordered_json line = {{"event", "epoch"},
+                                   {"seed", seed_},
+                                   {"seconds", base::Seconds(done_at_ - TimePoint{})},
+                                   {"epoch", epoch.epoch},
+                                   {"loss", epoch.loss},
+                                   {"lost_samples", epoch.lost},
+                                   {"duplicated_samples", epoch.duplicated}};
+    const auto it = accuracies_.find(epoch.epoch);
+    if (it != accuracies_.end()) line["accuracy"] = it->second;
+    PrintJsonLine(line);
+  }
+
+  Evaluator* evaluator_;
   const uint64_t seed_;
+  const bool prints_;
+  std::optional<cluster::EpochDone> done_;  // and not looked at yet
+  TimePoint done_at_;
+  std::map<int64_t, double> accuracies_;  // by epoch
 };
 
 struct Outcome {
@@ -70,15 +105,20 @@ std::string ModelText(const SimSetup& setup) {
                      Grouped(setup.job->graph->parameter_count()));
 }
 
-// The accuracy at the end of a run that has one.
-Status Evaluate(const SimSetup& setup, std::span<const float> parameters, sim::Result* result) {
-  if (setup.scenario.mode != "math" || setup.job->test == nullptr || parameters.empty()) {
-    return OkStatus();
+// Null for a run that trains nothing, or has nothing to test with.
+Result<std::unique_ptr<Evaluator>> EvaluatorFor(const SimSetup& setup) {
+  if (setup.scenario.mode != "math" || setup.job->test == nullptr) {
+    return std::unique_ptr<Evaluator>();
   }
-  const config::RunConfig& config = setup.job->config;
-  ASSIGN_OR_RETURN(const auto evaluator,
-                   Evaluator::Make(setup.job->graph, setup.job->test, config.cluster.kernels, 1));
-  ASSIGN_OR_RETURN(const Evaluated evaluated, evaluator->Evaluate(parameters, config.job.epochs));
+  return Evaluator::Make(setup.job->graph, setup.job->test, setup.job->config.cluster.kernels, 1);
+}
+
+// The accuracy at the end.
+Status Evaluate(const SimSetup& setup, std::span<const float> parameters, Evaluator* evaluator,
+                sim::Result* result) {
+  if (evaluator == nullptr || parameters.empty()) return OkStatus();
+  ASSIGN_OR_RETURN(const Evaluated evaluated,
+                   evaluator->Evaluate(parameters, setup.job->config.job.epochs));
   result->accuracy = evaluated.accuracy;
   result->test_loss = evaluated.loss;
   return OkStatus();
@@ -90,12 +130,13 @@ Result<Outcome> RunSeed(const SimSetup& setup, uint64_t seed, const CommonFlags&
   const sim::ClusterOptions options = OptionsFor(setup, seed);
   // Who watches must outlive the cluster.
   Outcome outcome;
-  EpochLines lines(seed);
+  ASSIGN_OR_RETURN(const std::unique_ptr<Evaluator> evaluator, EvaluatorFor(setup));
+  EpochScores scores(evaluator.get(), seed, common.json);
   const std::vector<std::unique_ptr<sim::Checker>> checkers = sim::AllCheckers(options.job);
   sim::Cluster cluster(options);
   cluster.loop().set_verbose(common.verbose);
   for (const auto& checker : checkers) cluster.Watch(checker.get());
-  if (common.json) cluster.Watch(&lines);
+  cluster.Watch(&scores);
   if (with_timeline) {
     std::vector<std::string> names;
     for (const sim::DeviceOptions& device : options.devices) names.push_back(device.name);
@@ -104,9 +145,10 @@ Result<Outcome> RunSeed(const SimSetup& setup, uint64_t seed, const CommonFlags&
   }
   cluster.Run(setup.scenario.limit);
   outcome.result = cluster.result();
+  scores.Fill(&outcome.result.epochs);
   outcome.result.violations = sim::ViolationsOf(checkers);
   if (with_timeline) outcome.timeline->Finish(cluster.loop().now());
-  RETURN_IF_ERROR(Evaluate(setup, cluster.parameters(), &outcome.result));
+  RETURN_IF_ERROR(Evaluate(setup, cluster.parameters(), evaluator.get(), &outcome.result));
   outcome.result.wall_s = base::Seconds(base::SystemClock().Now() - start);
   outcome.findings = CheckExpectations(setup.scenario.expect, outcome.result);
   return outcome;

@@ -148,7 +148,9 @@ ordered_json ScenarioJson(const config::Scenario& scenario) {
 ordered_json ResultJson(const sim::Result& result) {
   ordered_json epochs = ordered_json::array();
   for (const sim::EpochResult& epoch : result.epochs) {
-    epochs.push_back({{"epoch", epoch.epoch}, {"seconds", epoch.seconds}, {"loss", epoch.loss}});
+    ordered_json& json = epochs.emplace_back();
+    json = {{"epoch", epoch.epoch}, {"seconds", epoch.seconds}, {"loss", epoch.loss}};
+    if (epoch.accuracy) json["accuracy"] = *epoch.accuracy;
   }
   ordered_json segments = ordered_json::array();
   for (const auto& [name, use] : result.segments) {

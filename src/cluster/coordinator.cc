@@ -35,6 +35,7 @@ Coordinator::Coordinator(JobSpec spec, CoordStore* store, int64_t first_step, in
       asked_step_(first_step) {
   CHECK(Validate(spec_).ok());
   CHECK(first_step >= 0);
+  if (spec_.aggregation.automatic) chooser_.emplace(mode_, plan_.batch());
   book_.SetRanges(seats_.layout());
 }
 
@@ -91,15 +92,6 @@ bool Coordinator::StepsTakeWholeBatches() const {
          spec_.shard_samples.empty();
 }
 
-// After a halt of its own, signs of life may wait behind this call: it looks again a heartbeat
-// later.
-void Coordinator::NoteCall(TimePoint now) {
-  if (now - now_ >= Timeout() / 2) {
-    spare_until_ = now + std::chrono::milliseconds(spec_.heartbeat_ms);
-  }
-  now_ = now;
-}
-
 // ---- devices
 
 Actions Coordinator::OnHello(TimePoint now, ConnectionId connection, const Hello& hello) {
@@ -140,6 +132,7 @@ void Coordinator::Admitted(const DeviceTable::Admission& admission, ConnectionId
                            .device_timeout_ms = spec_.device_timeout_ms,
                            .shard = devices_.Find(device)->shard});
   Emit(DeviceJoined{device, devices_.Find(device)->name, admission.again});
+  if (admission.again) TellLeaderAgain(device);
   if (phase_ == Phase::kWaiting) return Advance();
   if (phase_ == Phase::kStepping) Deal();
   if (phase_ == Phase::kStreaming) DealStream();
@@ -158,6 +151,7 @@ void Coordinator::Lose(DeviceId device, const std::string& reason) {
   devices_.Remove(device);
   if (!base::Planted("coordinator.keeps_leases_of_the_lost")) dealer_.Remove(device);
   stream_.Remove(device);
+  if (chooser_) chooser_->OnLost(device);
   if (done()) return;
   LoseSeats(device);
   if (done()) return;
@@ -186,34 +180,26 @@ void Coordinator::LookForHope() {
 }
 
 std::optional<TimePoint> Coordinator::NextWake() const {
-  const auto oldest = devices_.OldestSign();
-  if (done() || !oldest) return std::nullopt;
-  const TimePoint silent_at = std::max(*oldest + Timeout(), spare_until_);
-  if (phase_ != Phase::kStepping && phase_ != Phase::kStreaming) return silent_at;
-  const TimePoint ask_at = std::min(silent_at, ask_at_);
+  const auto silence = SilenceWake();
+  if (done() || !silence) return std::nullopt;
+  if (phase_ == Phase::kReshaping) return std::min(*silence, ask_at_);
+  if (phase_ != Phase::kStepping && phase_ != Phase::kStreaming) return silence;
+  const TimePoint ask_at = std::min(*silence, ask_at_);
   return hopeless_since_ ? std::min(ask_at, *hopeless_since_ + Timeout()) : ask_at;
 }
 
 Actions Coordinator::Tick(TimePoint now) {
   NoteCall(now);
   if (done()) return Take();
-  if (now >= spare_until_) TakeOutSilent();
+  LookForSilent();
   if (phase_ == Phase::kStepping && now >= ask_at_) AskWhatIsMissing();
   if (phase_ == Phase::kStreaming && now >= ask_at_) {
     ask_at_ = now + Timeout();
     if (stream_.ExpireOverdue(now, Timeout())) DealStream();
   }
+  if (phase_ == Phase::kReshaping && now >= ask_at_) SayReshapeAgain();
   LookForHope();
   return Take();
-}
-
-void Coordinator::TakeOutSilent() {
-  for (DeviceId device : devices_.SilentSince(now_ - Timeout())) {
-    const std::string reason = fmt::format("silent for {:.1f} s", base::Seconds(Timeout()));
-    ToWorker(device, Refuse{CodeNumber(Code::kDeadlineExceeded), reason, true});
-    actions_.push_back(CloseConnection{devices_.Find(device)->connection});
-    Lose(device, reason);
-  }
 }
 
 void Coordinator::AskWhatIsMissing() {
@@ -229,7 +215,7 @@ Actions Coordinator::Handle(TimePoint now, Address from, const Message& message)
   const bool is_here = from == spec_.leader;
   if (done() || (!is_here && devices_.Find(from.device) == nullptr)) return {};
   NoteCall(now);
-  devices_.Saw(from.device, now);
+  NoteSign(from.device);
   std::visit([&](const auto& m) { On(now, from, m); }, message);
   return Take();
 }
@@ -254,6 +240,7 @@ void Coordinator::On(TimePoint, Address from, const Hello& hello) {
 void Coordinator::On(TimePoint now, Address from, const Heartbeat& heartbeat) {
   if (heartbeat.term != term_) return;
   devices_.Note(from.device, heartbeat.stats);
+  if (chooser_) chooser_->OnStats(from.device, heartbeat.stats);
   Emit(DeviceProgress{from.device, heartbeat.samples_per_second, heartbeat.loss, heartbeat.stats});
   ToWorker(from.device, HeartbeatAck{term_});
   if (heartbeat.leases < 0) return;
@@ -263,8 +250,8 @@ void Coordinator::On(TimePoint now, Address from, const Heartbeat& heartbeat) {
     return;
   }
   if (phase_ != Phase::kStepping) return;
-  const int64_t known = heartbeat.step == step_ ? heartbeat.leases : 0;
-  if (heartbeat.step > step_ || known >= dealer_.Load(from.device)) return;
+  const int64_t known = heartbeat.version == version_ ? heartbeat.leases : 0;
+  if (heartbeat.version > version_ || known >= dealer_.Load(from.device)) return;
   // Grants under way are younger than this.
   if (dealer_.ExpireAll(from.device, now, Timeout())) {
     disturbed_ = true;

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "cluster/coordinator.h"
+#include "plan/shares.h"
 
 namespace weft::cluster {
 
@@ -18,6 +19,7 @@ void Coordinator::Advance() {
   const auto have = static_cast<int64_t>(devices_.living().size());
   const int64_t want = started_ ? 1 : spec_.start_workers;
   if (have >= want) {
+    TakeMode();
     if (ReshapeIfDue()) return;
     return Streams() ? BeginStream() : BeginStep();
   }
@@ -108,24 +110,33 @@ void Coordinator::CutBySpeed(std::vector<DeviceId> devices, Cut* cut) {
   for (size_t i = 0; i < paces.size(); ++i) AddLeases(kept.shares[i], paces[i].device, cut);
 }
 
-// Each device its part of the batch, from its own samples.
+// Each device a part of the batch in proportion to what is left of its own samples: so all parts
+// of the data are in every step, and none is used up before the others.
 void Coordinator::CutShards(const std::vector<DeviceId>& devices, Cut* cut) {
-  const auto count = static_cast<int64_t>(devices.size());
-  if (count == 0) return;
-  const int64_t share = (plan_.batch() + count - 1) / count;
-  cut->samples = 0;
+  std::vector<DeviceId> owners;
+  std::vector<int64_t> shards;
+  std::vector<double> left;
   for (const DeviceId device : devices) {
     const int64_t shard = devices_.Find(device)->shard;
-    if (shard < 0) continue;
-    const int64_t most = std::min(share, deck_.LeftOf(shard));
-    for (int64_t left = most; left > 0;) {
-      const Deck::Piece piece = deck_.TakeOf(shard, left);
-      left -= piece.count;
-      cut->samples += piece.count;
-      cut->leases.push_back(plan_.LeaseOf(step_, epoch_, static_cast<int64_t>(cut->leases.size()),
-                                          piece.begin, piece.count));
-      cut->owners.push_back(device);
-    }
+    if (shard < 0 || deck_.LeftOf(shard) == 0) continue;
+    owners.push_back(device);
+    shards.push_back(shard);
+    left.push_back(static_cast<double>(deck_.LeftOf(shard)));
+  }
+  const auto all = static_cast<int64_t>(std::accumulate(left.begin(), left.end(), 0.0));
+  cut->samples = std::min(plan_.batch(), all);
+  if (owners.empty()) return;
+  const std::vector<int64_t> shares = plan::ProportionalShares(cut->samples, left);
+  for (size_t i = 0; i < owners.size(); ++i) AddShard(shards[i], shares[i], owners[i], cut);
+}
+
+void Coordinator::AddShard(int64_t shard, int64_t share, DeviceId owner, Cut* cut) {
+  while (share > 0) {
+    const Deck::Piece piece = deck_.TakeOf(shard, share);
+    share -= piece.count;
+    cut->leases.push_back(plan_.LeaseOf(step_, epoch_, static_cast<int64_t>(cut->leases.size()),
+                                        piece.begin, piece.count));
+    cut->owners.push_back(owner);
   }
 }
 
@@ -166,7 +177,7 @@ void Coordinator::SendBeginStep(const Layout::Part& part) {
 
 // A device whose heartbeats are missing may be gone, long before it is sure.
 void Coordinator::NoteQuiet() {
-  const Duration beats = kQuietHeartbeats * std::chrono::milliseconds(spec_.heartbeat_ms);
+  const Duration beats = kQuietHeartbeats * Beat();
   dealer_.SetQuiet(devices_.SilentSince(now_ - beats));
 }
 
@@ -204,7 +215,7 @@ void Coordinator::SendGrant(const Dealer::Dealt& dealt) {
                                .version = version_,
                                .next = probable ? next_[slot] : Lease{},
                                .again = dealt.again,
-                               .overlap = spec_.aggregation.quorum < 1,
+                               .overlap = MayCarry(),
                                .lr = engine::LearningRate(spec_.schedule, step_, total_steps())});
 }
 
@@ -237,6 +248,7 @@ void Coordinator::RecordStep(const Committed& first) {
   sums_.loss += first.loss_sum;
   sums_.correct += first.correct;
   sums_.samples += first.samples;
+  ChooseMode(done);
   Emit(std::move(done));
 }
 
@@ -270,6 +282,11 @@ void Coordinator::FinishStep(TimePoint now) {
   carried_by_.clear();
   for (const Lease& lease : dealer_.leases()) {
     if (committed.contains(lease.id)) continue;
+    if (!book_.HalfApplied(lease.id)) {
+      // Its update would come late; what momentum makes of late updates is worse than none.
+      deck_.PutBack({lease.begin, lease.count});
+      continue;
+    }
     carried_.push_back(lease);
     carried_by_.push_back(dealer_.HolderOf(lease));
   }

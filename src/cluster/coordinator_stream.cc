@@ -21,6 +21,7 @@ void Coordinator::BeginStream() {
   rounds_ = 0;
   round_ = {};
   ended_.clear();
+  uneven_ = false;
   stream_shares_.clear();
   ask_at_ = now_ + Timeout();
   for (const Layout::Part& part : seats_.layout().parts) SendBeginStream(part, mode_);
@@ -76,7 +77,7 @@ void Coordinator::ShareStream() {
 
 void Coordinator::DealStream() {
   if (phase_ != Phase::kStreaming) return;
-  const Duration beats = kQuietHeartbeats * std::chrono::milliseconds(spec_.heartbeat_ms);
+  const Duration beats = kQuietHeartbeats * Beat();
   const auto quiet = devices_.SilentSince(now_ - beats);
   stream_.SetQuiet({quiet.begin(), quiet.end()});
   const int64_t ahead =
@@ -143,6 +144,7 @@ void Coordinator::EmitRound() {
   round_.epoch = epoch_;
   round_.loss /= static_cast<double>(round_.samples);
   round_.lr = engine::LearningRate(spec_.schedule, round_.step, total_steps());
+  ChooseMode(round_);
   Emit(std::exchange(round_, {}));
 }
 
@@ -201,6 +203,7 @@ void Coordinator::On(TimePoint, Address from, const StreamEnded& ended) {
   if (from.role != Role::kLeader) return NotTaken(from, ended);
   if (ended.term != term_ || phase_ != Phase::kSettling) return;
   if (seats_.Led(from, ended.range) == nullptr) return;
+  uneven_ |= !ended_.empty() && ended.version != version_;
   version_ = ended.version;
   ended_.insert(ended.range);
   if (ended_.size() == seats_.layout().parts.size()) StreamOver();
@@ -210,6 +213,12 @@ void Coordinator::StreamOver() {
   phase_ = Phase::kWaiting;
   PutBackUnheld();
   EmitRound();
+  if (uneven_ && next_mode_ == aggregate::Mode::kSync) {
+    // Steps start from one version of all ranges.
+    phase_ = Phase::kDone;
+    actions_.push_back(Restart{"the leaders' ranges hold versions that do not belong together"});
+    return;
+  }
   const bool ends_epoch = deck_.left() == 0 || (Absent() && !settling_);
   if (ends_epoch) CloseEpoch();
   AskForCheckpoint();

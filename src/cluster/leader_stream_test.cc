@@ -120,13 +120,12 @@ TEST_F(LeaderStream, ALeaseOfAnEarlierStepDoesNotComeInAgain) {
 // Rounds beyond the usual one: four quarters are usual, so five are a quarter too old.
 TEST_F(LeaderStream, StaleUpdatesWeighLess) {
   Start(Spec(), Mode::kAsync);
-  for (int64_t i = 0; i < 5; ++i) Push(1, i, 0, i, 0);
+  for (int64_t i = 0; i < 12; ++i) Push(1, i, 0, i, 0);
   EXPECT_EQ(Parameter(), 10);
-  Push(2, 5, 0, 1, 8);  // one round old
+  Push(2, 12, 0, 4, 8);  // two rounds old
   EXPECT_NEAR(Parameter(), 10 - 1, 1e-6);
-  const float before = Parameter();
-  Push(2, 6, 0, 1, 8);  // 1.25 rounds old: weighs 1 / 1.25
-  EXPECT_NEAR(Parameter(), before - 0.8, 1e-6);
+  Push(2, 13, 0, 1, 8);  // three: two more than usual
+  EXPECT_NEAR(Parameter(), 10 - 1 - 0.5, 1e-6);
 }
 
 TEST_F(LeaderStream, TooStaleIsRefusedButNotWhereTheWorkersWaitForEachOther) {

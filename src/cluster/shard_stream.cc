@@ -136,8 +136,8 @@ void Shard::ApplyStream() {
   }
   const auto samples = static_cast<double>(joint.record.samples);
   joint.lr = lr_samples / samples;
-  joint.fraction = samples / static_cast<double>(Round());
-  if (base::Planted("shard.takes_an_update_for_a_batch")) joint.fraction = 1;
+  joint.portion = {.fraction = samples / static_cast<double>(Round()), .has_momentum = true};
+  if (base::Planted("shard.takes_an_update_for_a_batch")) joint.portion.fraction = 1;
   Apply(std::move(joint), aggregator_->Finish());
 }
 

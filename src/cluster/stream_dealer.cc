@@ -48,11 +48,12 @@ size_t StreamDealer::Load(DeviceId device) const {
 
 // ---- dealing
 
-// Among those that hold something: who holds nothing keeps nobody waiting.
+// Among those that hold something and are heard of: the others keep nobody waiting.
 bool StreamDealer::TooFarAhead(const Seat& seat, int64_t ahead) const {
   if (ahead <= 0) return false;
   return std::ranges::any_of(seats_, [&](const auto& entry) {
-    return !entry.second.held.empty() && seat.done - entry.second.done >= ahead;
+    return !entry.second.held.empty() && !quiet_.contains(entry.first) &&
+           seat.done - entry.second.done >= ahead;
   });
 }
 
@@ -129,6 +130,19 @@ bool StreamDealer::ExpireOf(DeviceId device, TimePoint now, Duration allowed) {
     expired = true;
   }
   return expired;
+}
+
+bool StreamDealer::Copy(const std::set<DeviceId>& silent) {
+  bool copied = false;
+  for (auto& [id, out] : leases_) {
+    const auto is_silent = [&](const auto& holder) { return silent.contains(holder.first); };
+    if (out.holders.empty() || !std::ranges::all_of(out.holders, is_silent)) continue;
+    if (std::ranges::find(free_, id) != free_.end()) continue;
+    out.before = out.holders.begin()->first;
+    free_.push_back(id);
+    copied = true;
+  }
+  return copied;
 }
 
 bool StreamDealer::ExpireOverdue(TimePoint now, Duration least) {

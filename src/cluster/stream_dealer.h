@@ -49,6 +49,9 @@ class StreamDealer {
   void Committed(const Lease& lease, TimePoint now);
   // The device knows of fewer leases than it holds: those granted `allowed` ago are free again.
   bool ExpireOf(DeviceId device, TimePoint now, Duration allowed);
+  // Nothing is heard of these devices: what only they hold goes to others as well. False if they
+  // hold nothing of that kind.
+  bool Copy(const std::set<DeviceId>& silent);
   // Leases out for longer than four times the median of the last ones, and than `least`.
   bool ExpireOverdue(TimePoint now, Duration least);
 

@@ -452,7 +452,7 @@ TEST_F(WorkerTest, ItsHeartbeatSaysWhichLeasesItKnowsOf) {
   const auto says = [&] {
     const Heartbeat beat = Sent<Heartbeat>(Wake()).at(0);
     Hear(HeartbeatAck{1});
-    return std::pair(beat.step, beat.leases);
+    return std::pair(beat.version, beat.leases);
   };
   EXPECT_EQ(says(), std::pair(int64_t{-1}, int64_t{0}));
   Version(0);

@@ -15,8 +15,9 @@ struct SessionOptions {
   uint64_t max_payload_bytes = uint64_t{1} << 30;
   // Messages without all of their payload at one time.
   size_t max_open_messages = 4;
-  // Payload bytes in a frame. A control message waits for at most one frame, so this over the
-  // link's rate is its delay: 256 KiB are 2 ms at 1 Gbit/s and 2 s at 1 Mbit/s.
+  // Payload bytes in a frame, at most. A control message waits for at most one frame, so this over
+  // the link's rate is its delay: 256 KiB are 2 ms at 1 Gbit/s and 2 s at 1 Mbit/s. Where frames
+  // take long they become smaller (sender.h).
   size_t chunk_bytes = 256 << 10;
   // Bytes that may wait to be sent: of messages with a payload, and of those without. A payload
   // that several connections share counts in each.

@@ -18,7 +18,10 @@ void Meter::OnEvent(TimePoint now, const cluster::Event& event) {
     last_step_ = now;
     Apply(*step);
   } else if (const auto* epoch = std::get_if<cluster::EpochDone>(&event)) {
-    epochs_.push_back({epoch->epoch, base::Seconds(now - epoch_begin_), epoch->loss});
+    epochs_.push_back({.epoch = epoch->epoch,
+                       .seconds = base::Seconds(now - epoch_begin_),
+                       .loss = epoch->loss,
+                       .accuracy = {}});
     epoch_begin_ = now;
   } else if (const auto* saved = std::get_if<cluster::CheckpointSaved>(&event)) {
     const auto is_safe = [&](const Step& done) { return done.step < saved->step; };

@@ -29,8 +29,9 @@ struct DeviceResult {
 
 struct EpochResult {
   int64_t epoch = 0;
-  double seconds = 0;  // since the one before, or since the first step began
-  double loss = 0;     // means nothing in cost mode
+  double seconds = 0;              // since the one before, or since the first step began
+  double loss = 0;                 // means nothing in cost mode
+  std::optional<double> accuracy;  // after it, on the test data; filled in by who has them
 };
 
 struct Result {
