@@ -388,11 +388,11 @@ bool Coordinator::AskForCheckpoint() {
   if (asked_step_ == step_) return true;
   if (!SaveLedger() && !StepsTakeWholeBatches() && epoch_ < spec_.epochs) return false;
   asked_step_ = step_;
-  for (const Layout::Part& part : seats_.layout().parts) AskForCheckpoint(part);
+  for (const Layout::Part& part : seats_.layout().parts) SendSave(part);
   return true;
 }
 
-void Coordinator::AskForCheckpoint(const Layout::Part& part) {
+void Coordinator::SendSave(const Layout::Part& part) {
   cluster::BeginStep again;
   again.term = term_;
   again.step = step_ - 1;

@@ -139,7 +139,7 @@ class Coordinator {
   void CutBySpeed(std::vector<DeviceId> devices, Cut* cut);
   void SendBeginStep(const Layout::Part& part);
   bool AskForCheckpoint();
-  void AskForCheckpoint(const Layout::Part& part);
+  void SendSave(const Layout::Part& part);
   void LookForHope();
   void NoteQuiet();
   void Deal();

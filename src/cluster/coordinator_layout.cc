@@ -167,7 +167,7 @@ void Coordinator::TellLeaderAgain(DeviceId device) {
 // What the leader of a range is to do now.
 void Coordinator::TellPartAgain(const Layout::Part& part) {
   if (phase_ == Phase::kStepping) SendBeginStep(part);
-  if (phase_ == Phase::kFinishing) AskForCheckpoint(part);
+  if (phase_ == Phase::kFinishing) SendSave(part);
   if (phase_ == Phase::kStreaming) {
     SendBeginStream(part, flushing_ ? aggregate::Mode::kAsync : mode_);
   }
