@@ -7,7 +7,9 @@ namespace {
 
 constexpr int64_t kBatch = 100;
 
-TimePoint At(double seconds) { return TimePoint() + base::FromSeconds(seconds); }
+TimePoint At(double seconds) {
+  return TimePoint() + Duration(static_cast<int64_t>(seconds * 1e9));
+}
 
 class ModeChooserTest : public ::testing::Test {
  protected:

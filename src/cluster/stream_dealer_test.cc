@@ -90,12 +90,12 @@ TEST_F(StreamDealerTest, WhatIsReturnedGoesToSomebodyElse) {
   dealer_.Add(2);
   left_ = 2;
   Deal();
-  EXPECT_FALSE(dealer_.Return(LeaseOf(1), 2)) << "it did not hold it";
-  EXPECT_TRUE(dealer_.Return(LeaseOf(1), 1));
-  EXPECT_FALSE(dealer_.Return(LeaseOf(1), 1));
+  EXPECT_FALSE(dealer_.Return(LeaseOf(1), 2, false)) << "it did not hold it";
+  EXPECT_TRUE(dealer_.Return(LeaseOf(1), 1, false));
+  EXPECT_FALSE(dealer_.Return(LeaseOf(1), 1, false));
   EXPECT_THAT(Pairs(Deal()), ElementsAre(Pair(1, 2)));
   EXPECT_FALSE(dealer_.Hopeless().has_value());
-  EXPECT_TRUE(dealer_.Return(LeaseOf(1), 2));
+  EXPECT_TRUE(dealer_.Return(LeaseOf(1), 2, false));
   EXPECT_EQ(dealer_.Hopeless(), LeaseOf(1));
   EXPECT_THAT(Deal(), IsEmpty());
   dealer_.Add(3);
