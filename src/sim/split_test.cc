@@ -103,6 +103,10 @@ TEST_P(Split, IsAsGoodAsTheBetterOfBoth) {
   RecordProperty("flat_s", std::to_string(flat_s));
   RecordProperty("fixed_s", std::to_string(fixed_s));
   RecordProperty("chosen_s", std::to_string(chosen.seconds));
+  RecordProperty("steps_before", std::to_string(chosen.steps_before));
+  for (const cluster::LeadersChanged& change : chosen.changes) {
+    RecordProperty("change", cluster::Describe(change));
+  }
   EXPECT_EQ(fixed_s < 0.85 * flat_s, c.splits) << "the case itself: " << flat_s << ", " << fixed_s;
   // Sixty steps bear a few with one leader, or of a trial that failed.
   EXPECT_LT(chosen.seconds, 1.1 * std::min(flat_s, fixed_s)) << flat_s << ", " << fixed_s;
