@@ -34,7 +34,7 @@ void Coordinator::ChooseMode(const StepDone& done) {
 double Coordinator::ExchangeSeconds(const DeviceStats& stats) const {
   const auto values = static_cast<double>(spec_.parameter_count());
   const auto seconds = [&](const std::string& codec, double rate) {
-    return rate > 0 ? values * ValueBytes(codec) / rate : 0;
+    return rate > 0 ? values * BytesAsSent(codec) / rate : 0;
   };
   return stats.round_trip_seconds + seconds(spec_.codec_up, stats.up_bytes_per_second) +
          seconds(spec_.codec_down, stats.down_bytes_per_second);
@@ -43,10 +43,7 @@ double Coordinator::ExchangeSeconds(const DeviceStats& stats) const {
 RoundTimes::Communication Coordinator::PredictCommunication() const {
   std::vector<plan::LinkedDevice> devices;
   plan::LeaderInput input = LinksOf(&devices);
-  std::vector<plan::LedRange> ranges;
-  for (const Layout::Part& part : seats_.layout().parts) {
-    ranges.push_back({part.range.begin, part.range.count, part.leader.device, part.standby});
-  }
+  const std::vector<plan::LedRange> ranges = Held();
   RoundTimes::Communication communication;
   communication.sync_s = plan::PredictCommunication(input, ranges);
   input.overlapped = true;
