@@ -7,9 +7,7 @@ namespace {
 
 constexpr int64_t kBatch = 100;
 
-TimePoint At(double seconds) {
-  return TimePoint() + Duration(static_cast<int64_t>(seconds * 1e9));
-}
+TimePoint At(double seconds) { return TimePoint() + Duration(static_cast<int64_t>(seconds * 1e9)); }
 
 class ModeChooserTest : public ::testing::Test {
  protected:

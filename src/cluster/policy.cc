@@ -13,7 +13,7 @@ namespace {
 
 using aggregate::Mode;
 
-constexpr double kSmoothing = 0.3;     // weight of the newest correction
+constexpr double kForget = 0.1;        // of the rounds before, with every evaluation
 constexpr double kMostCorrection = 4;  // times, either way
 constexpr int64_t kTrial = 32;         // losses after a switch that are compared with those before
 // Of ln(ratio of epochs): how far off the assumed ratio can be, and what a trial cannot know.
@@ -89,27 +89,25 @@ void Policy::MeasureEpochs() {
             1 / (error * error / (slower * slower) + kTrialVariance)};
 }
 
-// The geometric mean of what was assumed and what the trials found, weighted by how sure each is;
-// in sync mode less its standard error: of what is not known well, the better is believed until it
-// was tried.
-double Policy::MoreEpochs() const {
+// The geometric mean of what was assumed and what the trials found, weighted by how sure each is.
+Policy::Ratio Policy::MoreEpochs() const {
   double weight = 1 / kAssumedVariance;
   double sum = weight * std::log(options_.more_epochs);
   for (const Trial& trial : {tried_, trial_}) {
     sum += trial.weight * trial.more;
     weight += trial.weight;
   }
-  const double doubt = mode_ == Mode::kSync ? 1 / std::sqrt(weight) : 0;
-  return std::exp(sum / weight - doubt);
+  return {std::exp(sum / weight), std::exp(sum / weight - 1 / std::sqrt(weight))};
 }
 
+// By the ratio of sums: rounds are long now and then, and the mean is what counts.
 void Policy::Correct(double predicted_s, Known* known) {
   if (known->rounds == 0 || predicted_s <= 0) return;
-  const double measured_s = known->rounds_s / static_cast<double>(known->rounds);
+  known->measured_s = (1 - kForget) * known->measured_s + known->rounds_s;
+  known->predicted_s =
+      (1 - kForget) * known->predicted_s + predicted_s * static_cast<double>(known->rounds);
   const double limit = std::log(kMostCorrection);
-  const double newest = std::clamp(std::log(measured_s / predicted_s), -limit, limit);
-  known->correction =
-      known->correction ? *known->correction + kSmoothing * (newest - *known->correction) : newest;
+  known->correction = std::clamp(std::log(known->measured_s / known->predicted_s), -limit, limit);
   known->rounds_s = 0;
   known->rounds = 0;
 }
@@ -142,11 +140,13 @@ PolicyAnswer Policy::Evaluate(const PolicyInput& input) {
     batch += device.share;
     devices += device.share > 0 ? 1 : 0;
   }
-  answer.more_epochs = devices > 1 ? MoreEpochs() : 1;  // of one alone nothing is stale
+  const Ratio more = devices > 1 ? MoreEpochs() : Ratio();  // of one alone nothing is stale
+  answer.more_epochs = more.mean;
   if (batch > 0) {
     const double rounds_to_go = SyncSamplesToTarget(input, &answer) / static_cast<double>(batch);
     answer.sync_s = rounds_to_go * answer.sync_round_s;
-    answer.async_s = rounds_to_go * answer.more_epochs * answer.async_round_s;
+    answer.async_s = rounds_to_go * more.mean * answer.async_round_s;
+    answer.async_at_best_s = rounds_to_go * more.at_best * answer.async_round_s;
   }
   Decide(&answer);
   answer.why = Why(answer, rounds);
@@ -169,18 +169,21 @@ bool Policy::MaySwitch() const {
 
 void Policy::Decide(PolicyAnswer* answer) {
   const double present_s = mode_ == Mode::kSync ? answer->sync_s : answer->async_s;
-  const double other_s = mode_ == Mode::kSync ? answer->async_s : answer->sync_s;
+  // What is not known well is worth a trial.
+  const double other_s = mode_ == Mode::kSync ? answer->async_at_best_s : answer->sync_s;
   better_in_a_row_ = other_s < (1 - options_.better) * present_s ? better_in_a_row_ + 1 : 0;
   if (MaySwitch()) {
     mode_ = Other(mode_);
     answer->switched = true;
     EndTrial();
-    if (mode_ == Mode::kAsync) async_worth_ = 1 / MoreEpochs();
+    if (mode_ == Mode::kAsync) async_worth_ = 1 / MoreEpochs().mean;
     switched_at_ = progress_;
     rounds_ = 0;
     better_in_a_row_ = 0;
     Known& next = known(mode_);
-    next = {.trend = {}, .fall = next.fall, .correction = next.correction};
+    next.trend = {};
+    next.rounds_s = 0;
+    next.rounds = 0;
   }
   answer->mode = mode_;
 }

@@ -36,7 +36,8 @@ struct PolicyAnswer {
   double target_loss = 0;  // 0: none, the end of the run
   double sync_s = 0;       // predicted to the target
   double async_s = 0;
-  std::string why;  // one sentence
+  double async_at_best_s = 0;  // if it needs as few epochs as may well be: worth a trial?
+  std::string why;             // one sentence
 };
 
 // Threads: one.
@@ -64,7 +65,9 @@ class Policy {
     std::optional<LossFall> fall;      // the last one known
     double rounds_s = 0;               // measured since the last evaluation: sum
     int64_t rounds = 0;                // and number
-    std::optional<double> correction;  // measured / predicted, smoothed; ln
+    double measured_s = 0;             // of rounds before, older ones forgotten,
+    double predicted_s = 0;            // and what was predicted of them
+    std::optional<double> correction;  // ln of the ratio
   };
 
   // Async after sync or sync after async: ln(more epochs), and 1 / its variance.
@@ -76,7 +79,12 @@ class Policy {
   Known& known(aggregate::Mode mode);
   void Correct(double predicted_s, Known* known);
   void MeasureEpochs();
-  double MoreEpochs() const;
+  // Async's epochs over sync's: as likely as not, and one standard error below that.
+  struct Ratio {
+    double mean = 1;
+    double at_best = 1;
+  };
+  Ratio MoreEpochs() const;
   double SyncSamplesToTarget(const PolicyInput& input, PolicyAnswer* answer) const;
   void EndTrial();
   bool MaySwitch() const;

@@ -389,7 +389,7 @@ class AppliedSum : public Checker {
   // fractions of a batch: it counts batches, and a standby is seated with a whole number of them.
   void CompareBits(TimePoint now, Address self, const Range& range, const Book& book) {
     const bool counts = spec_.optimizer.kind == engine::OptimizerOptions::Kind::kAdamw;
-    if (spec_.leaders == 1 || (counts && streams_)) return;
+    if (spec_.leaders == 1 || (counts && (streams_ || spec_.aggregation.automatic))) return;
     auto& versions = bits_[range];
     const auto [it, is_new] = versions.try_emplace(book.version, book.parameters);
     if (is_new) {

@@ -279,8 +279,8 @@ double Tolerance(const cluster::JobSpec& job) {
 // Each step has the samples that one plain loop would take, and all of their gradients.
 bool StepsArePlain(const cluster::JobSpec& job) {
   const aggregate::Options& how = job.aggregation;
-  return how.mode == aggregate::Mode::kSync && how.quorum == 1 && job.shard_samples.empty() &&
-         how.combine == aggregate::Combine::kMean;
+  return how.mode == aggregate::Mode::kSync && !how.automatic && how.quorum == 1 &&
+         job.shard_samples.empty() && how.combine == aggregate::Combine::kMean;
 }
 
 // Deterministic jobs end with the same bits whatever happened, and whoever led.
