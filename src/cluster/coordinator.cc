@@ -88,7 +88,8 @@ bool Coordinator::SaveLedger() {
 
 // So that the number of a step says which samples were applied before it.
 bool Coordinator::StepsTakeWholeBatches() const {
-  return spec_.aggregation.mode == aggregate::Mode::kSync && spec_.aggregation.quorum == 1 &&
+  const aggregate::Options& how = spec_.aggregation;
+  return how.mode == aggregate::Mode::kSync && !how.automatic && how.quorum == 1 &&
          spec_.shard_samples.empty();
 }
 
