@@ -388,7 +388,12 @@ bool Coordinator::AskForCheckpoint() {
   return true;
 }
 
+// A standby that took over may not know that a stream is over, so that is said with it.
 void Coordinator::SendSave(const Layout::Part& part) {
+  if (Streams()) {
+    actions_.push_back(Send{part.leader, EndStream{term_, part.range, true, step_}});
+    return;
+  }
   cluster::BeginStep again;
   again.term = term_;
   again.step = step_ - 1;

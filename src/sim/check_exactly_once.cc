@@ -27,9 +27,13 @@ class ExactlyOnce : public Checker {
   // As a leader says it first: once it has, a checkpoint may hold the step, even if the process
   // dies before the coordinator hears of it.
   void OnSent(TimePoint now, const cluster::Envelope& envelope) override {
-    const auto* order = std::get_if<cluster::BeginStep>(&envelope.message);
-    if (order != nullptr && order->checkpoint && order->leases.empty() && order->term == term_) {
-      lines_.VisitRange(order->range, [&](Line& line) { line.Save(order->step + 1); });
+    const auto* step = std::get_if<cluster::BeginStep>(&envelope.message);
+    if (step != nullptr && step->checkpoint && step->leases.empty() && step->term == term_) {
+      lines_.VisitRange(step->range, [&](Line& line) { line.Save(step->step + 1); });
+    }
+    const auto* end = std::get_if<cluster::EndStream>(&envelope.message);
+    if (end != nullptr && end->checkpoint && end->term == term_) {
+      lines_.VisitRange(end->range, [&](Line& line) { line.Save(end->step); });
     }
     const auto* record = std::get_if<cluster::Committed>(&envelope.message);
     if (record == nullptr || !record->problem.empty() || record->term != term_) return;
