@@ -110,6 +110,21 @@ TEST_F(LocalSteps, AreNoMoreThanThereAreSamples) {
   EXPECT_EQ(Update(MakeEngine().get(), batch, many), Update(MakeEngine().get(), batch, three));
 }
 
+TEST(LocalStepsOf, HaveTheLeastSamplesEachAsFarAsThatGoes) {
+  const LocalOptions options = {.steps = 8, .least = 10};
+  EXPECT_EQ(LocalStepsOf(options, 1), 1);
+  EXPECT_EQ(LocalStepsOf(options, 10), 1);
+  EXPECT_EQ(LocalStepsOf(options, 31), 4);
+  EXPECT_EQ(LocalStepsOf(options, 80), 8);
+  EXPECT_EQ(LocalStepsOf(options, 8000), 8);
+}
+
+TEST_F(LocalSteps, OfASmallBatchAreFewer) {
+  const data::Batch batch = tests::RandomBatch(*graph_, 6, 3);
+  const LocalOptions least = {.steps = 8, .least = 3, .lr = 0.02}, two = {.steps = 2, .lr = 0.02};
+  EXPECT_EQ(Update(MakeEngine().get(), batch, least), Update(MakeEngine().get(), batch, two));
+}
+
 TEST(StatisticWeight, IsWhatSoManyStepsReplace) {
   EXPECT_DOUBLE_EQ(StatisticWeight(0.1, 1), 0.1);
   EXPECT_DOUBLE_EQ(StatisticWeight(0.1, 2), 0.19);

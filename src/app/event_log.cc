@@ -117,6 +117,15 @@ struct Fill {
     json["reason"] = leaders.reason;
     return json;
   }
+  ordered_json operator()(const cluster::SaturationChanged& changed) const {
+    ordered_json json = Start("saturation", seconds);
+    json["saturated"] = changed.saturated;
+    json["devices"] = changed.devices;
+    json["updates_per_second"] = changed.updates_per_s;
+    json["most_per_second"] = changed.most_per_s;
+    json["as_many_as"] = changed.as_many_as;
+    return json;
+  }
   ordered_json operator()(const cluster::ModeChanged& changed) const {
     ordered_json json = Start("mode", seconds);
     json["mode"] = changed.mode;

@@ -62,6 +62,10 @@ TEST(EventLog, EveryEvent) {
       R"({"event":"leaders","seconds":2.0,"layout":3,)"
       R"("parts":[{"begin":0,"count":64,"leader":4,"standby":1}],"reason":"why"})"
       "\n");
+  EXPECT_EQ(line(cluster::SaturationChanged{true, 16, 2.5, 4, 8}),
+            R"({"event":"saturation","seconds":2.0,"saturated":true,"devices":16,)"
+            R"("updates_per_second":2.5,"most_per_second":4.0,"as_many_as":8})"
+            "\n");
   EXPECT_EQ(line(cluster::ModeChanged{"async", "pi is slow"}),
             R"({"event":"mode","seconds":2.0,"mode":"async","reason":"pi is slow"})"
             "\n");

@@ -139,6 +139,11 @@ int64_t Job::steps_per_epoch() const {
   return (train->size() + samples_per_step() - 1) / samples_per_step();
 }
 
+int64_t Job::least_local_batch() const {
+  if (shard_samples.empty()) return 1;
+  return std::max<int64_t>(1, config.job.batch / std::ssize(shard_samples));
+}
+
 Result<shared_ptr<const Job>> OpenJob(const config::RunConfig& config,
                                       const OpenJobOptions& options) {
   auto job = std::make_shared<Job>();

@@ -31,6 +31,9 @@ struct Job {
   // Samples of a step over all workers: the batch, as often as a worker makes local steps.
   int64_t samples_per_step() const;
   int64_t steps_per_epoch() const;
+  // Of local steps on data that is the device's own, of which it may have little: a worker's part
+  // of a batch.
+  int64_t least_local_batch() const;
 };
 
 struct OpenJobOptions {

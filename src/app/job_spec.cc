@@ -4,6 +4,8 @@
 #include "base/check.h"
 #include "data/sample_packet.h"
 #include "engine/local_steps.h"
+#include "kernel/backend.h"
+#include "plan/gradient_times.h"
 
 namespace weft::app {
 
@@ -80,7 +82,26 @@ std::vector<engine::StatisticStretch> StatisticsOf(const model::Graph& graph, in
   return statistics;
 }
 
+// Local steps have no gradient that is final before their end.
+bool PushesEarly(const config::ClusterOptions& cluster) {
+  return cluster.leaders != 1 && cluster.local_steps <= 1;
+}
+
 }  // namespace
+
+std::vector<int64_t> StretchBeginsOf(const model::Graph& graph) {
+  constexpr int64_t kBatch = 2;  // of any size layers follow each other in the same order
+  const auto backend = kernel::MakeBackend("winograd", {.threads = 1});
+  CHECK(backend.ok()) << "known to every build";
+  const auto times = plan::StretchTimes(graph, backend->get(), kBatch, nullptr);
+  if (!times.ok()) return {};
+  std::vector<int64_t> begins;
+  for (size_t i = 1; i < times->size(); ++i) {
+    const plan::StretchTime& stretch = (*times)[i];
+    if (stretch.final_at != (*times)[i - 1].final_at) begins.push_back(stretch.begin);
+  }
+  return begins;
+}
 
 cluster::JobSpec JobSpecOf(const Job& job, const JobSpecExtras& extras) {
   const config::RunConfig& config = job.config;
@@ -116,6 +137,7 @@ cluster::JobSpec JobSpecOf(const Job& job, const JobSpecExtras& extras) {
   spec.aggregation = AggregationOf(config.cluster);
   spec.share_by_speed = config.cluster.share_by_speed;
   spec.leaders = config.cluster.leaders;
+  if (PushesEarly(config.cluster)) spec.stretch_begins = StretchBeginsOf(*job.graph);
   return spec;
 }
 

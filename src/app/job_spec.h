@@ -1,6 +1,10 @@
 #pragma once
 // JobSpecOf: what of a job the state machines of cluster/ must know.
 
+#include <cstdint>
+#include <string>
+#include <vector>
+
 #include "app/job.h"
 #include "cluster/job_spec.h"
 
@@ -12,7 +16,13 @@ struct JobSpecExtras {
   int64_t start_workers = 1;
   bool feed_samples = false;  // the store feeds workers, which then need no data
 };
+
+// Where stretches of the parameters begin, but the first, whose gradients are final at other times
+// than those before them (plan/gradient_times.h, by FLOPs). None for a network that has no FLOPs.
+std::vector<int64_t> StretchBeginsOf(const model::Graph& graph);
+
 engine::OptimizerOptions OptimizerOf(const config::OptimizerOptions& optimizer);
+// Stretches are told apart where several devices may lead.
 cluster::JobSpec JobSpecOf(const Job& job, const JobSpecExtras& extras);
 
 }  // namespace weft::app

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+
 #include "engine/local_steps.h"
 
 namespace weft::app {
@@ -63,6 +66,27 @@ TEST(JobSpec, TakesOverWhoLeadsAndHowMuch) {
   const cluster::JobSpec other = SpecOf(R"("leaders": 0, "share_by_speed": false)");
   EXPECT_EQ(other.leaders, 0);
   EXPECT_FALSE(other.share_by_speed);
+}
+
+// The layers of resnet20, from the front: the first gradients to be final are the last ones.
+TEST(JobSpec, TellsStretchesApartWhereSeveralMayLead) {
+  EXPECT_TRUE(SpecOf("").stretch_begins.empty());
+  EXPECT_TRUE(SpecOf(R"("leaders": 0, "local_steps": 3)").stretch_begins.empty());
+  const cluster::JobSpec spec = SpecOf(R"("leaders": 2)");
+  const std::vector<int64_t>& begins = spec.stretch_begins;
+  // Twenty layers with weights, of which each convolution is the last step of its own.
+  EXPECT_GE(begins.size(), 18u);
+  EXPECT_TRUE(std::ranges::is_sorted(begins));
+  EXPECT_GT(begins.front(), 0);
+  EXPECT_LT(begins.back(), spec.parameter_count());
+  // Every one is where a parameter begins, and the last layer's are final together.
+  const auto job = OpenJob(Config(""), {.test_data = false});
+  std::set<int64_t> offsets;
+  for (const model::Parameter& parameter : (*job)->graph->parameters()) {
+    offsets.insert(parameter.offset);
+  }
+  for (const int64_t begin : begins) EXPECT_TRUE(offsets.contains(begin)) << begin;
+  EXPECT_EQ(SpecOf(R"("leaders": 0)").stretch_begins, begins);
 }
 
 // 100 samples are 7 steps of 16, or 3 of 3 * 16.

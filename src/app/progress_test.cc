@@ -217,6 +217,7 @@ TEST_F(Progress, PlainLinesComeEveryFewSeconds) {
   view->Show(now_, cluster::EpochDone{0, 10, 0.25, 0.75, 3, 1});
   view->Show(now_, cluster::Warning{"slow disk"});
   Step(view.get(), 1s);
+  view->Show(now_, cluster::SaturationChanged{true, 16, 2.5, 4, 8});
   view->Show(now_, cluster::ModeChanged{"async", "pi is slow"});
   view->Show(now_, cluster::EpochDone{1, 20, 0.125, 0.75, 0, 0, 7});
   view->Show(now_, Evaluated{1, 50, 0.125, 0.875});
@@ -227,6 +228,8 @@ TEST_F(Progress, PlainLinesComeEveryFewSeconds) {
                 "epoch 1/2  step 10  100%  loss 0.5000  10 samples/s  ETA 0:10",
                 "warning: slow disk",
                 "epoch 1/2  loss 0.2500  accuracy 75.0%  LOST 3 samples  1 samples TWICE  10.0 s",
+                "saturated: 16 devices make 2.5 updates/s (n / t_sync), bandwidth / bytes bears 4; "
+                "8 devices did as much",
                 "aggregation is async from now on: pi is slow",
                 "epoch 2/2  loss 0.1250  accuracy 75.0%  7 samples of absent devices  1.0 s  test "
                 "loss 0.1250  test accuracy 87.50%",

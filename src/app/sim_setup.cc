@@ -206,16 +206,8 @@ void Shrink(const PayloadSize& payload, sim::ClusterOptions* options) {
   spec.value_weight = static_cast<double>(values) / static_cast<double>(spec.trainable_count);
   const double least = static_cast<double>(spec.least_range) / spec.value_weight;
   spec.least_range = std::max<int64_t>(1, std::llround(least));
+  for (int64_t& begin : spec.stretch_begins) begin = begin * spec.trainable_count / values;
   options->workload = sim::MakeCostWorkload(spec.trainable_count);
-}
-
-// Of stretches whose gradients are final at other times than those before.
-std::vector<int64_t> BeginsOf(const std::vector<sim::StretchTime>& times) {
-  std::vector<int64_t> begins;
-  for (size_t i = 1; i < times.size(); ++i) {
-    if (times[i].final_at != times[i - 1].final_at) begins.push_back(times[i].begin);
-  }
-  return begins;
 }
 
 }  // namespace
@@ -287,7 +279,6 @@ Result<SimSetup> SetUpSimulation(Scenario scenario, const std::string& profile) 
     const int64_t lease = job.config.job.batch / std::max<int64_t>(1, std::ssize(options.devices));
     ASSIGN_OR_RETURN(options.stretch_times, StretchTimesOf(*job.graph, std::max<int64_t>(1, lease),
                                                            options.job.parameter_count()));
-    options.job.stretch_begins = BeginsOf(options.stretch_times);
   }
   return setup;
 }

@@ -61,6 +61,7 @@ Result<engine::StepResult> TrainingWorkload::LocalUpdate(std::span<const float> 
                                                          double lr, std::span<float> update) {
   engine_->ResetOptimizer();
   const engine::LocalOptions local = {.steps = job_->config.cluster.local_steps,
+                                      .least = job_->least_local_batch(),
                                       .optimizer = OptimizerOf(job_->config.optimizer),
                                       .lr = lr};
   return engine::TrainLocally(engine_.get(), batch_, local, parameters, update);

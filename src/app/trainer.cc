@@ -9,7 +9,6 @@
 #include "app/job_spec.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "engine/local_steps.h"
 #include "kernel/update.h"
 #include "plan/shares.h"
 
@@ -272,10 +271,17 @@ Status Trainer::Check(const cluster::Compute& compute) const {
   return OkStatus();
 }
 
+engine::LocalOptions Trainer::LocalOptionsFor(double lr) const {
+  return {.steps = options_.local_steps,
+          .least = job_->least_local_batch(),
+          .optimizer = OptimizerOf(job_->config.optimizer),
+          .lr = lr};
+}
+
 // Plans, and says what was given up for the memory budget.
 Status Trainer::Prepare(int64_t samples) {
   const plan::Mode mode = ModeOf(options_.local_steps);
-  const int64_t steps = std::clamp<int64_t>(options_.local_steps, 1, samples);
+  const int64_t steps = engine::LocalStepsOf(LocalOptionsFor(0), samples);
   const int64_t batch = plan::EqualShares(samples, steps)[0];
   RETURN_IF_ERROR(engine_->Prepare(mode, batch));
   const std::string& given_up = engine_->plan(mode, batch).given_up;
@@ -296,10 +302,8 @@ Status Trainer::ComputeLocally(const data::Batch& batch, double lr, Arrival* arr
   // The optimizer's state stays with the device from lease to lease, unless that would let the
   // result depend on which device computed which.
   if (job_->config.job.deterministic) engine_->ResetOptimizer();
-  const engine::LocalOptions local = {
-      .steps = options_.local_steps, .optimizer = OptimizerOf(job_->config.optimizer), .lr = lr};
   ASSIGN_OR_RETURN(const engine::StepResult result,
-                   engine::TrainLocally(engine_.get(), batch, local, start_, flat_));
+                   engine::TrainLocally(engine_.get(), batch, LocalOptionsFor(lr), start_, flat_));
   departure->OnLoss(result);
   return OkStatus();
 }

@@ -17,6 +17,7 @@
 #include "data/batches.h"
 #include "engine/engine.h"
 #include "engine/local_momentum.h"
+#include "engine/local_steps.h"
 
 namespace weft::app {
 
@@ -79,6 +80,7 @@ class Trainer {
           std::unique_ptr<codec::Codec> down);
   Status Check(const cluster::Compute& compute) const;
   Status Prepare(int64_t samples);
+  engine::LocalOptions LocalOptionsFor(double lr) const;
   Status ComputeGradient(const data::Batch& batch, Arrival* arrival, Departure* departure);
   Status ComputeLocally(const data::Batch& batch, double lr, Arrival* arrival,
                         Departure* departure);

@@ -35,7 +35,7 @@ Coordinator::Coordinator(JobSpec spec, CoordStore* store, int64_t first_step, in
       asked_step_(first_step) {
   CHECK(Validate(spec_).ok());
   CHECK(first_step >= 0);
-  if (spec_.aggregation.automatic) chooser_.emplace(mode_, plan_.batch());
+  if (spec_.aggregation.automatic) chooser_.emplace(mode_, plan_.batch(), spec_.policy);
   book_.SetRanges(seats_.layout());
 }
 
@@ -176,6 +176,10 @@ void Coordinator::LookForHope() {
   if (!hopeless) return hopeless_since_.reset();
   if (!hopeless_since_) hopeless_since_ = now_;
   if (now_ - *hopeless_since_ < Timeout()) return;
+  if (phase_ == Phase::kStreaming && stream_.TryAgain(*hopeless)) {
+    hopeless_since_.reset();
+    return DealStream();
+  }
   Fail({Code::kUnavailable, fmt::format("no device can compute lease {}; the last one said: {}",
                                         Describe(*hopeless), return_reason_)});
 }
@@ -274,7 +278,8 @@ void Coordinator::On(TimePoint now, Address from, const Missing& missing) {
 
 void Coordinator::On(TimePoint, Address from, const ReturnLease& returned) {
   if (returned.term != term_) return;
-  if (phase_ == Phase::kStreaming && stream_.Return(returned.lease, from.device)) {
+  if (phase_ == Phase::kStreaming &&
+      stream_.Return(returned.lease, from.device, returned.reason == kUpdateRefused)) {
     return_reason_ = returned.reason;
     return DealStream();
   }

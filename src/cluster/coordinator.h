@@ -36,9 +36,11 @@
 #include "cluster/mode_chooser.h"
 #include "cluster/patience.h"
 #include "cluster/run_records.h"
+#include "cluster/split_watch.h"
 #include "cluster/step_plan.h"
 #include "cluster/stream_dealer.h"
 #include "plan/leaders.h"
+#include "plan/saturation.h"
 #include "plan/share_keeper.h"
 
 namespace weft::cluster {
@@ -189,14 +191,15 @@ class Coordinator {
   // coordinator_mode.cc: sync or async.
   void ChooseMode(const StepDone& done);
   RoundTimes::Communication PredictCommunication() const;
+  double ExchangeSeconds(const DeviceStats& stats) const;
   void TakeMode();
 
   // coordinator_layout.cc: who leads what.
   bool ReshapeIfDue();
   plan::LeaderInput LinksOf(std::vector<plan::LinkedDevice>* devices) const;
   Layout LayoutOf(const std::vector<plan::LedRange>& ranges) const;
+  std::vector<plan::LedRange> Held() const;
   void NoteLeaders();
-  void WatchSplit(double seconds);
   void BeginReshape(Layout next);
   void SayReshapeAgain();
   void TellLeaderAgain(DeviceId device);
@@ -204,6 +207,19 @@ class Coordinator {
   void LoseSeats(DeviceId device);
   void AfterLoss(const LayoutKeeper::Loss& loss, const std::string& reason);
   void TellLayout();
+
+  // coordinator_split.cc: what the times of steps say.
+  double BytesAsSent(const std::string& codec) const;
+  plan::Link MeasuredHubLink() const;
+  plan::Link HubLink() const;
+  bool LinksMeasured() const;
+  double FlatBytesSeconds(const plan::Link& hub) const;
+  void MeasureLeading();
+  double ComputingOf(const Committed& record) const;
+  void WatchStep(double seconds);
+  std::optional<plan::SaturationPrediction> PredictSaturation() const;
+  void WatchSaturation(double seconds);
+  bool MayTrySplit() const;
 
   void End(RunDone::How how, const std::string& reason);
   void Fail(const Status& status);
@@ -252,17 +268,12 @@ class Coordinator {
 
   plan::ShareKeeper shares_;
   plan::LeaderPlanner leaders_;
-  // A split is kept if steps take less time with it than before.
-  struct Trial {
-    double before_s = 0;        // a step's time, before
-    std::vector<double> since;  // and since
-    int64_t again_at = 0;       // no other trial before this step
-  };
-  std::optional<Trial> trial_;
+  SplitWatch split_;
+  plan::SaturationWatch saturation_;
+  double leading_s_ = 0;     // of a leader's processor, an update of the whole vector
   Duration reshape_wait_{};  // before a change of the layout is said again
-  int64_t next_trial_ = 0;   // step
   bool wants_flat_ = false;  // the split was not worth it
-  std::deque<double> step_times_;
+  std::string change_;       // why leaders change
 
   StreamDealer stream_;
   std::map<DeviceId, int64_t> stream_shares_;

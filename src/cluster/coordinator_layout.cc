@@ -10,39 +10,11 @@
 
 namespace weft::cluster {
 
-namespace {
-
-constexpr double kUnmeasured = 125e6;    // bytes a second that a link is taken for: 1 Gbit/s
-constexpr size_t kTrialSteps = 4;        // by which a split is judged,
-constexpr double kTrialWorth = 0.95;     // if they take less of the time before than this it stays
-constexpr int64_t kBetweenTrials = 200;  // steps
-constexpr size_t kStepsKnown = 5;        // whose times are kept
-
-double Median(std::vector<double> values) {
-  std::ranges::nth_element(values, values.begin() + static_cast<int64_t>(values.size() / 2));
-  return values[values.size() / 2];
-}
-
-}  // namespace
-
 // What the leaders are planned from. While the coordinator's process leads all, every transfer has
-// shared its link, so what a device has measured says little of its own: together the devices have
-// measured the coordinator's, and that is what each of theirs is taken for at first. Whether it was
-// right, the steps after the split say (WatchSplit). Once they lead, each measures its own, and the
-// coordinator's is taken for one like theirs.
+// shared its link, so what a device has measured says little of its own: each is at first taken for
+// one like the coordinator's. Whether it was right, the steps after the split say (SplitWatch).
 plan::LeaderInput Coordinator::LinksOf(std::vector<plan::LinkedDevice>* devices) const {
-  plan::Link hub;
-  for (const auto& [id, device] : devices_.living()) {
-    hub.up_bytes_per_s += device.stats.down_bytes_per_second;
-    hub.down_bytes_per_s += device.stats.up_bytes_per_second;
-  }
-  if (!seats_.flat()) {
-    const auto devices_here = static_cast<double>(std::max<size_t>(devices_.living().size(), 1));
-    hub.up_bytes_per_s /= devices_here;
-    hub.down_bytes_per_s /= devices_here;
-  }
-  if (hub.up_bytes_per_s == 0) hub.up_bytes_per_s = kUnmeasured;
-  if (hub.down_bytes_per_s == 0) hub.down_bytes_per_s = kUnmeasured;
+  const plan::Link hub = HubLink();
   for (const auto& [id, device] : devices_.living()) {
     const DeviceStats& stats = device.stats;
     plan::Link link{stats.up_bytes_per_second, stats.down_bytes_per_second};
@@ -57,18 +29,16 @@ plan::LeaderInput Coordinator::LinksOf(std::vector<plan::LinkedDevice>* devices)
                         .round_trip_s = stats.round_trip_seconds,
                         .can_lead = !device.endpoint.empty() && !device.silent});
   }
-  const auto bytes = [&](const std::string& codec) {
-    return spec_.value_weight * (codec == "fp16" ? 2.0 : 4.0);
-  };
   plan::LeaderInput input;
   input.values = spec_.parameter_count();
-  input.update_value_bytes = bytes(spec_.codec_up);
-  input.parameter_value_bytes = bytes(spec_.codec_down);
-  input.replica_value_bytes = bytes("dense");
+  input.update_value_bytes = BytesAsSent(spec_.codec_up);
+  input.parameter_value_bytes = BytesAsSent(spec_.codec_down);
+  input.replica_value_bytes = BytesAsSent("dense");
   input.hub = hub;
   input.devices = *devices;
   input.updates = static_cast<int64_t>(devices->size());
-  input.compute_s = step_times_.empty() ? 0 : Median({step_times_.begin(), step_times_.end()});
+  input.compute_s = split_.compute_s();
+  input.leading_s = leading_s_;
   return input;
 }
 
@@ -97,36 +67,21 @@ bool Coordinator::ReshapeIfDue() {
   if (std::exchange(wants_flat_, false)) {
     const std::vector<plan::LedRange> flat = {{.begin = 0, .count = spec_.parameter_count()}};
     leaders_.Holds(step_, flat);
-    step_times_.clear();
+    change_ = "a new plan: steps took as long with several leaders";
     BeginReshape(LayoutOf(flat));
     return true;
   }
   // One leader by itself needs steps to be judged by; a number that was asked for does not.
-  if (spec_.leaders == 0 && seats_.flat() &&
-      (step_times_.size() < kStepsKnown || step_ < next_trial_)) {
-    return false;
-  }
+  if (spec_.leaders == 0 && seats_.flat() && !MayTrySplit()) return false;
   std::vector<plan::LinkedDevice> devices;
   const plan::LeaderInput input = LinksOf(&devices);
   const auto plan = leaders_.Next(step_, input);
   if (!plan) return false;
-  if (spec_.leaders == 0 && seats_.flat()) {
-    trial_ = Trial{input.compute_s, {}, step_ + kBetweenTrials};
-  }
+  if (spec_.leaders == 0 && seats_.flat()) split_.BeginTrial(step_, plan->flat_s);
+  change_ = fmt::format("a new plan: {:.3g} s of exchange a step, one leader {:.3g} s",
+                        plan->communication_s, plan->flat_s);
   BeginReshape(LayoutOf(plan->ranges));
   return true;
-}
-
-void Coordinator::WatchSplit(double seconds) {
-  step_times_.push_back(seconds);
-  if (step_times_.size() > kStepsKnown) step_times_.pop_front();
-  if (!trial_ || seats_.flat() || seats_.changing()) return;
-  trial_->since.push_back(seconds);
-  if (trial_->since.size() < kTrialSteps) return;
-  const Trial trial = *std::exchange(trial_, std::nullopt);
-  if (Median(trial.since) < kTrialWorth * trial.before_s) return;
-  next_trial_ = trial.again_at;
-  wants_flat_ = true;
 }
 
 void Coordinator::BeginReshape(Layout next) {
@@ -184,21 +139,25 @@ void Coordinator::On(TimePoint, Address from, const Seated& seated) {
     return;
   } else {
     TellLayout();
-    Emit(LeadersChanged{seats_.layout().number, seats_.layout().parts, "a new plan"});
+    Emit(LeadersChanged{seats_.layout().number, seats_.layout().parts, change_});
+    if (seats_.flat()) split_.Forget();
     book_.SetRanges(seats_.layout());
   }
   phase_ = Phase::kWaiting;
   Advance();
 }
 
-// The planner goes on from what holds now, whoever chose it.
-void Coordinator::NoteLeaders() {
+// As the planner has it.
+std::vector<plan::LedRange> Coordinator::Held() const {
   std::vector<plan::LedRange> ranges;
   for (const Layout::Part& part : seats_.layout().parts) {
     ranges.push_back({part.range.begin, part.range.count, part.leader.device, part.standby});
   }
-  leaders_.Holds(step_, spec_.stretch_begins.empty() ? ranges : plan::Joined(ranges));
+  return spec_.stretch_begins.empty() ? ranges : plan::Joined(ranges);
 }
+
+// The planner goes on from what holds now, whoever chose it.
+void Coordinator::NoteLeaders() { leaders_.Holds(step_, Held()); }
 
 void Coordinator::TellLayout() {
   const Relayout relayout{term_, seats_.layout()};

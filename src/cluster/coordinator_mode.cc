@@ -19,7 +19,7 @@ void Coordinator::ChooseMode(const StepDone& done) {
   chooser_->OnCommitted(now_, done.parts, done.loss, epoch_ * spec_.samples + sums_.samples);
   std::vector<ModeChooser::KnownDevice> devices;
   for (const auto& [id, device] : devices_.living()) {
-    devices.push_back({id, device.name, PaceOf(device)});
+    devices.push_back({id, device.name, PaceOf(device), ExchangeSeconds(device.stats)});
   }
   const int64_t left = (spec_.epochs - epoch_) * spec_.samples - sums_.samples;
   const auto answer =
@@ -30,13 +30,20 @@ void Coordinator::ChooseMode(const StepDone& done) {
   if (phase_ == Phase::kStreaming) settling_ = true;
 }
 
+// An update out, parameters in; a link that is not measured counts as free.
+double Coordinator::ExchangeSeconds(const DeviceStats& stats) const {
+  const auto values = static_cast<double>(spec_.parameter_count());
+  const auto seconds = [&](const std::string& codec, double rate) {
+    return rate > 0 ? values * BytesAsSent(codec) / rate : 0;
+  };
+  return stats.round_trip_seconds + seconds(spec_.codec_up, stats.up_bytes_per_second) +
+         seconds(spec_.codec_down, stats.down_bytes_per_second);
+}
+
 RoundTimes::Communication Coordinator::PredictCommunication() const {
   std::vector<plan::LinkedDevice> devices;
   plan::LeaderInput input = LinksOf(&devices);
-  std::vector<plan::LedRange> ranges;
-  for (const Layout::Part& part : seats_.layout().parts) {
-    ranges.push_back({part.range.begin, part.range.count, part.leader.device, part.standby});
-  }
+  const std::vector<plan::LedRange> ranges = Held();
   RoundTimes::Communication communication;
   communication.sync_s = plan::PredictCommunication(input, ranges);
   input.overlapped = true;

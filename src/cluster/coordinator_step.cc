@@ -274,7 +274,7 @@ void Coordinator::FinishStep(TimePoint now) {
   version_ = first_record_->version;
   RecordStep(*first_record_);
   if (!disturbed_) patience_.Took(now - step_began_);
-  WatchSplit(base::Seconds(now - step_began_));
+  WatchStep(base::Seconds(now - step_began_));
   if (phase_ == Phase::kStepping) phase_ = Phase::kWaiting;
   std::set<uint64_t> committed;
   for (const CommitBook::Done& done : committed_) committed.insert(done.lease.id);

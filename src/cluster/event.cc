@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <map>
+
 #include "cluster/describe.h"
 
 namespace weft::cluster {
@@ -41,12 +43,22 @@ std::string Line(const WaitingForWorkers& e) {
   return fmt::format("waiting for workers: have {}, want {}", e.have, e.want);
 }
 std::string Line(const LeadersChanged& e) {
+  std::map<Address, int64_t> values;  // by leader, which may lead several parts
+  for (const Layout::Part& part : e.parts) values[part.leader] += part.range.count;
   std::string text =
-      fmt::format("{} leader{} from now on", e.parts.size(), e.parts.size() == 1 ? "" : "s");
-  for (const Layout::Part& part : e.parts) {
-    text += fmt::format(", {} of {} values", Describe(part.leader), part.range.count);
+      fmt::format("{} leader{} from now on", values.size(), values.size() == 1 ? "" : "s");
+  for (const auto& [leader, count] : values) {
+    text += fmt::format(", {} of {} values", Describe(leader), count);
   }
   return text + ": " + e.reason;
+}
+std::string Line(const SaturationChanged& e) {
+  std::string text =
+      fmt::format("{}: {} devices make {:.3g} updates/s (n / t_sync)",
+                  e.saturated ? "saturated" : "no longer saturated", e.devices, e.updates_per_s);
+  if (e.most_per_s > 0) text += fmt::format(", bandwidth / bytes bears {:.3g}", e.most_per_s);
+  if (e.as_many_as > 0) text += fmt::format("; {} devices did as much", e.as_many_as);
+  return text;
 }
 std::string Line(const ModeChanged& e) {
   return fmt::format("aggregation is {} from now on: {}", e.mode, e.reason);

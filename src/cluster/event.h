@@ -91,6 +91,15 @@ struct LeadersChanged {
   std::string reason;
 };
 
+// From now on another device brings little, or brings something again (plan/saturation.h).
+struct SaturationChanged {
+  bool saturated = false;
+  int64_t devices = 0;
+  double updates_per_s = 0;  // n / t_sync, of whole batches
+  double most_per_s = 0;     // that can be exchanged: bandwidth / bytes; 0: not known
+  int64_t as_many_as = 0;    // fewer devices, that made as many samples a second; 0: none known
+};
+
 // Updates are joined in another way from now on.
 struct ModeChanged {
   std::string mode;
@@ -137,8 +146,8 @@ struct Warning {
 
 using Event =
     std::variant<StepDone, EpochDone, DeviceJoined, DeviceLeft, DeviceSilent, DeviceHeard,
-                 DeviceProgress, LeaseRedealt, WaitingForWorkers, LeadersChanged, ModeChanged,
-                 CheckpointSaved, RunDone, Joined, CoordinatorLost, Left, Warning>;
+                 DeviceProgress, LeaseRedealt, WaitingForWorkers, LeadersChanged, SaturationChanged,
+                 ModeChanged, CheckpointSaved, RunDone, Joined, CoordinatorLost, Left, Warning>;
 
 // One line for people: "lost the coordinator (connection reset); trying again in 0.8 s".
 std::string Describe(const Event& event);

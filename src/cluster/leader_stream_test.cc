@@ -77,6 +77,15 @@ class LeaderStream : public ::testing::Test {
   uint64_t sequence_ = 0;
 };
 
+// The word of a new term may come to a worker first.
+TEST_F(LeaderStream, APullThatCameBeforeTheStreamIsAnswered) {
+  leaders_ = std::make_unique<Leaders>(Spec(), Snapshot{0, 0, {10}, {}});
+  leaders_->Tell(0, WorkerAt(1), Pull{1, 1, 0, kAll});
+  EXPECT_THAT(leaders_->Heard<Parameters>(), IsEmpty());
+  Begin(Mode::kAsync);
+  EXPECT_THAT(leaders_->Heard<Parameters>(), SizeIs(1));
+}
+
 TEST_F(LeaderStream, EachUpdateIsAppliedByItselfForItsShareOfABatch) {
   Start(Spec(), Mode::kAsync);
   Push(1, 0, 0, 0, 8);

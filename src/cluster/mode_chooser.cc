@@ -48,7 +48,7 @@ std::optional<PolicyAnswer> ModeChooser::Evaluate(std::span<const KnownDevice> d
   for (const KnownDevice& device : devices) {
     const auto share = shares_.find(device.device);
     if (share == shares_.end() || share->second < 1 || device.pace.per_sample_s <= 0) continue;
-    known.push_back({device.device, device.name, device.pace, share->second});
+    known.push_back({device.device, device.name, device.pace, share->second, device.exchange_s});
   }
   if (known.empty()) return std::nullopt;
   return policy_.Evaluate(

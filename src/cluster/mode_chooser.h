@@ -21,7 +21,8 @@ namespace weft::cluster {
 class ModeChooser {
  public:
   // A round is `batch` samples.
-  ModeChooser(aggregate::Mode mode, int64_t batch) : policy_(mode), batch_(batch) {}
+  ModeChooser(aggregate::Mode mode, int64_t batch, const PolicyOptions& options)
+      : policy_(mode, options), batch_(batch) {}
 
   // What a device says of itself, again and again: counts the lease it has computed since.
   void OnStats(DeviceId device, const DeviceStats& stats);
@@ -37,6 +38,7 @@ class ModeChooser {
     DeviceId device = 0;
     std::string name;
     plan::Pace pace;
+    double exchange_s = 0;  // RoundDevice
   };
   // Once a round is full; nothing: it is not. Devices without a pace are left out.
   std::optional<PolicyAnswer> Evaluate(std::span<const KnownDevice> devices,

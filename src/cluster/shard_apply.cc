@@ -66,7 +66,8 @@ void Shard::Apply(Joint joint, std::span<const float> combined) {
 // die when it has pushed to some of them: its lease can be computed again from the version before.
 void Shard::Advance(double lr, const engine::Optimizer::Portion& portion,
                     std::span<const float> combined) {
-  const bool steps = context_->spec.aggregation.mode == aggregate::Mode::kSync;
+  const aggregate::Options& options = context_->spec.aggregation;
+  const bool steps = !stream_ && (options.mode == aggregate::Mode::kSync || options.automatic);
   const bool alone = range_.count == context_->spec.parameter_count();
   before_ = steps && !alone ? Encoded() : nullptr;
   optimizer_.Apply(lr, combined, parameters_, portion);
@@ -145,13 +146,17 @@ void Shard::Release(std::vector<Due> due) {
 
 void Shard::On(Address from, const Replicated& replicated) {
   if (!leads_ || standby_ == 0 || from.device != standby_ || replicated.term != term()) return;
-  Release(replicas_.Confirm(replicated.version));
+  std::vector<Due> due = replicas_.Confirm(replicated.version);
+  const bool behind = due.empty() && replicas_.IsBehind();
+  Release(std::move(due));
+  if (behind) SendReplicas();
   if (stream_ && !replicas_.full()) DrainEarly();
 }
 
-// Its leader's version. A gap is waited out: the leader says again what was not confirmed.
+// Its leader's version. Where the one before is missing it says what it has, and the leader says
+// again what follows.
 void Shard::On(Address from, const Replicate& replicate) {
-  if (leads_ || replicate.record.version > version_ + 1) return;
+  if (leads_) return;
   if (replicate.record.version == version_ + 1) {
     const Status status = replicate.gradient == nullptr
                               ? base::DataLoss("no gradient")

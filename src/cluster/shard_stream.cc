@@ -36,6 +36,7 @@ void Shard::On(const BeginStream& begin) {
   if (stream_ || took_over_) TellRecords();
   if (stream_) return ChangeMode(mode);
   stream_ = Stream{.mode = mode, .at_once = UpdatesAtOnce(context_->spec, mode), .in = {}};
+  AnswerPulls();  // as when a step opens: a pull may have come before its term did
   DrainEarly();
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace weft::cluster {
 namespace {
@@ -96,12 +97,21 @@ std::vector<StreamDealer::Dealt> StreamDealer::Deal(
 
 // ---- one lease, one device
 
-bool StreamDealer::Return(const Lease& lease, DeviceId device) {
+bool StreamDealer::Return(const Lease& lease, DeviceId device, bool refused) {
   const auto it = leases_.find(lease.id);
   if (it == leases_.end() || !it->second.holders.contains(device)) return false;
   it->second.returned_by.insert(device);
+  if (refused) it->second.refused.insert(device);
   Drop(it->second, device);
   return true;
+}
+
+bool StreamDealer::TryAgain(const Lease& lease) {
+  const auto it = leases_.find(lease.id);
+  if (it == leases_.end()) return false;
+  const std::set<DeviceId> refused = std::exchange(it->second.refused, {});
+  for (const DeviceId device : refused) it->second.returned_by.erase(device);
+  return !refused.empty();
 }
 
 void StreamDealer::Committed(const Lease& lease, TimePoint now) {

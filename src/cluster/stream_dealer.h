@@ -43,8 +43,12 @@ class StreamDealer {
   std::vector<Dealt> Deal(TimePoint now, int64_t ahead,
                           const std::function<std::optional<Lease>(DeviceId)>& fresh);
 
-  // The device gives the lease back. False if it did not hold it.
-  bool Return(const Lease& lease, DeviceId device);
+  // The device gives the lease back, because it cannot compute it or because its update was
+  // refused, and gets it no more. False if it did not hold it.
+  bool Return(const Lease& lease, DeviceId device, bool refused);
+  // Devices whose update of the lease was refused, as too old perhaps, can get it once more. False
+  // if there are none.
+  bool TryAgain(const Lease& lease);
   // All of its update is applied, by whomever it was computed.
   void Committed(const Lease& lease, TimePoint now);
   // The device knows of fewer leases than it holds: those granted `allowed` ago are free again.
@@ -72,6 +76,7 @@ class StreamDealer {
     Lease lease;
     std::map<DeviceId, TimePoint> holders;
     std::set<DeviceId> returned_by;
+    std::set<DeviceId> refused;  // of them, those that could compute it
     DeviceId before = 0;
     TimePoint first_granted;
     int64_t copies = 0;  // made because it was overdue

@@ -90,12 +90,12 @@ TEST_F(StreamDealerTest, WhatIsReturnedGoesToSomebodyElse) {
   dealer_.Add(2);
   left_ = 2;
   Deal();
-  EXPECT_FALSE(dealer_.Return(LeaseOf(1), 2)) << "it did not hold it";
-  EXPECT_TRUE(dealer_.Return(LeaseOf(1), 1));
-  EXPECT_FALSE(dealer_.Return(LeaseOf(1), 1));
+  EXPECT_FALSE(dealer_.Return(LeaseOf(1), 2, false)) << "it did not hold it";
+  EXPECT_TRUE(dealer_.Return(LeaseOf(1), 1, false));
+  EXPECT_FALSE(dealer_.Return(LeaseOf(1), 1, false));
   EXPECT_THAT(Pairs(Deal()), ElementsAre(Pair(1, 2)));
   EXPECT_FALSE(dealer_.Hopeless().has_value());
-  EXPECT_TRUE(dealer_.Return(LeaseOf(1), 2));
+  EXPECT_TRUE(dealer_.Return(LeaseOf(1), 2, false));
   EXPECT_EQ(dealer_.Hopeless(), LeaseOf(1));
   EXPECT_THAT(Deal(), IsEmpty());
   dealer_.Add(3);
@@ -176,6 +176,47 @@ TEST_F(StreamDealerTest, WhatIsForgottenIsNotDealtAgain) {
   dealer_.Add(2);
   EXPECT_THAT(Deal(), IsEmpty());
   EXPECT_EQ(dealer_.open(), 0u);
+}
+
+// ---- one that cannot be computed
+
+constexpr Lease kLease = {.id = 1, .count = 4};
+
+class OneLease : public ::testing::Test {
+ protected:
+  OneLease() {
+    dealer_.Add(1);
+    dealer_.Add(2);
+  }
+  // There is one lease in all.
+  std::vector<StreamDealer::Dealt> Deal() {
+    return dealer_.Deal({}, 0, [this](DeviceId) { return std::exchange(fresh_, std::nullopt); });
+  }
+
+  StreamDealer dealer_;
+  std::optional<Lease> fresh_ = kLease;
+};
+
+TEST_F(OneLease, ALeaseThatNobodyCanComputeIsHopeless) {
+  EXPECT_THAT(Deal(), SizeIs(1));
+  EXPECT_TRUE(dealer_.Return(kLease, 1, /*refused=*/false));
+  EXPECT_FALSE(dealer_.Hopeless());
+  EXPECT_EQ(Deal().at(0).device, 2u);
+  EXPECT_TRUE(dealer_.Return(kLease, 2, /*refused=*/false));
+  EXPECT_EQ(dealer_.Hopeless(), kLease);
+  EXPECT_FALSE(dealer_.TryAgain(kLease));
+  EXPECT_THAT(Deal(), IsEmpty());
+}
+
+TEST_F(OneLease, WhoseUpdateWasRefusedCanTryAgain) {
+  Deal();
+  dealer_.Return(kLease, 1, /*refused=*/true);
+  Deal();
+  dealer_.Return(kLease, 2, /*refused=*/false);
+  EXPECT_EQ(dealer_.Hopeless(), kLease);
+  EXPECT_TRUE(dealer_.TryAgain(kLease));
+  EXPECT_FALSE(dealer_.Hopeless());
+  EXPECT_EQ(Deal().at(0).device, 1u);
 }
 
 }  // namespace

@@ -325,7 +325,7 @@ void Worker::On(TimePoint now, const PushAck& ack) {
     // Refused though it is still wanted: it must not wait for this device, nor this device for the
     // version that it would have made.
     pulled_.erase(push.range);
-    const std::string why = "the leader refused the update";
+    const std::string why(kUpdateRefused);
     NoteReturned(push.lease, push.version, pushed.overlap, why);
     Return(push.lease, why);
   } else if (push.version == granted_version_ && !pushed.overlap && !IsPushed(push.lease)) {

@@ -58,6 +58,8 @@ class Worker {
   // The connection broke, or could not be made.
   Actions OnDisconnected(TimePoint now, const std::string& reason);
   Actions Handle(TimePoint now, Address from, const Message& message);
+  // A part of a message has come.
+  void OnSign(TimePoint now) { heard_ = now; }
 
   // The run that the host was just asked to open (OpenRun) feeds its samples from the store. To be
   // called before anything else.

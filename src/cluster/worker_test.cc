@@ -404,6 +404,14 @@ TEST_F(WorkerTest, LeavesWithABye) {
 
 // ---- gray failures
 
+TEST_F(WorkerTest, APartOfAMessageIsASignOfLife) {
+  Connect();
+  for (int beat = 1; beat <= 10; ++beat) {
+    worker_.OnSign(now_);
+    EXPECT_THAT(Sent<Heartbeat>(Wake()), SizeIs(1));
+  }
+}
+
 TEST_F(WorkerTest, AConnectionOverWhichNothingComesIsLost) {
   Connect();
   Version(0);

@@ -276,7 +276,8 @@ void VisitCluster(ClusterOptions* cluster, OptionVisitor* v) {
            &cluster->shares);
   v->Visit({.key = "share_by_speed",
             .meaning = "Share a batch out such that all devices are done at the same time; "
-                       "`false`: evenly, as with `job.deterministic` and `local` data."},
+                       "`false`: evenly, as with `job.deterministic`. `local` data is shared by "
+                       "what is left of it."},
            &cluster->share_by_speed);
   v->Visit({.key = "threads",
             .meaning = "Threads of each worker; 0: the cores of the machine, shared out evenly.",

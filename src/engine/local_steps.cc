@@ -45,10 +45,15 @@ double StatisticWeight(double momentum, int64_t steps) {
   return 1 - std::pow(1 - momentum, static_cast<double>(steps));
 }
 
+int64_t LocalStepsOf(const LocalOptions& options, int64_t samples) {
+  const int64_t full = (samples + options.least - 1) / options.least;
+  return std::clamp<int64_t>(options.steps, 1, std::max<int64_t>(full, 1));
+}
+
 Result<StepResult> TrainLocally(Engine* engine, const data::Batch& batch,
                                 const LocalOptions& options, std::span<const float> start,
                                 std::span<float> update) {
-  const int64_t steps = std::clamp<int64_t>(options.steps, 1, std::max<int64_t>(batch.size, 1));
+  const int64_t steps = LocalStepsOf(options, batch.size);
   const std::vector<int64_t> parts = plan::EqualShares(batch.size, steps);
   RETURN_IF_ERROR(engine->Prepare(plan::Mode::kTrainStreaming, parts[0]));
   engine->SetParameters(start);

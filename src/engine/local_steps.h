@@ -13,12 +13,17 @@
 namespace weft::engine {
 
 struct LocalOptions {
-  int64_t steps = 1;  // those of a batch of fewer samples: one a sample
+  int64_t steps = 1;  // at most
+  int64_t least = 1;  // samples of a step: of a small batch there are fewer steps
   OptimizerOptions optimizer;
   double lr = 0;
 };
 
-// The batch is cut into `steps` parts of equal sizes (to one sample), in order, and each is an
+// How many steps are made of so many samples: options.steps, or as many as have options.least
+// samples each, rounded up.
+int64_t LocalStepsOf(const LocalOptions& options, int64_t samples);
+
+// The batch is cut into LocalStepsOf parts of equal sizes (to one sample), in order, and each is an
 // Engine::TrainAndApply. The optimizer's state goes on from the engine's last update.
 //   start   [n] f32  read: the parameters to start from
 //   update  [n] f32  written: start - end of the trained ones; of running statistics the measured

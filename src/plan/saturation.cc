@@ -42,6 +42,16 @@ double SaturationWatch::throughput() const {
   return workers_ == 0 ? 0 : Throughput(rates_.at(workers_));
 }
 
+bool SaturationWatch::Judge(double predicted_slope) {
+  const double least = kLeastSlope + (saturated_ ? kMoreSlope : 0);
+  const bool now = SaturatedAt() > 0 || predicted_slope < least;
+  disagreeing_ = now == saturated_ ? 0 : disagreeing_ + 1;
+  if (disagreeing_ < kAgreeing) return false;
+  saturated_ = now;
+  disagreeing_ = 0;
+  return true;
+}
+
 int64_t SaturationWatch::SaturatedAt() const {
   const double now = throughput();
   if (now == 0) return 0;

@@ -39,6 +39,8 @@ class SaturationWatch {
   static constexpr size_t kFewestTimes = 3;  // before an n counts
   static constexpr size_t kNumbers = 16;     // of workers that it remembers
   static constexpr double kFewerBy = 0.85;   // a lower n is at most so much of the present one
+  static constexpr int kAgreeing = 3;        // steps that change saturated()
+  static constexpr double kMoreSlope = 0.1;  // to be unsaturated again, above kLeastSlope
 
   // `workers` workers took so many seconds for a step of so many samples. All above 0.
   struct Step {
@@ -47,6 +49,12 @@ class SaturationWatch {
     double seconds = 0;
   };
   void Took(const Step& step);
+
+  // Saturated, as seen (SaturatedAt) or as predicted for the present number of workers, over
+  // several steps. To be called after Took; `predicted_slope`: 1 if it is not known. True: it has
+  // changed.
+  bool Judge(double predicted_slope);
+  bool saturated() const { return saturated_; }
 
   // The lower number of workers that did as well as the present one does; 0: not saturated, or not
   // known yet.
@@ -65,6 +73,8 @@ class SaturationWatch {
   std::map<int64_t, Rates> rates_;  // by number of workers
   int64_t workers_ = 0;             // of the last step
   int64_t step_ = 0;
+  bool saturated_ = false;
+  int disagreeing_ = 0;  // steps in a row
 };
 
 }  // namespace weft::plan

@@ -96,6 +96,38 @@ TEST(SaturationWatch, AFewTimesAreNotEnough) {
   EXPECT_EQ(watch.SaturatedAt(), 4);
 }
 
+TEST(SaturationWatch, ChangesItsMindOnceAndForGoodReason) {
+  SaturationWatch watch;
+  const auto changes = [&](double slope, int steps) {
+    int changed = 0;
+    for (int i = 0; i < steps; ++i) {
+      Took(&watch, 8, 1);
+      changed += watch.Judge(slope) ? 1 : 0;
+    }
+    return changed;
+  };
+  EXPECT_EQ(changes(0.5, 10), 0);
+  EXPECT_EQ(changes(0.1, 2), 0);  // may be an accident
+  EXPECT_EQ(changes(0.5, 1), 0);
+  EXPECT_EQ(changes(0.1, 10), 1);
+  EXPECT_TRUE(watch.saturated());
+  EXPECT_EQ(changes(0.3, 10), 0);  // hardly better
+  EXPECT_EQ(changes(0.5, 10), 1);
+  EXPECT_FALSE(watch.saturated());
+}
+
+TEST(SaturationWatch, WhatIsSeenCountsWhateverIsPredicted) {
+  SaturationWatch watch;
+  for (int i = 0; i < 5; ++i) Took(&watch, 4, 1);
+  int changed = 0;
+  for (int i = 0; i < 8; ++i) {
+    Took(&watch, 8, 2);
+    changed += watch.Judge(1) ? 1 : 0;
+  }
+  EXPECT_EQ(changed, 1);
+  EXPECT_TRUE(watch.saturated());
+}
+
 TEST(SaturationWatch, RemembersABoundedNumber) {
   SaturationWatch watch;
   for (int64_t workers = 1; workers <= 100; ++workers)

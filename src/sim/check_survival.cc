@@ -87,7 +87,7 @@ class Survival : public Checker {
 
   void TakeLayout(TimePoint now, const cluster::LeadersChanged& changed) {
     for (const cluster::Layout::Part& part : changed.parts) {
-      if (part.leader != hub_ && part.standby == 0 && changed.reason == "a new plan") {
+      if (part.leader != hub_ && part.standby == 0 && changed.reason.starts_with("a new plan")) {
         Violate(now, fmt::format("a new plan leaves {} with {} alone; want a standby for it",
                                  cluster::Describe(part.range), cluster::Describe(part.leader)));
       }

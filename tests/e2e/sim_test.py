@@ -138,6 +138,8 @@ momentum = 0.9
         _, result = self.events()
         self.assertGreater(result["accuracy"], 0.15)
         self.assertLess(result["epochs"][-1]["loss"], result["epochs"][0]["loss"])
+        self.assertEqual(result["epochs"][-1]["accuracy"], result["accuracy"])
+        self.assertLess(result["epochs"][0]["accuracy"], 1)
 
     def test_profile_says_how_long(self):
         profile = self.path("profile.json")
