@@ -88,7 +88,8 @@ bool Coordinator::SaveLedger() {
 
 // So that the number of a step says which samples were applied before it.
 bool Coordinator::StepsTakeWholeBatches() const {
-  return spec_.aggregation.mode == aggregate::Mode::kSync && spec_.aggregation.quorum == 1 &&
+  const aggregate::Options& how = spec_.aggregation;
+  return how.mode == aggregate::Mode::kSync && !how.automatic && how.quorum == 1 &&
          spec_.shard_samples.empty();
 }
 
@@ -392,7 +393,12 @@ bool Coordinator::AskForCheckpoint() {
   return true;
 }
 
+// A standby that took over may not know that a stream is over, so that is said with it.
 void Coordinator::SendSave(const Layout::Part& part) {
+  if (Streams()) {
+    actions_.push_back(Send{part.leader, EndStream{term_, part.range, true, step_}});
+    return;
+  }
   cluster::BeginStep again;
   again.term = term_;
   again.step = step_ - 1;

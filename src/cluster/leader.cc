@@ -124,21 +124,22 @@ void Leader::On(Address from, const Push& push) {
   AnswerOfOldRange(from, push);
 }
 
-// A range of an earlier layout: whoever has a part of it now knows if the update is in. If nothing
-// of it is here the sender will say it again by the layout that it hears of.
+// A range of an earlier layout: whoever has a part of it now knows if the update is in, and names
+// the oldest version of what is here. If nothing of it is here the sender will say it again by the
+// layout that it hears of.
 void Leader::AnswerOfOldRange(Address from, const Push& push) {
-  bool here = false;
+  std::optional<int64_t> oldest;
   bool applied = false;
   for (const auto& [begin, shard] : shards_) {
     if (Overlap(shard->range(), push.range).count == 0) continue;
-    here = true;
+    oldest = std::min(oldest.value_or(shard->version()), shard->version());
     applied |= shard->WasApplied(push);
   }
-  if (!here) return;
+  if (!oldest) return;
   context_.SendTo(from, PushAck{.term = term(),
                                 .sequence = push.sequence,
                                 .applied = applied,
-                                .version = version(),
+                                .version = *oldest,
                                 .range = push.range});
 }
 

@@ -11,6 +11,8 @@
 namespace weft::sim {
 namespace {
 
+constexpr size_t kMostSaved = 64;  // checkpoints; the newest are on the disk
+
 class ExactlyOnce : public Checker {
  public:
   explicit ExactlyOnce(const cluster::JobSpec& spec)
@@ -25,6 +27,14 @@ class ExactlyOnce : public Checker {
   // As a leader says it first: once it has, a checkpoint may hold the step, even if the process
   // dies before the coordinator hears of it.
   void OnSent(TimePoint now, const cluster::Envelope& envelope) override {
+    const auto* step = std::get_if<cluster::BeginStep>(&envelope.message);
+    if (step != nullptr && step->checkpoint && step->leases.empty() && step->term == term_) {
+      lines_.VisitRange(step->range, [&](Line& line) { line.Save(step->step + 1); });
+    }
+    const auto* end = std::get_if<cluster::EndStream>(&envelope.message);
+    if (end != nullptr && end->checkpoint && end->term == term_) {
+      lines_.VisitRange(end->range, [&](Line& line) { line.Save(end->step); });
+    }
     const auto* record = std::get_if<cluster::Committed>(&envelope.message);
     if (record == nullptr || !record->problem.empty() || record->term != term_) return;
     CheckSum(now, *record);
@@ -51,7 +61,9 @@ class ExactlyOnce : public Checker {
   struct Line {
     std::vector<Stretch> covered;    // by step
     std::vector<Stretch> abandoned;  // of the steps that were undone, those that reached furthest
-    int64_t version = -1;            // of the newest record under this term
+    std::map<int64_t, std::vector<Stretch>>
+        saved;             // covered, by the step a checkpoint goes on from
+    int64_t version = -1;  // of the newest record under this term
 
     // The step after the last.
     static int64_t Reached(const std::vector<Stretch>& line) {
@@ -64,11 +76,20 @@ class ExactlyOnce : public Checker {
       line->erase(from, line->end());
       return rest;
     }
+    // A checkpoint is asked for, of what is applied now.
+    void Save(int64_t step) {
+      saved[step] = covered;
+      if (saved.size() > kMostSaved) saved.erase(saved.begin());
+    }
+    // Where it is not known what the checkpoint holds, its step says it: that of a stream may be
+    // far beyond the last lease that was applied.
     void GoOnFrom(int64_t step) {
       version = -1;
-      if (step > Reached(covered)) TakeUp(step);
+      const auto known = saved.find(step);
+      if (known == saved.end() && step > Reached(covered)) TakeUp(step);
       std::vector<Stretch> undone = CutAt(step, &covered);
       if (Reached(undone) > Reached(abandoned)) abandoned = std::move(undone);
+      if (known != saved.end()) covered = known->second;
     }
     // A checkpoint of steps that an earlier start had undone stands on the disk; where the pointer
     // to the last one is torn, the hub goes on from there, and what it holds counts again.

@@ -47,6 +47,35 @@ TEST(ExactlyOnce, FollowsAHubThatTakesUpWhatWasUndone) {
   EXPECT_THAT(story.Found(), ElementsAre(HasSubstr("epoch 1: positions 0 to 7 are in no")));
 }
 
+// A stream may end without anything applied, so its checkpoint's step says nothing of what it
+// holds: not what an earlier start had applied in steps before it.
+TEST(ExactlyOnce, KnowsWhatACheckpointHoldsFromWhenItWasAskedFor) {
+  const auto save = [](Story* story, uint64_t term, int64_t step) {
+    story->Send(checking::kCoordinator, checking::kLeader,
+                cluster::BeginStep{.term = term, .step = step - 1, .checkpoint = true});
+  };
+  for (const bool again : {false, true}) {
+    Story story(MakeExactlyOnceChecker(Job()));
+    story.Commit(RecordOf(0));
+    story.Restart(2, 0);  // step 0 is undone,
+    save(&story, 2, 3);   // and a stream of three batches is given up
+    story.Restart(3, 3);
+    cluster::Committed record = RecordOf(3);
+    record.version = 1;
+    record.leases = RecordOf(0).leases;
+    if (again) story.Commit(record);
+    record.leases = RecordOf(1).leases;
+    record.version = 2;
+    story.Commit(record);
+    story->OnEvent(story.Next(), cluster::EpochDone{.epoch = 0});
+    if (again) {
+      EXPECT_THAT(story.Found(), IsEmpty());
+    } else {
+      EXPECT_THAT(story.Found(), ElementsAre(HasSubstr("positions 0 to 7 are in no committed")));
+    }
+  }
+}
+
 TEST(ExactlyOnce, FindsALostLease) {
   Story story(MakeExactlyOnceChecker(Job()));
   cluster::Committed half = RecordOf(0);

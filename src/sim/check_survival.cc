@@ -133,9 +133,11 @@ class Survival : public Checker {
     }
     bool early = false;
     lines_.VisitRange(entry->range, [&](Line& line) {
-      // Acknowledged again it names the version that there is, of which a standby may not know yet.
+      // Acknowledged again it names the version that its sender has, of which a standby may not
+      // know yet, nor the leaders of other ranges.
       const int64_t least = entry->version + 1;
-      const int64_t safe = line.standby == 0 ? std::max(least, ack.version) : least;
+      const bool named = line.standby == 0 && line.leader == envelope.from;
+      const int64_t safe = named ? std::max(least, ack.version) : least;
       line.acknowledged = std::max(line.acknowledged, safe);
       early |= std::ranges::any_of(line.waiting, [&](const Waiting& each) {
         return each.device == device && each.sequence == ack.sequence;
