@@ -119,8 +119,11 @@ class Reaper:
         soon = sum(death.kind == "silence" for death in self.deaths) % 2 == 0
         self.open = SimpleNamespace(kind=kind, name=name, number=number, led=wants_leader, soon=soon, restored=False,
                                     noticed_s=None, serving_s=None, began_s=cluster.now_s())
+        if kind == "silence":
+            self.befall(cluster, "cut", name)  # takes a while, and frames pass until it is done
         self.open.at_s = cluster.now_s() - record.offset_s
-        self.befall(cluster, "kill" if kind == "kill" else "cut", name)
+        if kind == "kill":
+            self.befall(cluster, "kill", name)
 
     @staticmethod
     def befall(cluster, kind, name):

@@ -178,7 +178,7 @@ void Coordinator::SendBeginStep(const Layout::Part& part) {
 // A device whose heartbeats are missing may be gone, long before it is sure.
 void Coordinator::NoteQuiet() {
   const Duration beats = kQuietHeartbeats * Beat();
-  dealer_.SetQuiet(devices_.SilentSince(now_ - beats));
+  dealer_.SetQuiet(step_, devices_.SilentSince(now_ - beats));
 }
 
 void Coordinator::Deal() {

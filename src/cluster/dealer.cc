@@ -23,7 +23,8 @@ void Dealer::Remove(DeviceId device) {
   seats_.erase(it);
 }
 
-void Dealer::SetQuiet(const std::vector<DeviceId>& quiet) {
+void Dealer::SetQuiet(int64_t step, const std::vector<DeviceId>& quiet) {
+  SeatUntil(step);  // whoever has sat out may be quiet still
   if (!quiet.empty() || !quiet_.empty()) Hush(quiet);
 }
 

@@ -26,7 +26,8 @@ class Dealer {
   void Remove(DeviceId device);
   // Devices that have not been heard of for a while. They get only what nobody else can take, until
   // they are no longer among them. What they hold they keep.
-  void SetQuiet(const std::vector<DeviceId>& quiet);
+  // `step`: the open one, or the next.
+  void SetQuiet(int64_t step, const std::vector<DeviceId>& quiet);
   // Opens a step; nobody holds anything yet. owners: for whom each lease was cut, 0 or empty: for
   // anybody. The last `carried` leases are of earlier steps, and their owners hold them already.
   void Begin(std::vector<Lease> leases, const std::vector<DeviceId>& owners = {},

@@ -50,21 +50,38 @@ TEST(Dealer, SpreadsEvenly) {
 TEST(Dealer, AQuietDeviceGetsOnlyWhatNobodyElseCanTake) {
   Dealer dealer;
   Add(dealer, {1, 2, 3});
-  dealer.SetQuiet({2});
+  dealer.SetQuiet(0, {2});
   EXPECT_EQ(dealer.Available(0), 2);
   dealer.Begin(Leases(0, 3));
   EXPECT_THAT(Deal(dealer), ElementsAre(1, 3, 1));
-  dealer.SetQuiet({});
+  dealer.SetQuiet(1, {});
   dealer.Begin(Leases(1, 3));
   EXPECT_THAT(Deal(dealer), ElementsAre(1, 3, 2));
-  dealer.SetQuiet({1, 2, 3});
+  dealer.SetQuiet(2, {1, 2, 3});
   EXPECT_EQ(dealer.Available(2), 3) << "all of them is better than none";
   dealer.Begin(Leases(2, 3));
   EXPECT_THAT(Deal(dealer), ElementsAre(1, 3, 2));
-  dealer.SetQuiet({1, 2});
+  dealer.SetQuiet(2, {1, 2});
   dealer.Remove(2);
   dealer.Remove(1);
   EXPECT_THAT(Deal(dealer), ElementsAre(3, 3));
+}
+
+TEST(Dealer, AQuietDeviceThatHasSatOutIsStillQuiet) {
+  Dealer dealer;
+  Add(dealer, {1, 2});
+  dealer.Begin(Leases(0, 2));
+  EXPECT_THAT(Deal(dealer), ElementsAre(1, 2));
+  ASSERT_TRUE(dealer.ExpireAll(2, At(0), Duration(0)));
+  dealer.SetQuiet(0, {2});
+  EXPECT_THAT(Deal(dealer), ElementsAre(1));
+  dealer.Committed(dealer.leases()[1], 1);  // so 2 sits out step 1
+  for (int64_t step = 1; step < 4; ++step) {
+    dealer.SetQuiet(step, {2});
+    EXPECT_THAT(dealer.Ready(step), ElementsAre(1)) << step;
+    dealer.Begin(Leases(step, 2));
+    EXPECT_THAT(Deal(dealer), ElementsAre(1, 1)) << step;
+  }
 }
 
 TEST(Dealer, SlotsStayWhereTheyWere) {
