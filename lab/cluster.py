@@ -51,7 +51,7 @@ class Station:
 class Cluster:
     """Use as a context: whatever happens, leaving it ends what it started and removes what it made."""
 
-    def __init__(self, scenario, weft, relay, keep=False):
+    def __init__(self, scenario, weft, relay, keep=False, record=None):
         self.scenario = scenario
         self.weft = weft
         self.relay = relay
@@ -61,7 +61,7 @@ class Cluster:
         self.folder = Path(tempfile.mkdtemp(prefix="weft-lab-kept-" if keep else f"{self.prefix}-"))
         self.token = secrets.token_hex(8)
         self.selector = selectors.DefaultSelector()
-        self.record = results.Record()
+        self.record = record or results.Record()
         self.stations = {}
         self.relays = []
         self.retired = []  # ended, with words still to be read
@@ -243,8 +243,9 @@ class Cluster:
 
     # ---- the run
 
-    def run(self, hard_limit_s):
-        """The result. `hard_limit_s`: of everything, from now on."""
+    def run(self, hard_limit_s, meddle=None):
+        """The result. `hard_limit_s`: of everything, from now on. meddle(cluster), if given, is called every POLL_S at
+        least and may do to the cluster what the schedule may: befall()."""
         began = time.monotonic()
         last = began + hard_limit_s
         self._start(self.stations[""])
@@ -253,18 +254,20 @@ class Cluster:
             if not self.stations[""].running() or time.monotonic() > min(last, began + LISTEN_S):
                 raise RuntimeError("the coordinator does not listen")
         busy_s = busy_seconds() - self._own_seconds()
-        self._go_through_schedule(min(last, self.zero + self.scenario.limit_s))
+        self._go_through_schedule(min(last, self.zero + self.scenario.limit_s), meddle)
         self.over = time.monotonic()
         self.others_s = busy_seconds() - self._own_seconds() - busy_s
         self._let_leave()
         return self._result(self.over - self.zero, time.monotonic() - began)
 
-    def _go_through_schedule(self, last):
+    def _go_through_schedule(self, last, meddle):
         """Until the run is over, stands still for good, or the time is up."""
         schedule = list(self.scenario.schedule)
         while time.monotonic() < last:
             while schedule and schedule[0].at_s <= self.now_s():
                 self.befall(schedule.pop(0))
+            if meddle is not None:
+                meddle(self)
             next_s = schedule[0].at_s - self.now_s() if schedule else POLL_S
             self._read(max(0.0, min(POLL_S, next_s)))
             hub_returns = any(event.kind == "start" and not event.device for event in schedule)

@@ -28,16 +28,21 @@ enum class Combine : uint8_t {
 // A round is as many samples as the job's batch (times local_steps): the unit of staleness.
 struct Options {
   Mode mode = Mode::kSync;
+  // Sync or async, whichever is predicted to be sooner, changed while the run goes on
+  // (cluster/policy.h); `mode` is what it starts with.
+  bool automatic = false;
   Combine combine = Combine::kMean;
   double trim = 0.1;  // of kTrimmedMean, at each end, below 0.5
-  // Sync: apply a step once so great a share of its samples has come; the rest belong to the next.
+  // Sync: apply a step once so great a share of its samples has come; the rest are dealt anew.
+  // Source: Chen et al. 2016, Revisiting Distributed Synchronous SGD, whose backup workers' samples
+  // are lost; here they are not.
   double quorum = 1;
   // Sync: so many more devices than needed get leases, those of the slowest; the first update
   // counts.
   double over_selection = 0;
   int64_t max_staleness =
       0;  // rounds; ssp: at most ahead; async, buffered: older is refused; 0: any
-  double staleness_exponent = 0.5;  // an update s rounds older than usual weighs (1 + s)^-exponent
+  double staleness_exponent = 0.5;  // an update s > 1 rounds older than usual weighs s^-exponent
   double delay_compensation = 0;    // lambda of DC-ASGD; 0: none
   int64_t buffer = 0;               // of kBuffered; 0: half of the workers
   int64_t local_steps = 1;          // of each worker between two updates

@@ -1,5 +1,6 @@
 #include "aggregate/staleness.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/check.h"
@@ -7,8 +8,7 @@
 namespace weft::aggregate {
 
 double StalenessWeight(double rounds_older_than_usual, double exponent) {
-  if (rounds_older_than_usual <= 0) return 1;
-  return std::pow(1 + rounds_older_than_usual, -exponent);
+  return std::pow(std::max(1.0, rounds_older_than_usual), -exponent);
 }
 
 void DelayCompensate(std::span<float> gradient, std::span<const float> now,

@@ -5,10 +5,11 @@
 
 namespace weft::aggregate {
 
-// (1 + s)^-exponent for an update that is s rounds older than usual; 1 for s <= 0. A round is a
+// s^-exponent for an update that is s rounds older than usual, s above 1; 1 below. A round is a
 // batch's worth of updates. With n workers that each push by themselves one round is the usual age,
-// so the caller takes that off.
-// Source: Xie et al. 2019, Asynchronous Federated Optimization, section 5.2 (polynomial).
+// so the caller takes that off; and as speeds differ, one more says nothing yet.
+// Source of the power, and of having it set in late: Xie et al. 2019, Asynchronous Federated
+// Optimization, section 5.2.
 double StalenessWeight(double rounds_older_than_usual, double exponent);
 
 // gradient += lambda * gradient^2 * (now - base), elementwise: a step of Taylor's series, with the

@@ -9,8 +9,9 @@ namespace {
 TEST(StalenessWeight, FallsAsAPower) {
   EXPECT_EQ(StalenessWeight(-2, 0.5), 1);
   EXPECT_EQ(StalenessWeight(0, 0.5), 1);
-  EXPECT_NEAR(StalenessWeight(3, 0.5), 0.5, 1e-12);
-  EXPECT_NEAR(StalenessWeight(3, 1), 0.25, 1e-12);
+  EXPECT_EQ(StalenessWeight(1, 0.5), 1);
+  EXPECT_NEAR(StalenessWeight(4, 0.5), 0.5, 1e-12);
+  EXPECT_NEAR(StalenessWeight(4, 1), 0.25, 1e-12);
   EXPECT_EQ(StalenessWeight(100, 0), 1);
 }
 

@@ -162,6 +162,12 @@ void DeviceRecords::Add(const cluster::Event& event, int64_t now) {
     device.last_seen = now;
     device.samples_per_second = progress->samples_per_second;
     device.stats = progress->stats;
+  } else if (const auto* silent = std::get_if<cluster::DeviceSilent>(&event)) {
+    Of(silent->device).state = "silent";
+  } else if (const auto* heard = std::get_if<cluster::DeviceHeard>(&event)) {
+    DeviceRecord& device = Of(heard->device);
+    device.state = device.samples_per_second > 0 ? "working" : "joined";
+    device.last_seen = now;
   } else if (const auto* left = std::get_if<cluster::DeviceLeft>(&event)) {
     DeviceRecord& device = Of(left->device);
     device.state = "left";

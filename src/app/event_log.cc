@@ -71,6 +71,17 @@ struct Fill {
     json["reason"] = device.reason;
     return json;
   }
+  ordered_json operator()(const cluster::DeviceSilent& device) const {
+    ordered_json json = Device(device.device, "silent");
+    json["name"] = device.name;
+    json["silent_s"] = device.silent_s;
+    return json;
+  }
+  ordered_json operator()(const cluster::DeviceHeard& device) const {
+    ordered_json json = Device(device.device, "heard");
+    json["name"] = device.name;
+    return json;
+  }
   ordered_json operator()(const cluster::DeviceProgress& device) const {
     ordered_json json = Device(device.device, "working");
     json["samples_per_second"] = device.samples_per_second;

@@ -54,6 +54,7 @@ aggregate::Combine CombineOf(const std::string& combine) {
 
 aggregate::Options AggregationOf(const config::ClusterOptions& cluster) {
   return {.mode = ModeOf(cluster.aggregation),
+          .automatic = cluster.aggregation == "auto",
           .combine = CombineOf(cluster.combine),
           .trim = cluster.trim,
           .quorum = cluster.quorum,

@@ -58,7 +58,9 @@ std::vector<std::string> ProgressState::Handle(TimePoint now, const cluster::Eve
     if (worker != workers_.end()) worker->second.samples_per_second = progress->samples_per_second;
   } else if (const auto* waiting = std::get_if<cluster::WaitingForWorkers>(&event)) {
     waiting_ = *waiting;
-  } else if (std::holds_alternative<cluster::LeaseRedealt>(event) ||
+  } else if (std::holds_alternative<cluster::DeviceSilent>(event) ||
+             std::holds_alternative<cluster::DeviceHeard>(event) ||
+             std::holds_alternative<cluster::LeaseRedealt>(event) ||
              std::holds_alternative<cluster::LeadersChanged>(event) ||
              std::holds_alternative<cluster::ModeChanged>(event) ||
              std::holds_alternative<cluster::Joined>(event) ||

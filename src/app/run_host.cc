@@ -119,6 +119,10 @@ void RunHost::OnMessage(uint64_t connection, cluster::Envelope envelope) {
   loop_.Post([this, connection, envelope = std::move(envelope)] { Receive(connection, envelope); });
 }
 
+void RunHost::OnPart(uint64_t connection) {
+  loop_.Post([this, connection] { Sign(connection); });
+}
+
 void RunHost::OnDisconnect(uint64_t connection, Status status) {
   loop_.Post([this, connection, status = std::move(status)] { Lost(connection, status); });
 }
@@ -140,6 +144,12 @@ void RunHost::Receive(uint64_t connection, const cluster::Envelope& envelope) {
   } else {
     hub_->Drop(connection, FailedPrecondition("the first message must be hello"));
   }
+}
+
+void RunHost::Sign(uint64_t connection) {
+  const auto device = devices_.find(connection);
+  if (device == devices_.end()) return;
+  Do(Coordinator::kAddress, coordinator_->OnSign(Now(), device->second));
 }
 
 void RunHost::Lost(uint64_t connection, const Status& status) {
@@ -383,7 +393,8 @@ void RunHost::Confuse() {
 // ---- the loop
 
 std::optional<TimePoint> RunHost::NextWake() const {
-  const std::optional<TimePoint> wake = stopped_ ? std::nullopt : coordinator_->NextWake();
+  if (stopped_ || tick_waits_) return next_poll_;
+  const std::optional<TimePoint> wake = coordinator_->NextWake();
   return wake && *wake < next_poll_ ? *wake : next_poll_;
 }
 
@@ -396,9 +407,15 @@ void RunHost::Tick(TimePoint now) {
     base::LogInfo("stopping: finishing the step, saving a checkpoint (again to stop at once)");
     Do(Coordinator::kAddress, coordinator_->Drain(now, "asked to stop"));
   }
-  if (const auto wake = coordinator_->NextWake(); wake && *wake <= now) {
-    Do(Coordinator::kAddress, coordinator_->Tick(now));
-  }
+  const auto wake = coordinator_->NextWake();
+  if (!wake || *wake > now || std::exchange(tick_waits_, true)) return;
+  // A device whose sign of life waits to be heard is not silent.
+  loop_.Post([this] { TickCoordinator(); });
+}
+
+void RunHost::TickCoordinator() {
+  tick_waits_ = false;
+  if (!stopped_) Do(Coordinator::kAddress, coordinator_->Tick(Now()));
 }
 
 RunHost::Outcome RunHost::Run() {

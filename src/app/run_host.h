@@ -82,9 +82,11 @@ class RunHost : private net::HubHandler {
   RunHost() = default;
 
   void OnMessage(uint64_t connection, cluster::Envelope envelope) override;
+  void OnPart(uint64_t connection) override;
   void OnDisconnect(uint64_t connection, Status status) override;
 
   void Receive(uint64_t connection, const cluster::Envelope& envelope);
+  void Sign(uint64_t connection);
   void Lost(uint64_t connection, const Status& status);
   void Route(cluster::Address from, cluster::Address to, cluster::Message message);
   void DeliverLocal();
@@ -117,6 +119,7 @@ class RunHost : private net::HubHandler {
   void Confuse();
   std::optional<TimePoint> NextWake() const;
   void Tick(TimePoint now);
+  void TickCoordinator();
 
   RunHostOptions options_;
   base::EventLoop loop_;
@@ -137,6 +140,7 @@ class RunHost : private net::HubHandler {
   bool over_ = false;     // the coordinator has said how the run ended
   bool stopped_ = false;  // the coordinator is done; evaluations may still run
   bool draining_ = false;
+  bool tick_waits_ = false;         // the coordinator's, behind what has come before its time
   int64_t evaluated_version_ = -1;  // newest parameters given to the evaluator
   int evaluations_running_ = 0;
 

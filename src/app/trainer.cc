@@ -27,6 +27,12 @@ cluster::UpdateEncoder::Options EncoderOptions(const Job& job) {
   return options;
 }
 
+// What a leader would apply to updates of several devices at once.
+double MomentumAlone(const config::RunConfig& config) {
+  if (config.cluster.local_steps > 1) return config.cluster.outer_momentum;
+  return engine::MomentumOf(OptimizerOf(config.optimizer));
+}
+
 Status NotFinite(const char* what, double value, int64_t step) {
   return FailedPrecondition(
       fmt::format("step {}: the {} is {}, want a finite number: try a lower optimizer.lr, "
@@ -154,8 +160,9 @@ class Trainer::Departure : public engine::GradientSink {
 
   Result<cluster::Payload> Encode(size_t i) {
     const cluster::Range& range = compute_.ranges[i];
-    const std::span<const float> values = trainer_->Flat(range.begin, range.count);
+    const std::span<float> values = trainer_->Flat(range.begin, range.count);
     if (!kernel::AllFinite(values)) return NotFinite("gradient", NAN, compute_.lease.step);
+    if (compute_.alone) trainer_->momentum_.AddTo(range.begin, values);
     return trainer_->encoder_.Encode(compute_.term, compute_.lease, range, values);
   }
 
@@ -178,6 +185,7 @@ Trainer::Trainer(std::shared_ptr<const Job> job, const TrainerOptions& options,
       options_(options),
       engine_(std::move(engine)),
       down_(std::move(down)),
+      momentum_(job_->graph->trainable_count(), MomentumAlone(job_->config)),
       encoder_(std::move(up), EncoderOptions(*job_)),
       reader_(job_->train.get(), {.order = job_->order}),
       flat_(static_cast<size_t>(job_->graph->parameter_count())) {}
@@ -306,6 +314,7 @@ Result<cluster::Worker::Update> Trainer::Compute(const cluster::Compute& compute
   const TimePoint start = base::SystemClock().Now();
   RETURN_IF_ERROR(Check(compute));
   RETURN_IF_ERROR(Prepare(lease.count));
+  if (!compute.alone) momentum_.Clear();
   Arrival arrival(this, compute, hooks);
   Departure departure(this, compute, hooks);
   data::Batch batch = reader_.Get(RangeOf(lease));

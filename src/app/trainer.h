@@ -16,6 +16,7 @@
 #include "codec/codec.h"
 #include "data/batches.h"
 #include "engine/engine.h"
+#include "engine/local_momentum.h"
 #include "engine/local_steps.h"
 
 namespace weft::app {
@@ -89,6 +90,7 @@ class Trainer {
   const TrainerOptions options_;
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<codec::Codec> down_;
+  engine::LocalMomentum momentum_;
   cluster::UpdateEncoder encoder_;
   data::BatchReader reader_;
   std::vector<float> flat_;   // parameters in, update out

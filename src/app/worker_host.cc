@@ -31,6 +31,11 @@ class WorkerHost::Link : public net::ConnectionHandler {
       host->HeardFromCoordinator(envelope);
     });
   }
+  void OnPart() override {
+    host_->loop_.Post([host = host_, number = number_] {
+      if (host->IsCurrent(number)) host->worker_.OnSign(base::SystemClock().Now());
+    });
+  }
   void OnTransfer(const net::Transfer& transfer) override {
     host_->loop_.Post([host = host_, transfer] {
       host->worker_.OnTransfer(transfer.up, transfer.bytes, transfer.seconds);

@@ -84,6 +84,9 @@ struct Compute {
   std::vector<Piece> pieces;  // tile the vector
   std::vector<Range> ranges;  // likewise; one for each leader
   double lr = 0;              // of local steps
+  // Its update is applied by itself: the device adds momentum of its own to the gradient
+  // (engine/local_momentum.h).
+  bool alone = false;
 };
 // The fate of an update of one range that was computed: tell the encoder (update_encoder.h).
 struct Settled {

@@ -35,6 +35,7 @@ Coordinator::Coordinator(JobSpec spec, CoordStore* store, int64_t first_step, in
       asked_step_(first_step) {
   CHECK(Validate(spec_).ok());
   CHECK(first_step >= 0);
+  if (spec_.aggregation.automatic) chooser_.emplace(mode_, plan_.batch(), spec_.policy);
   book_.SetRanges(seats_.layout());
 }
 
@@ -50,7 +51,8 @@ Actions Coordinator::Start(TimePoint now) {
   return Take();
 }
 
-// A record is the epoch and its ledger. Where there is none, each step before took a whole batch.
+// A record is the epoch and its ledger. Where there is none, each step before is taken to have had
+// a whole batch.
 Status Coordinator::Restore() {
   RETURN_IF_ERROR(devices_.Load());
   ASSIGN_OR_RETURN(term_, records_.NextTerm());
@@ -66,26 +68,28 @@ Status Coordinator::Restore() {
     RETURN_IF_ERROR(ledger_.Load(record->substr(space + 1)));
   } else {
     ledger_.AssumeCovered(plan_.BeginOf(step_));
+    if (step_ > 0 && !StepsTakeWholeBatches()) {
+      Emit(
+          Warning{fmt::format("no record says which samples were applied before step {}; taken "
+                              "for {} of epoch {}",
+                              step_, ledger_.covered(), epoch_)});
+    }
   }
   deck_.Open(ledger_.positions());
   return OkStatus();
 }
 
-// A checkpoint may still come without its record: where the store fails, or where the process dies
-// before the leader's word of the step is heard. Then Restore assumes what the checkpoint holds.
-void Coordinator::SaveLedger() {
+bool Coordinator::SaveLedger() {
   const std::string record = fmt::format("{} {}", epoch_, ledger_.Save());
   const Status status = records_.SaveLedger(step_, record, saved_step_);
   if (!status.ok()) Emit(Warning{"the ledger was not saved: " + status.message()});
+  return status.ok();
 }
 
-// After a halt of its own, signs of life may wait behind this call: it looks again a heartbeat
-// later.
-void Coordinator::NoteCall(TimePoint now) {
-  if (now - now_ >= Timeout() / 2) {
-    spare_until_ = now + std::chrono::milliseconds(spec_.heartbeat_ms);
-  }
-  now_ = now;
+// So that the number of a step says which samples were applied before it.
+bool Coordinator::StepsTakeWholeBatches() const {
+  return spec_.aggregation.mode == aggregate::Mode::kSync && spec_.aggregation.quorum == 1 &&
+         spec_.shard_samples.empty();
 }
 
 // ---- devices
@@ -128,6 +132,7 @@ void Coordinator::Admitted(const DeviceTable::Admission& admission, ConnectionId
                            .device_timeout_ms = spec_.device_timeout_ms,
                            .shard = devices_.Find(device)->shard});
   Emit(DeviceJoined{device, devices_.Find(device)->name, admission.again});
+  if (admission.again) TellLeaderAgain(device);
   if (phase_ == Phase::kWaiting) return Advance();
   if (phase_ == Phase::kStepping) Deal();
   if (phase_ == Phase::kStreaming) DealStream();
@@ -146,6 +151,7 @@ void Coordinator::Lose(DeviceId device, const std::string& reason) {
   devices_.Remove(device);
   if (!base::Planted("coordinator.keeps_leases_of_the_lost")) dealer_.Remove(device);
   stream_.Remove(device);
+  if (chooser_) chooser_->OnLost(device);
   if (done()) return;
   LoseSeats(device);
   if (done()) return;
@@ -169,39 +175,35 @@ void Coordinator::LookForHope() {
   if (!hopeless) return hopeless_since_.reset();
   if (!hopeless_since_) hopeless_since_ = now_;
   if (now_ - *hopeless_since_ < Timeout()) return;
+  if (phase_ == Phase::kStreaming && stream_.TryAgain(*hopeless)) {
+    hopeless_since_.reset();
+    return DealStream();
+  }
   Fail({Code::kUnavailable, fmt::format("no device can compute lease {}; the last one said: {}",
                                         Describe(*hopeless), return_reason_)});
 }
 
 std::optional<TimePoint> Coordinator::NextWake() const {
-  const auto oldest = devices_.OldestSign();
-  if (done() || !oldest) return std::nullopt;
-  const TimePoint silent_at = std::max(*oldest + Timeout(), spare_until_);
-  if (phase_ != Phase::kStepping && phase_ != Phase::kStreaming) return silent_at;
-  const TimePoint ask_at = std::min(silent_at, ask_at_);
+  const auto silence = SilenceWake();
+  if (done() || !silence) return std::nullopt;
+  if (phase_ == Phase::kReshaping) return std::min(*silence, ask_at_);
+  if (phase_ != Phase::kStepping && phase_ != Phase::kStreaming) return silence;
+  const TimePoint ask_at = std::min(*silence, ask_at_);
   return hopeless_since_ ? std::min(ask_at, *hopeless_since_ + Timeout()) : ask_at;
 }
 
 Actions Coordinator::Tick(TimePoint now) {
   NoteCall(now);
   if (done()) return Take();
-  if (now >= spare_until_) TakeOutSilent();
+  LookForSilent();
   if (phase_ == Phase::kStepping && now >= ask_at_) AskWhatIsMissing();
   if (phase_ == Phase::kStreaming && now >= ask_at_) {
     ask_at_ = now + Timeout();
     if (stream_.ExpireOverdue(now, Timeout())) DealStream();
   }
+  if (phase_ == Phase::kReshaping && now >= ask_at_) SayReshapeAgain();
   LookForHope();
   return Take();
-}
-
-void Coordinator::TakeOutSilent() {
-  for (DeviceId device : devices_.SilentSince(now_ - Timeout())) {
-    const std::string reason = fmt::format("silent for {:.1f} s", base::Seconds(Timeout()));
-    ToWorker(device, Refuse{CodeNumber(Code::kDeadlineExceeded), reason, true});
-    actions_.push_back(CloseConnection{devices_.Find(device)->connection});
-    Lose(device, reason);
-  }
 }
 
 void Coordinator::AskWhatIsMissing() {
@@ -217,7 +219,7 @@ Actions Coordinator::Handle(TimePoint now, Address from, const Message& message)
   const bool is_here = from == spec_.leader;
   if (done() || (!is_here && devices_.Find(from.device) == nullptr)) return {};
   NoteCall(now);
-  devices_.Saw(from.device, now);
+  NoteSign(from.device);
   std::visit([&](const auto& m) { On(now, from, m); }, message);
   return Take();
 }
@@ -242,6 +244,7 @@ void Coordinator::On(TimePoint, Address from, const Hello& hello) {
 void Coordinator::On(TimePoint now, Address from, const Heartbeat& heartbeat) {
   if (heartbeat.term != term_) return;
   devices_.Note(from.device, heartbeat.stats);
+  if (chooser_) chooser_->OnStats(from.device, heartbeat.stats);
   Emit(DeviceProgress{from.device, heartbeat.samples_per_second, heartbeat.loss, heartbeat.stats});
   ToWorker(from.device, HeartbeatAck{term_});
   if (heartbeat.leases < 0) return;
@@ -251,8 +254,8 @@ void Coordinator::On(TimePoint now, Address from, const Heartbeat& heartbeat) {
     return;
   }
   if (phase_ != Phase::kStepping) return;
-  const int64_t known = heartbeat.step == step_ ? heartbeat.leases : 0;
-  if (heartbeat.step > step_ || known >= dealer_.Load(from.device)) return;
+  const int64_t known = heartbeat.version == version_ ? heartbeat.leases : 0;
+  if (heartbeat.version > version_ || known >= dealer_.Load(from.device)) return;
   // Grants under way are younger than this.
   if (dealer_.ExpireAll(from.device, now, Timeout())) {
     disturbed_ = true;
@@ -274,7 +277,8 @@ void Coordinator::On(TimePoint now, Address from, const Missing& missing) {
 
 void Coordinator::On(TimePoint, Address from, const ReturnLease& returned) {
   if (returned.term != term_) return;
-  if (phase_ == Phase::kStreaming && stream_.Return(returned.lease, from.device)) {
+  if (phase_ == Phase::kStreaming &&
+      stream_.Return(returned.lease, from.device, returned.reason == kUpdateRefused)) {
     return_reason_ = returned.reason;
     return DealStream();
   }
@@ -355,10 +359,7 @@ Actions Coordinator::Drain(TimePoint now, const std::string& reason) {
 void Coordinator::End(RunDone::How how, const std::string& reason) {
   if (done() || ending_) return;
   ending_ = RunDone{.how = how, .status = OkStatus(), .reason = reason};
-  if (phase_ == Phase::kStepping && !devices_.living().empty()) {
-    if (asked_step_ <= step_) SendBeginStep(true);  // the step under way, now with a checkpoint
-    return;
-  }
+  if (phase_ == Phase::kStepping && !devices_.living().empty()) return;
   if (phase_ == Phase::kStreaming) return Settle();
   if (phase_ == Phase::kSettling) return;
   if (phase_ == Phase::kReshaping) seats_.Abandon();
@@ -376,23 +377,28 @@ void Coordinator::Fail(const Status& status) {
 
 void Coordinator::FinishWhenSaved() {
   phase_ = Phase::kFinishing;
-  if (saved_step_ >= step_) return Finish();
-  AskForCheckpoint();
+  if (!AskForCheckpoint()) Finish();
 }
 
-// Of the step that is already applied: the leaders save what they have.
-void Coordinator::AskForCheckpoint() {
-  if (asked_step_ == step_ || saved_step_ >= step_) return;
+// Of the step that is already applied: the leaders save what they have. The ledger's record is kept
+// first, so that there is no checkpoint that nobody knows the samples of; where it cannot be kept
+// there is none, unless nothing is left to count. False: none is under way.
+bool Coordinator::AskForCheckpoint() {
+  if (saved_step_ >= step_) return false;
+  if (asked_step_ == step_) return true;
+  if (!SaveLedger() && !StepsTakeWholeBatches() && epoch_ < spec_.epochs) return false;
   asked_step_ = step_;
-  SaveLedger();
+  for (const Layout::Part& part : seats_.layout().parts) SendSave(part);
+  return true;
+}
+
+void Coordinator::SendSave(const Layout::Part& part) {
   cluster::BeginStep again;
   again.term = term_;
   again.step = step_ - 1;
   again.checkpoint = true;
-  for (const Layout::Part& part : seats_.layout().parts) {
-    again.range = part.range;
-    actions_.push_back(Send{part.leader, again});
-  }
+  again.range = part.range;
+  actions_.push_back(Send{part.leader, std::move(again)});
 }
 
 void Coordinator::Finish() {

@@ -33,6 +33,7 @@
 #include "cluster/layout_keeper.h"
 #include "cluster/ledger.h"
 #include "cluster/message.h"
+#include "cluster/mode_chooser.h"
 #include "cluster/patience.h"
 #include "cluster/run_records.h"
 #include "cluster/step_plan.h"
@@ -58,6 +59,8 @@ class Coordinator {
   Actions OnHello(TimePoint now, ConnectionId connection, const Hello& hello);
   // The connection of an admitted device broke.
   Actions OnDisconnected(TimePoint now, DeviceId device, const std::string& reason);
+  // Something of the device has come, if only a part of a message.
+  Actions OnSign(TimePoint now, DeviceId device);
   // Any other message; `from` as the host knows it, not as the message claims.
   Actions Handle(TimePoint now, Address from, const Message& message);
 
@@ -73,6 +76,11 @@ class Coordinator {
 
   // Devices that have missed so many heartbeats get no leases while there are others.
   static constexpr int kQuietHeartbeats = 2;
+  // Devices that have missed so many, and were silent for so long, lose what others can do instead:
+  // leases, ranges that have a standby, and standing by. They stay in the run, and are welcome when
+  // they are heard again, until the device timeout.
+  static constexpr double kSilentHeartbeats = 2.5;
+  static constexpr Duration kLeastSilence = std::chrono::milliseconds(500);
 
   static constexpr Address kAddress = {kCoordinatorDevice, Role::kCoordinator};
   uint64_t term() const { return term_; }
@@ -129,25 +137,37 @@ class Coordinator {
   plan::Pace PaceOf(const Device& device) const;
   std::vector<DeviceId> Fastest(std::vector<DeviceId> devices, size_t count) const;
   void CutBySpeed(std::vector<DeviceId> devices, Cut* cut);
-  void SendBeginStep(bool checkpoint);
-  void SendBeginStep(const Layout::Part& part, bool checkpoint);
-  void AskForCheckpoint();
+  void SendBeginStep(const Layout::Part& part);
+  bool AskForCheckpoint();
+  void SendSave(const Layout::Part& part);
   void LookForHope();
   void NoteQuiet();
   void Deal();
   void DealCopies();
   void SendGrant(const Dealer::Dealt& dealt);
   std::vector<Lease> ProbablyNext() const;
-  void NoteCall(TimePoint now);
-  void TakeOutSilent();
+  // Ranges apply a step when each has its quorum, of leases that need not be the same.
+  bool MayCarry() const { return spec_.aggregation.quorum < 1 && seats_.layout().parts.size() > 1; }
   void AskWhatIsMissing();
   Duration Timeout() const { return std::chrono::milliseconds(spec_.device_timeout_ms); }
+  Duration Beat() const { return std::chrono::milliseconds(spec_.heartbeat_ms); }
   void Lose(DeviceId device, const std::string& reason);
   void FinishStep(TimePoint now);
   void RecordStep(const Committed& first);
   void CloseEpoch();
   void AfterStep(bool ends_epoch);
-  void SaveLedger();
+  bool SaveLedger();
+  bool StepsTakeWholeBatches() const;
+
+  // coordinator_silence.cc: devices that are not heard of.
+  void NoteCall(TimePoint now);
+  Duration Silence() const;
+  std::optional<TimePoint> SilenceWake() const;
+  void LookForSilent();
+  void MarkSilent();
+  void TakeOutSilent();
+  void NoteSign(DeviceId device);
+  void RelieveSilent();
 
   // coordinator_stream.cc: runs without steps.
   bool Streams() const { return mode_ != aggregate::Mode::kSync; }
@@ -166,6 +186,13 @@ class Coordinator {
   bool Absent() const;
   void StreamOver();
 
+  // coordinator_mode.cc: sync or async.
+  void ChooseMode(const StepDone& done);
+  RoundTimes::Communication PredictCommunication() const;
+  double ValueBytes(const std::string& codec) const;
+  double ExchangeSeconds(const DeviceStats& stats) const;
+  void TakeMode();
+
   // coordinator_layout.cc: who leads what.
   bool ReshapeIfDue();
   plan::LeaderInput LinksOf(std::vector<plan::LinkedDevice>* devices) const;
@@ -173,7 +200,11 @@ class Coordinator {
   void NoteLeaders();
   void WatchSplit(double seconds);
   void BeginReshape(Layout next);
+  void SayReshapeAgain();
+  void TellLeaderAgain(DeviceId device);
+  void TellPartAgain(const Layout::Part& part);
   void LoseSeats(DeviceId device);
+  void AfterLoss(const LayoutKeeper::Loss& loss, const std::string& reason);
   void TellLayout();
 
   void End(RunDone::How how, const std::string& reason);
@@ -189,6 +220,9 @@ class Coordinator {
   const JobSpec spec_;
   const StepPlan plan_;
   aggregate::Mode mode_;
+  std::optional<ModeChooser> chooser_;        // where the job leaves it to weft
+  std::optional<aggregate::Mode> next_mode_;  // once nothing is under way
+  std::string mode_reason_;
   LayoutKeeper seats_;
   Deck deck_;
   CommitBook book_;
@@ -198,10 +232,11 @@ class Coordinator {
   Ledger ledger_;
   Patience patience_;
 
-  TimePoint now_;          // of the call under way
-  TimePoint spare_until_;  // nobody counts as silent before
+  TimePoint now_;           // of the call under way
+  TimePoint spare_until_;   // nobody is taken out before,
+  TimePoint listen_until_;  // and nobody counts as silent before
   TimePoint step_began_;
-  TimePoint ask_at_;         // what the open step still misses
+  TimePoint ask_at_;         // what the open step still misses, or say the change again
   bool disturbed_ = false;   // the open step lasts longer than it would by itself
   std::vector<Lease> next_;  // of the step after the open one, probably
 
@@ -210,7 +245,8 @@ class Coordinator {
   std::optional<Committed> first_record_;
   double norm_squared_ = 0;
   std::vector<CommitBook::Done> committed_;
-  // Of the step before: leases that a quorum did not wait for, and who holds them.
+  // Of the step before: leases that some ranges' quorums have in them and others not, and who
+  // holds them.
   std::vector<Lease> carried_;
   std::vector<DeviceId> carried_by_;
   int64_t step_samples_ = 0;
@@ -225,6 +261,7 @@ class Coordinator {
     int64_t again_at = 0;       // no other trial before this step
   };
   std::optional<Trial> trial_;
+  Duration reshape_wait_{};  // before a change of the layout is said again
   int64_t next_trial_ = 0;   // step
   bool wants_flat_ = false;  // the split was not worth it
   std::deque<double> step_times_;
@@ -237,6 +274,7 @@ class Coordinator {
   int64_t round_slots_ = 0;  // leases, likewise
   int64_t rounds_ = 0;       // since the stream began
   std::set<Range> ended_;    // ranges whose stream is over
+  bool uneven_ = false;      // their versions differ
   StepDone round_;           // what was committed since the last one was told
 
   Phase phase_ = Phase::kWaiting;
@@ -246,6 +284,7 @@ class Coordinator {
   int64_t epoch_ = 0;
   int64_t saved_step_;                       // what the newest checkpoint goes on from
   int64_t asked_step_;                       // what the newest one asked for goes on from
+  bool wants_checkpoint_ = false;            // once the open step is done
   bool started_ = false;                     // a step was begun
   bool told_waiting_ = false;                // since the last step began
   std::optional<TimePoint> hopeless_since_;  // every device has returned some lease

@@ -25,6 +25,11 @@ double Median(std::vector<double> values) {
 
 }  // namespace
 
+// Of each value of the vector, as encoded.
+double Coordinator::ValueBytes(const std::string& codec) const {
+  return spec_.value_weight * (codec == "fp16" ? 2.0 : 4.0);
+}
+
 // What the leaders are planned from. While the coordinator's process leads all, every transfer has
 // shared its link, so what a device has measured says little of its own: together the devices have
 // measured the coordinator's, and that is what each of theirs is taken for at first. Whether it was
@@ -55,16 +60,13 @@ plan::LeaderInput Coordinator::LinksOf(std::vector<plan::LinkedDevice>* devices)
     devices->push_back({.device = id,
                         .link = link,
                         .round_trip_s = stats.round_trip_seconds,
-                        .can_lead = !device.endpoint.empty()});
+                        .can_lead = !device.endpoint.empty() && !device.silent});
   }
-  const auto bytes = [&](const std::string& codec) {
-    return spec_.value_weight * (codec == "fp16" ? 2.0 : 4.0);
-  };
   plan::LeaderInput input;
   input.values = spec_.parameter_count();
-  input.update_value_bytes = bytes(spec_.codec_up);
-  input.parameter_value_bytes = bytes(spec_.codec_down);
-  input.replica_value_bytes = bytes("dense");
+  input.update_value_bytes = ValueBytes(spec_.codec_up);
+  input.parameter_value_bytes = ValueBytes(spec_.codec_down);
+  input.replica_value_bytes = ValueBytes("dense");
   input.hub = hub;
   input.devices = *devices;
   input.updates = static_cast<int64_t>(devices->size());
@@ -135,6 +137,41 @@ void Coordinator::BeginReshape(Layout next) {
   for (const DeviceId device : seats_.concerned()) {
     actions_.push_back(Send{{device, Role::kLeader}, reshape});
   }
+  reshape_wait_ = Timeout();
+  ask_at_ = now_ + reshape_wait_;
+}
+
+// What leaders have sent each other may be lost with a line between them. Twice as late each time,
+// as what they send may be much.
+void Coordinator::SayReshapeAgain() {
+  reshape_wait_ *= 2;
+  ask_at_ = now_ + reshape_wait_;
+  for (const DeviceId device : seats_.concerned()) {
+    actions_.push_back(Send{{device, Role::kLeader}, seats_.Again(term_)});
+  }
+}
+
+// The device is back over another connection: what its leader was told, or has told, may be lost.
+void Coordinator::TellLeaderAgain(DeviceId device) {
+  if (devices_.Find(device)->endpoint.empty()) return;
+  const Address leader{device, Role::kLeader};
+  actions_.push_back(Send{leader, Relayout{term_, seats_.layout()}});
+  if (phase_ == Phase::kReshaping && seats_.concerned().contains(device)) {
+    actions_.push_back(Send{leader, seats_.Again(term_)});
+  }
+  for (const Layout::Part& part : seats_.layout().parts) {
+    if (part.leader == leader) TellPartAgain(part);
+  }
+}
+
+// What the leader of a range is to do now.
+void Coordinator::TellPartAgain(const Layout::Part& part) {
+  if (phase_ == Phase::kStepping) SendBeginStep(part);
+  if (phase_ == Phase::kFinishing) SendSave(part);
+  if (phase_ == Phase::kStreaming) {
+    SendBeginStream(part, flushing_ ? aggregate::Mode::kAsync : mode_);
+  }
+  if (phase_ == Phase::kSettling && !ended_.contains(part.range)) SendEndStream(part);
 }
 
 void Coordinator::On(TimePoint, Address from, const Seated& seated) {
@@ -184,20 +221,20 @@ void Coordinator::LoseSeats(DeviceId device) {
                     Describe(*loss.orphaned), device)});
     return;
   }
+  AfterLoss(loss, fmt::format("device {} is gone", device));
+}
+
+// The layout may be another one now, and a change of it be given up.
+void Coordinator::AfterLoss(const LayoutKeeper::Loss& loss, const std::string& reason) {
   if (loss.changed) {
     NoteLeaders();
     TellLayout();
-    Emit(LeadersChanged{seats_.layout().number, seats_.layout().parts,
-                        fmt::format("device {} is gone", device)});
+    Emit(LeadersChanged{seats_.layout().number, seats_.layout().parts, reason});
   }
   if (phase_ == Phase::kStreaming && spec_.leaders != 1 && seats_.NeedsStandby()) settling_ = true;
   for (const Range& range : loss.promoted) {
     const auto part = std::ranges::find(seats_.layout().parts, range, &Layout::Part::range);
-    if (phase_ == Phase::kStepping) SendBeginStep(*part, asked_step_ == step_ + 1);
-    if (phase_ == Phase::kStreaming) {
-      SendBeginStream(*part, flushing_ ? aggregate::Mode::kAsync : mode_);
-    }
-    if (phase_ == Phase::kSettling && !ended_.contains(range)) SendEndStream(*part);
+    TellPartAgain(*part);
   }
   if (loss.abandoned && phase_ == Phase::kReshaping) {
     NoteLeaders();

@@ -19,6 +19,7 @@ void Coordinator::Advance() {
   const auto have = static_cast<int64_t>(devices_.living().size());
   const int64_t want = started_ ? 1 : spec_.start_workers;
   if (have >= want) {
+    TakeMode();
     if (ReshapeIfDue()) return;
     return Streams() ? BeginStream() : BeginStep();
   }
@@ -52,7 +53,8 @@ void Coordinator::BeginStep() {
   cut.owners.insert(cut.owners.end(), carried_by_.begin(), carried_by_.end());
   dealer_.Begin(std::move(cut.leases), cut.owners, carried);
   next_ = ProbablyNext();
-  SendBeginStep(CheckpointAfter(step_));
+  wants_checkpoint_ = CheckpointAfter(step_);
+  for (const Layout::Part& part : seats_.layout().parts) SendBeginStep(part);
   Deal();
   if (spec_.aggregation.over_selection > 0) DealCopies();
 }
@@ -149,19 +151,13 @@ void Coordinator::AddLeases(int64_t share, DeviceId owner, Cut* cut) {
   }
 }
 
-void Coordinator::SendBeginStep(bool checkpoint) {
-  if (checkpoint) asked_step_ = step_ + 1;
-  for (const Layout::Part& part : seats_.layout().parts) SendBeginStep(part, checkpoint);
-}
-
-void Coordinator::SendBeginStep(const Layout::Part& part, bool checkpoint) {
+void Coordinator::SendBeginStep(const Layout::Part& part) {
   cluster::BeginStep begin{.term = term_,
                            .step = step_,
                            .epoch = epoch_,
                            .total_samples = 0,
                            .leases = {},
                            .lr = engine::LearningRate(spec_.schedule, step_, total_steps()),
-                           .checkpoint = checkpoint,
                            .range = part.range,
                            .version = version_};
   for (const Lease& lease : dealer_.leases()) {
@@ -170,7 +166,9 @@ void Coordinator::SendBeginStep(const Layout::Part& part, bool checkpoint) {
     begin.total_samples += lease.count;
   }
   const double quorum = spec_.aggregation.quorum;
-  if (quorum < 1 && !ends_epoch_) {
+  // Of a lease that a part of the ranges has applied, the ledger of a checkpoint could not tell.
+  const bool splits = wants_checkpoint_ && seats_.layout().parts.size() > 1;
+  if (quorum < 1 && !ends_epoch_ && !splits) {
     const double enough = std::ceil(quorum * static_cast<double>(step_samples_));
     begin.quorum_samples = std::max<int64_t>(1, static_cast<int64_t>(enough));
   }
@@ -179,7 +177,7 @@ void Coordinator::SendBeginStep(const Layout::Part& part, bool checkpoint) {
 
 // A device whose heartbeats are missing may be gone, long before it is sure.
 void Coordinator::NoteQuiet() {
-  const Duration beats = kQuietHeartbeats * std::chrono::milliseconds(spec_.heartbeat_ms);
+  const Duration beats = kQuietHeartbeats * Beat();
   dealer_.SetQuiet(devices_.SilentSince(now_ - beats));
 }
 
@@ -217,7 +215,7 @@ void Coordinator::SendGrant(const Dealer::Dealt& dealt) {
                                .version = version_,
                                .next = probable ? next_[slot] : Lease{},
                                .again = dealt.again,
-                               .overlap = spec_.aggregation.quorum < 1,
+                               .overlap = MayCarry(),
                                .lr = engine::LearningRate(spec_.schedule, step_, total_steps())});
 }
 
@@ -250,6 +248,7 @@ void Coordinator::RecordStep(const Committed& first) {
   sums_.loss += first.loss_sum;
   sums_.correct += first.correct;
   sums_.samples += first.samples;
+  ChooseMode(done);
   Emit(std::move(done));
 }
 
@@ -283,6 +282,11 @@ void Coordinator::FinishStep(TimePoint now) {
   carried_by_.clear();
   for (const Lease& lease : dealer_.leases()) {
     if (committed.contains(lease.id)) continue;
+    if (!book_.HalfApplied(lease.id)) {
+      // Its update would come late; what momentum makes of late updates is worse than none.
+      deck_.PutBack({lease.begin, lease.count});
+      continue;
+    }
     carried_.push_back(lease);
     carried_by_.push_back(dealer_.HolderOf(lease));
   }
@@ -290,7 +294,7 @@ void Coordinator::FinishStep(TimePoint now) {
   ++step_;
   const bool ends_epoch = deck_.left() == 0 && carried_.empty();
   if (ends_epoch) CloseEpoch();
-  if (asked_step_ == step_) SaveLedger();
+  if (wants_checkpoint_) AskForCheckpoint();
   AfterStep(ends_epoch);
 }
 

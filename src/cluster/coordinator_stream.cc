@@ -21,6 +21,7 @@ void Coordinator::BeginStream() {
   rounds_ = 0;
   round_ = {};
   ended_.clear();
+  uneven_ = false;
   stream_shares_.clear();
   ask_at_ = now_ + Timeout();
   for (const Layout::Part& part : seats_.layout().parts) SendBeginStream(part, mode_);
@@ -76,7 +77,7 @@ void Coordinator::ShareStream() {
 
 void Coordinator::DealStream() {
   if (phase_ != Phase::kStreaming) return;
-  const Duration beats = kQuietHeartbeats * std::chrono::milliseconds(spec_.heartbeat_ms);
+  const Duration beats = kQuietHeartbeats * Beat();
   const auto quiet = devices_.SilentSince(now_ - beats);
   stream_.SetQuiet({quiet.begin(), quiet.end()});
   const int64_t ahead =
@@ -143,6 +144,7 @@ void Coordinator::EmitRound() {
   round_.epoch = epoch_;
   round_.loss /= static_cast<double>(round_.samples);
   round_.lr = engine::LearningRate(spec_.schedule, round_.step, total_steps());
+  ChooseMode(round_);
   Emit(std::exchange(round_, {}));
 }
 
@@ -157,7 +159,6 @@ void Coordinator::Settle() {
 void Coordinator::EndStreamIfSettled() {
   if (phase_ != Phase::kStreaming) return;
   const bool alone = devices_.living().empty();
-  if (settling_ && !alone) PutBackUnheld();
   const bool nothing_new = settling_ || deck_.left() == 0 || Absent();
   if (nothing_new && stream_.open() > 0 && mode_ == aggregate::Mode::kBuffered && !flushing_) {
     // A buffer that nothing fills any more must not hold up what is in it.
@@ -171,7 +172,7 @@ void Coordinator::EndStreamIfSettled() {
   if (stream_.open() > 0 && !alone) return;
   phase_ = Phase::kSettling;
   flushing_ = false;
-  asked_step_ = ++step_;
+  ++step_;
   for (const Layout::Part& part : seats_.layout().parts) SendEndStream(part);
 }
 
@@ -195,13 +196,14 @@ bool Coordinator::Absent() const {
 }
 
 void Coordinator::SendEndStream(const Layout::Part& part) {
-  actions_.push_back(Send{part.leader, EndStream{term_, part.range, true, step_}});
+  actions_.push_back(Send{part.leader, EndStream{term_, part.range, false, step_}});
 }
 
 void Coordinator::On(TimePoint, Address from, const StreamEnded& ended) {
   if (from.role != Role::kLeader) return NotTaken(from, ended);
   if (ended.term != term_ || phase_ != Phase::kSettling) return;
   if (seats_.Led(from, ended.range) == nullptr) return;
+  uneven_ |= !ended_.empty() && ended.version != version_;
   version_ = ended.version;
   ended_.insert(ended.range);
   if (ended_.size() == seats_.layout().parts.size()) StreamOver();
@@ -211,9 +213,15 @@ void Coordinator::StreamOver() {
   phase_ = Phase::kWaiting;
   PutBackUnheld();
   EmitRound();
+  if (uneven_ && next_mode_ == aggregate::Mode::kSync) {
+    // Steps start from one version of all ranges.
+    phase_ = Phase::kDone;
+    actions_.push_back(Restart{"the leaders' ranges hold versions that do not belong together"});
+    return;
+  }
   const bool ends_epoch = deck_.left() == 0 || (Absent() && !settling_);
   if (ends_epoch) CloseEpoch();
-  SaveLedger();
+  AskForCheckpoint();
   AfterStep(ends_epoch);
 }
 

@@ -24,8 +24,8 @@ std::string Fields(const Refuse& m) {
   return fmt::format("code {} retry {} reason {}", m.code, m.retry, m.reason);
 }
 std::string Fields(const Heartbeat& m) {
-  return fmt::format("term {} rate {} loss {} step {} leases {}", m.term, m.samples_per_second,
-                     m.loss, m.step, m.leases);
+  return fmt::format("term {} rate {} loss {} version {} leases {}", m.term, m.samples_per_second,
+                     m.loss, m.version, m.leases);
 }
 std::string Fields(const HeartbeatAck& m) { return fmt::format("term {}", m.term); }
 std::string Fields(const Grant& m) {
@@ -68,13 +68,14 @@ std::string Fields(const BeginStep& m) {
                      Describe(m.range));
 }
 std::string Fields(const Committed& m) {
-  std::string devices;
+  std::string leases, devices;
+  for (const Lease& lease : m.leases) leases += ' ' + Describe(lease);
   for (DeviceId device : m.devices) devices += fmt::format(" {}", device);
   return fmt::format(
-      "term {} step {} version {} range {} devices{} loss {} correct {} norm {} "
+      "term {} step {} version {} range {} leases{} devices{} loss {} correct {} norm {} "
       "problem {}",
-      m.term, m.step, m.version, Describe(m.range), devices, m.loss_sum, m.correct, m.gradient_norm,
-      m.problem);
+      m.term, m.step, m.version, Describe(m.range), leases, devices, m.loss_sum, m.correct,
+      m.gradient_norm, m.problem);
 }
 std::string Fields(const AskMissing& m) { return fmt::format("term {} step {}", m.term, m.step); }
 std::string Fields(const Missing& m) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace weft::cluster {
 namespace {
@@ -59,7 +60,7 @@ Result<DeviceTable::Admission> DeviceTable::Admit(TimePoint now, ConnectionId co
   }
   if (const Device* device = Find(admission.device)) admission.replaced = device->connection;
   Remove(admission.device);
-  by_sign_.insert({now, admission.device});
+  heard_.insert({now, admission.device});
   living_[admission.device] = {.id = admission.device,
                                .name = TakeName(admission.device, hello.name),
                                .incarnation = hello.incarnation,
@@ -122,35 +123,61 @@ const Device* DeviceTable::Find(DeviceId id) const {
   return it == living_.end() ? nullptr : &it->second;
 }
 
-void DeviceTable::Saw(DeviceId id, TimePoint now) {
+bool DeviceTable::Saw(DeviceId id, TimePoint now) {
   const auto it = living_.find(id);
-  if (it == living_.end() || now <= it->second.last_seen) return;
-  by_sign_.erase({it->second.last_seen, id});
-  it->second.last_seen = now;
-  by_sign_.insert({now, id});
+  if (it == living_.end() || now <= it->second.last_seen) return false;
+  Device& device = it->second;
+  SignsOf(device).erase({device.last_seen, id});
+  device.last_seen = now;
+  heard_.insert({now, id});
+  return std::exchange(device.silent, false);
 }
 
 void DeviceTable::Remove(DeviceId id) {
   const auto it = living_.find(id);
   if (it == living_.end()) return;
   FreeName(id);
-  by_sign_.erase({it->second.last_seen, id});
+  SignsOf(it->second).erase({it->second.last_seen, id});
   living_.erase(it);
 }
 
 std::vector<DeviceId> DeviceTable::SilentSince(TimePoint then) const {
   std::vector<DeviceId> silent;
-  for (const auto& [seen, id] : by_sign_) {
-    if (seen > then) break;
-    silent.push_back(id);
+  for (const BySign* signs : {&silent_, &heard_}) {
+    for (const auto& [seen, id] : *signs) {
+      if (seen > then) break;
+      silent.push_back(id);
+    }
   }
   std::ranges::sort(silent);
   return silent;
 }
 
+std::vector<DeviceId> DeviceTable::MarkSilent(TimePoint then) {
+  std::vector<DeviceId> marked;
+  while (!heard_.empty() && heard_.begin()->first <= then) {
+    const auto sign = silent_.insert(heard_.extract(heard_.begin())).position;
+    living_.at(sign->second).silent = true;
+    marked.push_back(sign->second);
+  }
+  std::ranges::sort(marked);
+  return marked;
+}
+
+std::set<DeviceId> DeviceTable::silent() const {
+  std::set<DeviceId> devices;
+  for (const auto& [seen, id] : silent_) devices.insert(id);
+  return devices;
+}
+
+// Whoever is marked was seen before all that are not.
 std::optional<TimePoint> DeviceTable::OldestSign() const {
-  if (by_sign_.empty()) return std::nullopt;
-  return by_sign_.begin()->first;
+  return silent_.empty() ? OldestUnmarked() : silent_.begin()->first;
+}
+
+std::optional<TimePoint> DeviceTable::OldestUnmarked() const {
+  if (heard_.empty()) return std::nullopt;
+  return heard_.begin()->first;
 }
 
 }  // namespace weft::cluster

@@ -22,12 +22,13 @@ struct Device {
   uint64_t incarnation = 0;
   ConnectionId connection = 0;
   TimePoint last_seen;
+  bool silent = false;   // marked so, and not seen since
   std::string endpoint;  // where others can dial it; empty: nowhere
   int64_t shard = -1;    // of the data; -1: none
   DeviceStats stats;     // as it said last
 };
 
-// Each call takes O(log n) of n devices, SilentSince that for each device it names.
+// Each call takes O(log n) of n devices, those that name devices that for each of them.
 class DeviceTable {
  public:
   // `store` must outlive the table; ids given and names are kept in it, so that an id is never
@@ -49,7 +50,8 @@ class DeviceTable {
 
   // Null if the device is not in the run now.
   const Device* Find(DeviceId id) const;
-  void Saw(DeviceId id, TimePoint now);
+  // True if it was marked as silent until now.
+  bool Saw(DeviceId id, TimePoint now);
   void Note(DeviceId id, const DeviceStats& stats);
   void Remove(DeviceId id);
 
@@ -57,8 +59,13 @@ class DeviceTable {
   const std::map<DeviceId, Device>& living() const { return living_; }
   // Those not seen since `then`, by id.
   std::vector<DeviceId> SilentSince(TimePoint then) const;
-  // When the longest silent device was last seen.
+  // Marks those not seen since `then` as silent, until they are seen again. Those that were not
+  // marked yet, by id.
+  std::vector<DeviceId> MarkSilent(TimePoint then);
+  std::set<DeviceId> silent() const;
+  // When the longest silent device was last seen; and of those that are not marked.
   std::optional<TimePoint> OldestSign() const;
+  std::optional<TimePoint> OldestUnmarked() const;
 
  private:
   // A name as people gave it; those who share it are called "pi", "pi-2", "pi-3", ...
@@ -74,6 +81,8 @@ class DeviceTable {
   void FreeName(DeviceId id);
 
   Result<int64_t> ShardFor(const std::string& name);
+  using BySign = std::set<std::pair<TimePoint, DeviceId>>;  // by last_seen
+  BySign& SignsOf(const Device& device) { return device.silent ? silent_ : heard_; }
 
   CoordStore* store_;
   int64_t shards_;
@@ -81,7 +90,8 @@ class DeviceTable {
   DeviceId next_id_ = 1;
   std::map<DeviceId, uint64_t> incarnations_;  // of every id ever given
   std::map<DeviceId, Device> living_;
-  std::set<std::pair<TimePoint, DeviceId>> by_sign_;  // of the living, by last_seen
+  BySign heard_;   // of the living, those that are not marked as silent,
+  BySign silent_;  // and those that are
   std::map<std::string, Stem> stems_;
   std::map<DeviceId, Name> names_;  // of the living
   std::set<std::string> taken_;     // names

@@ -70,6 +70,27 @@ TEST(DeviceTable, IdsOutliveTheCoordinator) {
   EXPECT_EQ(after.Admit({0}, 21, From("new", 50)).value().device, 13u);
 }
 
+TEST(DeviceTable, ASilentDeviceIsMarkedOnceUntilItIsSeenAgain) {
+  const auto store = MakeMemoryStore();
+  DeviceTable table(store.get());
+  for (uint64_t i = 1; i <= 3; ++i) ASSERT_TRUE(table.Admit({0}, i, From("pi", i)).ok());
+  EXPECT_FALSE(table.Saw(2, {5}));
+  EXPECT_THAT(table.MarkSilent({4}), ElementsAre(1, 3));
+  EXPECT_THAT(table.MarkSilent({4}), ElementsAre());
+  EXPECT_THAT(table.silent(), ElementsAre(1, 3));
+  EXPECT_EQ(table.OldestSign(), TimePoint{0});
+  EXPECT_EQ(table.OldestUnmarked(), TimePoint{5});
+  EXPECT_THAT(table.SilentSince({5}), ElementsAre(1, 2, 3)) << "marked or not";
+  EXPECT_TRUE(table.Saw(1, {6}));
+  EXPECT_FALSE(table.Saw(1, {7}));
+  EXPECT_THAT(table.silent(), ElementsAre(3));
+  table.Remove(3);
+  EXPECT_EQ(table.OldestSign(), TimePoint{5});
+  EXPECT_THAT(table.MarkSilent({6}), ElementsAre(2));
+  ASSERT_TRUE(table.Admit({8}, 9, From("pi", 2, 2)).ok());
+  EXPECT_THAT(table.silent(), ElementsAre()) << "it is back";
+}
+
 TEST(DeviceTable, BadRecordsAreRefused) {
   const auto store = MakeMemoryStore();
   ASSERT_TRUE(store->Put({{"device/x", "5"}}).ok());

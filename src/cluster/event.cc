@@ -25,6 +25,12 @@ std::string Line(const DeviceJoined& e) {
 std::string Line(const DeviceLeft& e) {
   return fmt::format("{} (device {}) left: {}", e.name, e.device, e.reason);
 }
+std::string Line(const DeviceSilent& e) {
+  return fmt::format("{} (device {}) is silent, for {:.1f} s", e.name, e.device, e.silent_s);
+}
+std::string Line(const DeviceHeard& e) {
+  return fmt::format("{} (device {}) is heard again", e.name, e.device);
+}
 std::string Line(const DeviceProgress& e) {
   return fmt::format("device {}: {:.0f} samples/s", e.device, e.samples_per_second);
 }

@@ -51,6 +51,19 @@ struct DeviceLeft {
   std::string reason;
 };
 
+// Nothing is heard of a device that is in the run: others do its work until it is heard again, or
+// until it is out of the run.
+struct DeviceSilent {
+  DeviceId device = 0;
+  std::string name;
+  double silent_s = 0;  // so far
+};
+
+struct DeviceHeard {
+  DeviceId device = 0;
+  std::string name;
+};
+
 // From a device's heartbeat.
 struct DeviceProgress {
   DeviceId device = 0;
@@ -122,9 +135,10 @@ struct Warning {
   std::string text;
 };
 
-using Event = std::variant<StepDone, EpochDone, DeviceJoined, DeviceLeft, DeviceProgress,
-                           LeaseRedealt, WaitingForWorkers, LeadersChanged, ModeChanged,
-                           CheckpointSaved, RunDone, Joined, CoordinatorLost, Left, Warning>;
+using Event =
+    std::variant<StepDone, EpochDone, DeviceJoined, DeviceLeft, DeviceSilent, DeviceHeard,
+                 DeviceProgress, LeaseRedealt, WaitingForWorkers, LeadersChanged, ModeChanged,
+                 CheckpointSaved, RunDone, Joined, CoordinatorLost, Left, Warning>;
 
 // One line for people: "lost the coordinator (connection reset); trying again in 0.8 s".
 std::string Describe(const Event& event);

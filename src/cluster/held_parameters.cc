@@ -24,9 +24,17 @@ bool HeldParameters::Put(const Parameters& parameters) {
   const auto it = cut_.find(parameters.range);
   if (it == cut_.end() || parameters.values == nullptr) return false;
   Slot& slot = it->second;
-  if (slot.newest.values != nullptr && parameters.version <= slot.newest.version) return false;
-  slot.before =
-      std::exchange(slot.newest, {parameters.range, parameters.version, parameters.values});
+  const Piece piece{parameters.range, parameters.version, parameters.values};
+  const auto is_newer = [&](const Piece& held) {
+    return held.values == nullptr || piece.version > held.version;
+  };
+  if (is_newer(slot.newest)) {
+    slot.before = std::exchange(slot.newest, piece);
+  } else if (piece.version + 1 == slot.newest.version && is_newer(slot.before)) {
+    slot.before = piece;
+  } else {
+    return false;
+  }
   if (!old_.empty() && IsWhole(cut_)) old_.clear();
   return true;
 }
@@ -76,6 +84,17 @@ int64_t HeldParameters::NewestOf(const Range& range) const {
     if (it != cut->end() && it->second.newest.values != nullptr) return it->second.newest.version;
   }
   return -1;
+}
+
+bool HeldParameters::Has(const Range& range, int64_t version) const {
+  const auto is_it = [&](const Piece& piece) {
+    return piece.values != nullptr && piece.version == version;
+  };
+  for (const Cut* cut : {&cut_, &old_}) {
+    const auto it = cut->find(range);
+    if (it != cut->end() && (is_it(it->second.newest) || is_it(it->second.before))) return true;
+  }
+  return false;
 }
 
 std::optional<HeldParameters::Span> HeldParameters::Versions() const {

@@ -23,7 +23,7 @@ class HeldParameters {
   // From now on the vector comes in these ranges. What is held in others stays until all of the new
   // ones have come.
   void SetCut(const Layout& layout);
-  // False if it is of another cut, or not newer than what is held.
+  // False if it is of another cut, or neither newer than what is held nor the version before it.
   bool Put(const Parameters& parameters);
   void Clear();
 
@@ -33,6 +33,8 @@ class HeldParameters {
   std::optional<std::vector<Piece>> AtLeast(int64_t version) const;
   // The newest version of this range, of either cut; -1: it is not held.
   int64_t NewestOf(const Range& range) const;
+  // Whether this version of this range is held, in either cut.
+  bool Has(const Range& range, int64_t version) const;
   // The oldest and the newest of the versions that AtLeast would give; nothing: not all is held.
   struct Span {
     int64_t oldest = 0;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "cluster/message.h"
+#include "cluster/policy_options.h"
 #include "engine/optimizer.h"
 #include "engine/schedule.h"
 
@@ -47,6 +48,7 @@ struct JobSpec {
   std::string codec_down = "dense";                  // of parameters
 
   aggregate::Options aggregation;
+  PolicyOptions policy;  // where aggregation.automatic
   // Shares of a step follow the devices' speeds; otherwise they are equal. Not read where `shares`
   // or `deterministic` say what they are.
   bool share_by_speed = true;

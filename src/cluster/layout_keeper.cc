@@ -32,6 +32,37 @@ bool LayoutKeeper::NeedsStandby() const {
   });
 }
 
+void LayoutKeeper::Promote(Layout::Part* part, Loss* loss) {
+  part->leader.device = std::exchange(part->standby, 0);
+  part->endpoint = std::exchange(part->standby_endpoint, {});
+  loss->promoted.push_back(part->range);
+  loss->changed = true;
+}
+
+void LayoutKeeper::DropStandby(Layout::Part* part, Loss* loss) {
+  part->standby = 0;
+  part->standby_endpoint.clear();
+  loss->changed = true;
+}
+
+LayoutKeeper::Loss LayoutKeeper::Relieve(const std::set<DeviceId>& silent) {
+  Loss loss;
+  for (Layout::Part& part : layout_.parts) {
+    if (part.leader == hub_ || part.standby == 0) continue;
+    const bool stands_by = !silent.contains(part.standby);
+    const bool leads = !silent.contains(part.leader.device);
+    if (!leads && stands_by) Promote(&part, &loss);
+    if (leads && !stands_by) DropStandby(&part, &loss);
+  }
+  const auto concerned = [&](DeviceId device) { return concerned_.contains(device); };
+  if (next_ && std::ranges::any_of(silent, concerned)) {
+    Abandon();
+    loss.abandoned = true;
+  }
+  if (loss.changed) layout_.number = ++last_number_;
+  return loss;
+}
+
 LayoutKeeper::Loss LayoutKeeper::Lose(DeviceId device) {
   Loss loss;
   for (Layout::Part& part : layout_.parts) {
@@ -40,14 +71,9 @@ LayoutKeeper::Loss LayoutKeeper::Lose(DeviceId device) {
         loss.orphaned = part.range;
         continue;
       }
-      part.leader.device = std::exchange(part.standby, 0);
-      part.endpoint = std::exchange(part.standby_endpoint, {});
-      loss.promoted.push_back(part.range);
-      loss.changed = true;
+      Promote(&part, &loss);
     } else if (part.standby == device) {
-      part.standby = 0;
-      part.standby_endpoint.clear();
-      loss.changed = true;
+      DropStandby(&part, &loss);
     }
   }
   if (next_ && concerned_.contains(device)) {
@@ -72,6 +98,11 @@ Reshape LayoutKeeper::Begin(uint64_t term, Layout next) {
     concerned_.insert(part.standby);
   }
   next_ = std::move(next);
+  return Again(term);
+}
+
+Reshape LayoutKeeper::Again(uint64_t term) const {
+  CHECK(next_.has_value());
   return {.term = term, .from = layout_, .to = *next_};
 }
 

@@ -38,16 +38,24 @@ class LayoutKeeper {
   };
   // The device can lead nothing and stand by nothing any more.
   Loss Lose(DeviceId device);
+  // These devices do not answer: what they lead their standbys lead, if those do, and they stand by
+  // nothing. What nobody else holds they keep.
+  Loss Relieve(const std::set<DeviceId>& silent);
 
   // Starts a change; `next` needs parts only. To be sent to Concerned().
   Reshape Begin(uint64_t term, Layout next);
   bool changing() const { return next_.has_value(); }
+  // The change under way once more; CHECKs that there is one.
+  Reshape Again(uint64_t term) const;
   const std::set<DeviceId>& concerned() const { return concerned_; }
   // True if that was the last one: layout() is the new one.
   bool OnSeated(Address from, const Seated& seated);
   void Abandon();
 
  private:
+  static void Promote(Layout::Part* part, Loss* loss);
+  static void DropStandby(Layout::Part* part, Loss* loss);
+
   using Seat = std::tuple<DeviceId, Range, bool>;  // standby
 
   Address hub_;

@@ -72,7 +72,11 @@ class LeaderLayout : public ::testing::Test {
   // As a worker would get them.
   std::vector<float> ParametersOf(DeviceId leader, const Range& range) {
     leaders_.Heard<Parameters>();
-    leaders_.Tell(leader, WorkerAt(8), Pull{1, 8, 0, range});
+    int64_t newest = 0;
+    leaders_.At(leader).ForEachShard([&](const Shard& shard) {
+      if (shard.range() == range) newest = shard.version();
+    });
+    leaders_.Tell(leader, WorkerAt(8), Pull{1, 8, newest, range});
     const auto got = leaders_.Heard<Parameters>();
     EXPECT_THAT(got, SizeIs(1));
     if (got.size() != 1) return {};
@@ -181,17 +185,61 @@ TEST_F(LeaderLayout, AStandbyBearsWithGapsRepeatsAndDamage) {
   old.layout = 1;
   Replicate of_old_term = first;
   of_old_term.term = 0;
-  for (const Replicate& wrong : {later, damaged, old, of_old_term}) {
+  for (const Replicate& wrong : {damaged, old, of_old_term}) {
     leaders_.Tell(2, LeaderAt(1), wrong);
   }
   leaders_.Tell(2, LeaderAt(3), first);
   leaders_.Tell(2, WorkerAt(1), first);
   EXPECT_THAT(leaders_.wire(), SizeIs(1)) << "no answer to any";
+  leaders_.Tell(2, LeaderAt(1), later);
+  ASSERT_THAT(leaders_.wire(), SizeIs(2));
+  EXPECT_EQ(std::get<Replicated>(leaders_.wire().at(1).message).version, 0) << "what it has";
   EXPECT_THAT(ParametersOf(2, kAll), ElementsAre(10, 20, 30, 40));
   leaders_.Tell(2, LeaderAt(1), first);
   leaders_.Tell(2, LeaderAt(1), first);
-  EXPECT_THAT(leaders_.wire(), SizeIs(3));
+  EXPECT_THAT(leaders_.wire(), SizeIs(4));
   EXPECT_THAT(ParametersOf(2, kAll), ElementsAre(9, 19, 29, 20.5));
+}
+
+TEST_F(LeaderLayout, WhatAStandbyMissesItIsSentAtOnce) {
+  leaders_.Move(LayoutOf(2, {{kAll, 1, 2}}));
+  leaders_.Order(1, BeginStream{1, kAll, static_cast<uint8_t>(aggregate::Mode::kAsync)});
+  Push(1, 0, kAll);
+  leaders_.wire().clear();  // with a line that broke
+  leaders_.Forget();
+  cluster::Push second = Update(1, kAll);
+  second.version = 0;
+  leaders_.Tell(1, WorkerAt(9), second);
+  leaders_.Deliver();
+  EXPECT_THAT(leaders_.Heard<PushAck>(), SizeIs(2));
+  EXPECT_EQ(ParametersOf(2, kAll), ParametersOf(1, kAll));
+  // But once only: an answer that comes again asks for nothing.
+  leaders_.Tell(1, WorkerAt(9), Update(2, kAll));
+  leaders_.wire().clear();
+  for (int i = 0; i < 3; ++i) leaders_.Tell(1, LeaderAt(2), Replicated{1, 2, kAll, 2});
+  EXPECT_THAT(leaders_.wire(), SizeIs(1));
+}
+
+// The last device that had the parameters of the step may be gone before all ranges have its
+// update.
+TEST_F(LeaderLayout, WhatAStepStartedFromIsThereUntilTheNextOne) {
+  leaders_.Move(LayoutOf(2, {{kFront, 1, 2}, {kBack, 3, 0}}));
+  Step(1, 0, kFront);
+  leaders_.Deliver();
+  for (const DeviceId device : {1u, 2u}) {
+    leaders_.Forget();
+    leaders_.Tell(device, WorkerAt(8), Pull{1, 8, 0, kFront});
+    const auto got = leaders_.Heard<Parameters>();
+    ASSERT_THAT(got, SizeIs(1));
+    EXPECT_EQ(got[0].version, 0);
+    std::vector<float> values(2);
+    ASSERT_TRUE(codec::MakeCodec("dense").value()->Decode(*got[0].values, values).ok());
+    EXPECT_THAT(values, ElementsAre(10, 20));
+  }
+  Begin(1, 1, kFront);
+  leaders_.Forget();
+  leaders_.Tell(1, WorkerAt(8), Pull{1, 8, 0, kFront});
+  EXPECT_EQ(leaders_.Heard<Parameters>().at(0).version, 1);
 }
 
 TEST_F(LeaderLayout, AStreamRunsAheadOfItsStandbyByEightVersions) {

@@ -76,7 +76,7 @@ TEST_F(LeaderQuorum, AppliesWhatHasComeNormalisedByIt) {
   EXPECT_THAT(Parameters(), ElementsAre(8)) << "less the mean of 1 and 3";
 }
 
-TEST_F(LeaderQuorum, TheLateOneIsOfTheNextStepWhereItWeighsLess) {
+TEST_F(LeaderQuorum, TheLateOneThatIsNamedAgainIsOfTheNextStep) {
   for (const bool early : {true, false}) {
     JobSpec spec = Spec();
     spec.aggregation.staleness_exponent = 1;
@@ -91,8 +91,7 @@ TEST_F(LeaderQuorum, TheLateOneIsOfTheNextStepWhereItWeighsLess) {
     Begin(1, 0, {LeaseOf(0, 2)});
     if (!early) Push(0, 2, {8});
     for (int64_t slot : {0, 1, 2}) Push(1, slot, {1});
-    // One round late at exponent 1: half of its weight, of 16 samples.
-    EXPECT_THAT(Parameters(), ElementsAre(FloatNear(8 - (3 * 4 * 1 + 0.5 * 4 * 8) / 16, 1e-6f)));
+    EXPECT_THAT(Parameters(), ElementsAre(FloatNear(8 - (3 * 4 * 1 + 4 * 8) / 16.0f, 1e-6f)));
     const Committed record = leaders_->Heard<Committed>().back();
     EXPECT_EQ(record.samples, 16);
     EXPECT_EQ(record.leases.back(), LeaseOf(0, 2));

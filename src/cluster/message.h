@@ -69,6 +69,9 @@ struct DeviceStats {
   double temperature = 0;    // degrees Celsius, of the hottest sensor
   int64_t changes = 0;       // times that its speed turned out to be another one
   int64_t stored_bytes = 0;  // samples held of what the store has fed
+  int64_t leases = 0;        // computed so far; the last one:
+  int64_t last_samples = 0;
+  double last_seconds = 0;
   bool operator==(const DeviceStats&) const = default;
 };
 
@@ -128,9 +131,9 @@ struct Heartbeat {
   double samples_per_second = 0;
   double loss = 0;
   // What the worker knows of, so that the coordinator notices a grant that did not come: the newest
-  // step that it was granted something of (-1: none), and how many leases of it wait, are being
+  // version that it was granted something of (-1: none), and how many leases of it wait, are being
   // computed or are pushed. -1 leases: it does not say.
-  int64_t step = -1;
+  int64_t version = -1;
   int64_t leases = -1;
   DeviceStats stats{};
 };
@@ -239,8 +242,9 @@ struct BeginStep {
   double lr = 0;
   bool checkpoint = false;  // save after this step
   Range range{};
-  // Apply once so many samples have come (0: all of them); the rest belong to the next step, whose
-  // leases then name them again, after its own.
+  // Apply once so many samples have come (0: all of them). What is not in it is dealt anew; but
+  // where another range has it, it belongs to the next step here, whose leases then name it again,
+  // after its own.
   int64_t quorum_samples = 0;
   int64_t version = 0;  // that the step starts from
 };
@@ -328,6 +332,7 @@ struct Replicate {
   double fraction = 1;  // of a batch (engine::Optimizer::Apply)
   std::vector<Applied> applied;
   Payload gradient;  // dense packet, as the optimizer gets it
+  bool has_momentum = false;
 };
 
 // Standby -> leader.

@@ -172,7 +172,14 @@ void PeerLines::HearAnswer(TimePoint now, DeviceId device, const Envelope& envel
     peer.phase = Phase::kOpen;
     peer.failures = 0;
     deadlines_.erase({peer.deadline, device});
-    return Flush(&peer, line);
+    Flush(&peer, line);
+    for (const Envelope& early : std::exchange(peer.early, {})) Hear(device, early);
+    return;
+  }
+  // What is behind the answer may overtake it.
+  if (BetweenDevices(envelope.message)) {
+    if (peer.early.size() < options_.most_early) peer.early.push_back(envelope);
+    return;
   }
   const auto* refuse = std::get_if<Refuse>(&envelope.message);
   Ask(Close{line});
@@ -184,6 +191,7 @@ void PeerLines::GiveUp(TimePoint now, DeviceId device, const std::string& reason
   Peer& peer = peers_.at(device);
   dialed_.erase(peer.number);
   deadlines_.erase({peer.deadline, device});
+  peer.early.clear();
   const bool was_open = std::exchange(peer.phase, Phase::kNone) == Phase::kOpen;
   if (was_open) return Ask(Lost{device});
   Duration rest = options_.rest;

@@ -56,6 +56,7 @@ struct PeerOptions {
   // Of what waits for a line; more goes through the coordinator's process.
   size_t most_waiting = 1024;
   size_t most_waiting_bytes = size_t{256} << 20;  // of payloads
+  size_t most_early = 16;  // messages that are kept until it is known who sent them
 };
 
 // Threads: one.
@@ -124,6 +125,7 @@ class PeerLines {
     bool doubted = false;              // it speaks past that line: nothing is sent over it
     std::deque<Envelope> waiting;
     size_t waiting_bytes = 0;
+    std::vector<Envelope> early;  // heard over the dialled line before its answer
   };
 
   void NoteIdentity(const Welcome& welcome);

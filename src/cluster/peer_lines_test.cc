@@ -195,6 +195,28 @@ TEST_F(PeerLinesTest, AnAnswerThatDoesNotComeIsNotWaitedForLong) {
   }
 }
 
+TEST_F(PeerLinesTest, WhatOvertakesTheAnswerIsHeardAfterIt) {
+  const uint64_t number = Only<PeerLines::Dial>(Push(2)).number;
+  lines_.OnOpen(now_, number);
+  EXPECT_THAT(Hear({true, number}, PushAck{.sequence = 8}), IsEmpty());
+  const auto actions = Answer(number);
+  EXPECT_TRUE(lines_.HasLine(2));
+  const auto heard = Only<PeerLines::Deliver>(actions).envelope;
+  EXPECT_EQ(heard.from, (Address{2, Role::kLeader}));
+  EXPECT_EQ(std::get<PushAck>(heard.message).sequence, 8u);
+}
+
+TEST_F(PeerLinesTest, WhatCameFromWhoIsNotThePeerIsNotHeard) {
+  const uint64_t number = Only<PeerLines::Dial>(Push(2)).number;
+  lines_.OnOpen(now_, number);
+  Hear({true, number}, PushAck{.sequence = 8});
+  EXPECT_THAT(Asked<PeerLines::Deliver>(Answer(number, 3)), IsEmpty());
+  now_ = now_ + seconds(30);
+  const uint64_t again = Only<PeerLines::Dial>(Push(2)).number;
+  lines_.OnOpen(now_, again);
+  EXPECT_THAT(Asked<PeerLines::Deliver>(Answer(again)), IsEmpty());
+}
+
 TEST_F(PeerLinesTest, ARefusalOrTheWrongAnswerIsTakenForNoLine) {
   for (const Message& answer :
        std::initializer_list<Message>{Refuse{16, "wrong token", false}, WelcomeOf(3),

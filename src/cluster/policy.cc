@@ -89,7 +89,9 @@ void Policy::MeasureEpochs() {
             1 / (error * error / (slower * slower) + kTrialVariance)};
 }
 
-// The geometric mean of what was assumed and what the trials found, weighted by how sure each is.
+// The geometric mean of what was assumed and what the trials found, weighted by how sure each is;
+// in sync mode less its standard error: of what is not known well, the better is believed until it
+// was tried.
 double Policy::MoreEpochs() const {
   double weight = 1 / kAssumedVariance;
   double sum = weight * std::log(options_.more_epochs);
@@ -97,7 +99,8 @@ double Policy::MoreEpochs() const {
     sum += trial.weight * trial.more;
     weight += trial.weight;
   }
-  return std::exp(sum / weight);
+  const double doubt = mode_ == Mode::kSync ? 1 / std::sqrt(weight) : 0;
+  return std::exp(sum / weight - doubt);
 }
 
 void Policy::Correct(double predicted_s, Known* known) {
@@ -161,7 +164,7 @@ void Policy::EndTrial() {
 bool Policy::MaySwitch() const {
   const LossTrend& trend = known_[mode_ == Mode::kSync ? 0 : 1].trend;
   return better_in_a_row_ >= options_.in_a_row && rounds_ >= options_.rounds_between &&
-         (trend.count() >= LossTrend::kFewest || rounds_ >= 2 * LossTrend::kFewest);
+         (trend.count() >= LossTrend::kFewest || rounds_ >= options_.rounds_for_losses);
 }
 
 void Policy::Decide(PolicyAnswer* answer) {

@@ -16,18 +16,10 @@
 
 #include "aggregate/options.h"
 #include "cluster/loss_trend.h"
+#include "cluster/policy_options.h"
 #include "cluster/round_times.h"
 
 namespace weft::cluster {
-
-struct PolicyOptions {
-  double target = 0.9;       // of the present loss
-  double more_epochs = 1.5;  // that async needs, before it is measured
-  double better = 0.2;       // part of the time that a switch must save,
-  int64_t in_a_row = 3;      // by so many evaluations
-  // Between two switches, at least. A switch waits for 8 measured losses, but not beyond 16 rounds.
-  int64_t rounds_between = 5;
-};
 
 struct PolicyInput {
   std::span<const RoundDevice> devices;

@@ -21,6 +21,9 @@ void Profiler::OnLease(int64_t samples, double seconds) {
   stats_.lease_seconds = leases_.lease_seconds();
   stats_.sample_seconds = leases_.sample_seconds();
   stats_.changes = leases_.changes();
+  ++stats_.leases;
+  stats_.last_samples = samples;
+  stats_.last_seconds = seconds;
 }
 
 void Profiler::OnTransfer(bool up, int64_t bytes, double seconds) {

@@ -14,6 +14,7 @@ struct Times {
   size_t device;  // index
   uint64_t stream;
   std::vector<double> seconds;
+  double exchange_s;
 };
 
 double Mean(const std::vector<double>& values) {
@@ -24,7 +25,8 @@ double Mean(const std::vector<double>& values) {
 
 // Expected maximum, and which device it most often is.
 struct Slowest {
-  double seconds = 0;
+  double seconds = 0;      // computing
+  double exchanged_s = 0;  // with each device's own exchange
   size_t device = 0;
 };
 
@@ -32,14 +34,18 @@ Slowest ExpectSlowest(std::span<const Times> all, uint64_t draws) {
   std::vector<int> last(all.size());
   Slowest result;
   for (uint64_t draw = 0; draw < draws; ++draw) {
+    double computed_s = 0;
     double latest_s = 0;
     size_t latest = 0;
     for (size_t i = 0; i < all.size(); ++i) {
       const uint64_t word = base::SplitMix(all[i].stream, draw);
       const double seconds = all[i].seconds[word % all[i].seconds.size()];
-      if (seconds > latest_s) latest_s = seconds, latest = i;
+      computed_s = std::max(computed_s, seconds);
+      const double all_s = seconds + all[i].exchange_s;
+      if (all_s > latest_s) latest_s = all_s, latest = i;
     }
-    result.seconds += latest_s / static_cast<double>(draws);
+    result.seconds += computed_s / static_cast<double>(draws);
+    result.exchanged_s += latest_s / static_cast<double>(draws);
     ++last[latest];
   }
   result.device = all[static_cast<size_t>(std::ranges::max_element(last) - last.begin())].device;
@@ -74,18 +80,18 @@ RoundPrediction RoundTimes::Predict(std::span<const RoundDevice> devices,
   double mean_s = 0;
   for (size_t i = 0; i < devices.size(); ++i) {
     if (devices[i].share == 0) continue;
-    all.push_back({i, devices[i].device, Scaled(devices[i])});
+    all.push_back({i, devices[i].device, Scaled(devices[i]), devices[i].exchange_s});
     const auto share = static_cast<double>(devices[i].share);
     const double seconds = Mean(all.back().seconds);
     samples += share;
-    rate += share / seconds;
-    mean_s += seconds;
+    rate += share / (seconds + devices[i].exchange_s);
+    mean_s += seconds + devices[i].exchange_s;
   }
   if (all.empty()) return {};
   mean_s /= static_cast<double>(all.size());
   const Slowest slowest = ExpectSlowest(all, kDraws);
-  return {.sync_s = slowest.seconds + communication.sync_s,
-          .waiting_s = std::max(0.0, slowest.seconds - mean_s),
+  return {.sync_s = std::max(slowest.exchanged_s, slowest.seconds + communication.sync_s),
+          .waiting_s = std::max(0.0, slowest.exchanged_s - mean_s),
           .slowest = devices[slowest.device].name,
           .async_s = std::max(samples / rate, communication.async_s)};
 }

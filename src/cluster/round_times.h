@@ -25,6 +25,8 @@ struct RoundDevice {
   std::string name;
   plan::Pace pace;    // per_sample_s above 0
   int64_t share = 0;  // samples of its lease; 0: takes no part
+  // Over its own link, until its update is out and newer parameters are in; it waits for them.
+  double exchange_s = 0;
 };
 
 struct RoundPrediction {

@@ -95,6 +95,7 @@ void Shard::AdoptTerm() {
   records_.clear();
   replicas_.Clear();
   bases_.Clear();
+  before_ = nullptr;
   save_.reset();
   beaten_ = {};
   for (Held& held : std::exchange(early_, {}).updates) {
@@ -209,8 +210,12 @@ PushAck Shard::AckOf(const Held& held, bool applied) const {
           .range = range_};
 }
 
+// A refusal rests on what is applied here. While the standby does not have that, whoever leads next
+// may still take the update.
 void Shard::Acknowledge(const Held& held, bool applied) {
-  context_->SendTo(held.from, AckOf(held, applied));
+  Due due;
+  due.actions.push_back(Send{held.from, AckOf(held, applied)});
+  applied ? Say(std::move(due)) : SayWhenSafe(std::move(due));
 }
 
 // ---- parameters
@@ -224,17 +229,29 @@ void Shard::On(Address from, const Pull& pull) {
   AnswerPull(pull, from);
 }
 
+Payload Shard::Encoded() {
+  if (encoded_ != nullptr) return encoded_;
+  auto packet = std::make_shared<Bytes>();
+  packet->reserve(context_->down->MaxBytes(parameters_.size()));
+  CHECK(context_->down->Encode(parameters_, {}, packet.get()).ok());
+  return encoded_ = std::move(packet);
+}
+
+// The newest, but to one that computes a lease of the step that is applied here, and elsewhere is
+// not, what it started from. In a stream once the standby has the version: one that dies with its
+// leader has gone to nobody, so whoever leads next has all that its workers computed with.
 void Shard::AnswerPull(const Pull& pull, Address to) {
-  if (encoded_ == nullptr) {
-    auto packet = std::make_shared<Bytes>();
-    packet->reserve(context_->down->MaxBytes(parameters_.size()));
-    CHECK(context_->down->Encode(parameters_, {}, packet.get()).ok());
-    encoded_ = std::move(packet);
+  if (!stream_ && before_ != nullptr && pull.version == version_ - 1) {
+    return context_->SendTo(to, Parameters{pull.term, pull.version, before_, range_});
   }
   const aggregate::Options& options = context_->spec.aggregation;
   const bool compensates = options.delay_compensation > 0 && options.local_steps <= 1;
   if (stream_ && compensates) bases_.Note(to, version_, parameters_);
-  context_->SendTo(to, Parameters{pull.term, version_, encoded_, range_});
+  Parameters parameters{pull.term, version_, Encoded(), range_};
+  if (!stream_) return context_->SendTo(to, std::move(parameters));
+  Due due;
+  due.actions.push_back(Send{to, std::move(parameters)});
+  SayWhenSafe(std::move(due));
 }
 
 void Shard::AnswerPulls() {

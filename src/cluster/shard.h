@@ -122,7 +122,7 @@ class Shard {
   struct Joint {
     Committed record;
     double lr = 0;
-    double fraction = 1;  // of a batch
+    engine::Optimizer::Portion portion;
     std::vector<Held> in;
     std::vector<Held> beaten;  // refused with it
     bool checkpoint = false;
@@ -147,6 +147,7 @@ class Shard {
   bool Decode(const Held& held);
   void Acknowledge(const Held& held, bool applied);
   PushAck AckOf(const Held& held, bool applied) const;
+  Payload Encoded();
   void AnswerPull(const Pull& pull, Address to);
   void AnswerPulls();
   static Key KeyOf(const Held& held);
@@ -182,7 +183,8 @@ class Shard {
   void Say(Due due);
   void SayWhenSafe(Due due);
   void SendReplicas();
-  void Advance(double lr, double fraction, std::span<const float> combined);
+  void Advance(double lr, const engine::Optimizer::Portion& portion,
+               std::span<const float> combined);
 
   ShardContext* const context_;
   const Range range_;
@@ -194,6 +196,7 @@ class Shard {
   std::vector<float> parameters_;  // [n]
   std::vector<float> gradient_;    // [n] scratch: one decoded update
   Payload encoded_;                // of version_; null until somebody asks
+  Payload before_;                 // of the version before it, while other ranges may be there
 
   bool leads_ = false;
   DeviceId standby_ = 0;

@@ -31,7 +31,7 @@ void Shard::Apply(Joint joint, std::span<const float> combined) {
     // With local steps the devices have used up the rate of the job.
     const aggregate::Options& options = context_->spec.aggregation;
     if (options.local_steps > 1) joint.lr = options.outer_lr;
-    Advance(joint.lr, joint.fraction, combined);
+    Advance(joint.lr, joint.portion, combined);
     record.version = version_;
     if (!stream_) next_step_ = record.step + 1;
     Remember(record);
@@ -62,12 +62,18 @@ void Shard::Apply(Joint joint, std::span<const float> combined) {
   AnswerPulls();
 }
 
-// One version on.
-void Shard::Advance(double lr, double fraction, std::span<const float> combined) {
-  optimizer_.Apply(lr, combined, parameters_, fraction);
+// One version on. Where there are other ranges, the last device that has a step's parameters may
+// die when it has pushed to some of them: its lease can be computed again from the version before.
+void Shard::Advance(double lr, const engine::Optimizer::Portion& portion,
+                    std::span<const float> combined) {
+  const aggregate::Options& options = context_->spec.aggregation;
+  const bool steps = !stream_ && (options.mode == aggregate::Mode::kSync || options.automatic);
+  const bool alone = range_.count == context_->spec.parameter_count();
+  before_ = steps && !alone ? Encoded() : nullptr;
+  optimizer_.Apply(lr, combined, parameters_, portion);
   ++version_;
   encoded_ = nullptr;
-  progress_.Advance(fraction);
+  progress_.Advance(portion.fraction);
 }
 
 void Shard::Remember(const Committed& record) {
@@ -102,9 +108,10 @@ void Shard::SendReplica(Joint joint, std::span<const float> combined, Due due) {
                     .range = range_,
                     .record = std::move(joint.record),
                     .lr = joint.lr,
-                    .fraction = joint.fraction,
+                    .fraction = joint.portion.fraction,
                     .applied = {},
-                    .gradient = std::move(packet)};
+                    .gradient = std::move(packet),
+                    .has_momentum = joint.portion.has_momentum};
   for (const Held& held : joint.in) message.applied.push_back(AppliedOf(held));
   context_->SendTo({standby_, Role::kLeader}, message);
   replicas_.Add(std::move(message), std::move(due));
@@ -139,13 +146,17 @@ void Shard::Release(std::vector<Due> due) {
 
 void Shard::On(Address from, const Replicated& replicated) {
   if (!leads_ || standby_ == 0 || from.device != standby_ || replicated.term != term()) return;
-  Release(replicas_.Confirm(replicated.version));
+  std::vector<Due> due = replicas_.Confirm(replicated.version);
+  const bool behind = due.empty() && replicas_.IsBehind();
+  Release(std::move(due));
+  if (behind) SendReplicas();
   if (stream_ && !replicas_.full()) DrainEarly();
 }
 
-// Its leader's version. A gap is waited out: the leader says again what was not confirmed.
+// Its leader's version. Where the one before is missing it says what it has, and the leader says
+// again what follows.
 void Shard::On(Address from, const Replicate& replicate) {
-  if (leads_ || replicate.record.version > version_ + 1) return;
+  if (leads_) return;
   if (replicate.record.version == version_ + 1) {
     const Status status = replicate.gradient == nullptr
                               ? base::DataLoss("no gradient")
@@ -156,7 +167,7 @@ void Shard::On(Address from, const Replicate& replicate) {
                                         status.ok() ? "wrong rate" : status.message()));
     }
     if (base::Planted("shard.skips_a_replica")) std::ranges::fill(gradient_, 0.0f);
-    Advance(replicate.lr, replicate.fraction, gradient_);
+    Advance(replicate.lr, {replicate.fraction, replicate.has_momentum}, gradient_);
     next_step_ = std::max(next_step_, replicate.record.step + 1);
     for (const Applied& applied : replicate.applied) memory_.Remember(applied);
     Remember(replicate.record);

@@ -16,7 +16,21 @@ std::vector<Due> Replicas::Confirm(int64_t version) {
   return due;
 }
 
-std::vector<Due> Replicas::TakeAll() { return Confirm(std::numeric_limits<int64_t>::max()); }
+std::vector<Due> Replicas::TakeAll() {
+  missed_ = -1;
+  return Confirm(std::numeric_limits<int64_t>::max());
+}
+
+void Replicas::Clear() {
+  missed_ = -1;
+  waiting_.clear();
+}
+
+bool Replicas::IsBehind() {
+  if (waiting_.empty() || waiting_.front().message.record.version <= missed_) return false;
+  missed_ = waiting_.front().message.record.version;
+  return true;
+}
 
 bool Replicas::Holds(const Applied& update) const {
   const auto is_it = [&](const Applied& applied) {

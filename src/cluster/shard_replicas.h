@@ -29,10 +29,13 @@ class Replicas {
   std::vector<Due> Confirm(int64_t version);
   // Of all, for there is nobody left to wait for.
   std::vector<Due> TakeAll();
-  void Clear() { waiting_.clear(); }
+  void Clear();
 
   bool empty() const { return waiting_.empty(); }
   bool full() const { return waiting_.size() >= kMost; }
+  // The standby has confirmed nothing new though versions wait: it may miss the oldest. Said once
+  // of each, so that answers to what is sent again ask for nothing.
+  bool IsBehind();
   // The update is in a version that waits.
   bool Holds(const Applied& update) const;
   bool HoldsStep(int64_t step) const;
@@ -48,6 +51,7 @@ class Replicas {
     Due due;
   };
   std::deque<Waiting> waiting_;
+  int64_t missed_ = -1;  // the newest version that IsBehind was true of
 };
 
 }  // namespace weft::cluster

@@ -69,6 +69,7 @@ void Shard::Open(const BeginStep& begin) {
   in_step_.assign(leases_in_step_, {});
   left_.clear();
   took_over_ = false;
+  before_ = nullptr;  // this step begins everywhere
   aggregator_->Begin(static_cast<int64_t>(begin.leases.size()), SamplesOf(begin.leases));
   // A pull for the version that is there now may have come before its term did.
   AnswerPulls();
@@ -126,7 +127,7 @@ bool Shard::StepIsFull() const {
 void Shard::ApplyStep() {
   Joint joint{.record = RecordOfStep(),
               .lr = open_->lr,
-              .fraction = 1,
+              .portion = {},
               .in = {},
               .beaten = {},
               .checkpoint = open_->checkpoint};

@@ -36,6 +36,7 @@ void Shard::On(const BeginStream& begin) {
   if (stream_ || took_over_) TellRecords();
   if (stream_) return ChangeMode(mode);
   stream_ = Stream{.mode = mode, .at_once = UpdatesAtOnce(context_->spec, mode), .in = {}};
+  AnswerPulls();  // as when a step opens: a pull may have come before its term did
   DrainEarly();
 }
 
@@ -136,8 +137,8 @@ void Shard::ApplyStream() {
   }
   const auto samples = static_cast<double>(joint.record.samples);
   joint.lr = lr_samples / samples;
-  joint.fraction = samples / static_cast<double>(Round());
-  if (base::Planted("shard.takes_an_update_for_a_batch")) joint.fraction = 1;
+  joint.portion = {.fraction = samples / static_cast<double>(Round()), .has_momentum = true};
+  if (base::Planted("shard.takes_an_update_for_a_batch")) joint.portion.fraction = 1;
   Apply(std::move(joint), aggregator_->Finish());
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace weft::cluster {
 namespace {
@@ -48,11 +49,12 @@ size_t StreamDealer::Load(DeviceId device) const {
 
 // ---- dealing
 
-// Among those that hold something: who holds nothing keeps nobody waiting.
+// Among those that hold something and are heard of: the others keep nobody waiting.
 bool StreamDealer::TooFarAhead(const Seat& seat, int64_t ahead) const {
   if (ahead <= 0) return false;
   return std::ranges::any_of(seats_, [&](const auto& entry) {
-    return !entry.second.held.empty() && seat.done - entry.second.done >= ahead;
+    return !entry.second.held.empty() && !quiet_.contains(entry.first) &&
+           seat.done - entry.second.done >= ahead;
   });
 }
 
@@ -95,12 +97,21 @@ std::vector<StreamDealer::Dealt> StreamDealer::Deal(
 
 // ---- one lease, one device
 
-bool StreamDealer::Return(const Lease& lease, DeviceId device) {
+bool StreamDealer::Return(const Lease& lease, DeviceId device, bool refused) {
   const auto it = leases_.find(lease.id);
   if (it == leases_.end() || !it->second.holders.contains(device)) return false;
   it->second.returned_by.insert(device);
+  if (refused) it->second.refused.insert(device);
   Drop(it->second, device);
   return true;
+}
+
+bool StreamDealer::TryAgain(const Lease& lease) {
+  const auto it = leases_.find(lease.id);
+  if (it == leases_.end()) return false;
+  const std::set<DeviceId> refused = std::exchange(it->second.refused, {});
+  for (const DeviceId device : refused) it->second.returned_by.erase(device);
+  return !refused.empty();
 }
 
 void StreamDealer::Committed(const Lease& lease, TimePoint now) {
@@ -129,6 +140,19 @@ bool StreamDealer::ExpireOf(DeviceId device, TimePoint now, Duration allowed) {
     expired = true;
   }
   return expired;
+}
+
+bool StreamDealer::Copy(const std::set<DeviceId>& silent) {
+  bool copied = false;
+  for (auto& [id, out] : leases_) {
+    const auto is_silent = [&](const auto& holder) { return silent.contains(holder.first); };
+    if (out.holders.empty() || !std::ranges::all_of(out.holders, is_silent)) continue;
+    if (std::ranges::find(free_, id) != free_.end()) continue;
+    out.before = out.holders.begin()->first;
+    free_.push_back(id);
+    copied = true;
+  }
+  return copied;
 }
 
 bool StreamDealer::ExpireOverdue(TimePoint now, Duration least) {

@@ -43,12 +43,19 @@ class StreamDealer {
   std::vector<Dealt> Deal(TimePoint now, int64_t ahead,
                           const std::function<std::optional<Lease>(DeviceId)>& fresh);
 
-  // The device gives the lease back. False if it did not hold it.
-  bool Return(const Lease& lease, DeviceId device);
+  // The device gives the lease back, because it cannot compute it or because its update was
+  // refused, and gets it no more. False if it did not hold it.
+  bool Return(const Lease& lease, DeviceId device, bool refused);
+  // Devices whose update of the lease was refused, as too old perhaps, can get it once more. False
+  // if there are none.
+  bool TryAgain(const Lease& lease);
   // All of its update is applied, by whomever it was computed.
   void Committed(const Lease& lease, TimePoint now);
   // The device knows of fewer leases than it holds: those granted `allowed` ago are free again.
   bool ExpireOf(DeviceId device, TimePoint now, Duration allowed);
+  // Nothing is heard of these devices: what only they hold goes to others as well. False if they
+  // hold nothing of that kind.
+  bool Copy(const std::set<DeviceId>& silent);
   // Leases out for longer than four times the median of the last ones, and than `least`.
   bool ExpireOverdue(TimePoint now, Duration least);
 
@@ -69,6 +76,7 @@ class StreamDealer {
     Lease lease;
     std::map<DeviceId, TimePoint> holders;
     std::set<DeviceId> returned_by;
+    std::set<DeviceId> refused;  // of them, those that could compute it
     DeviceId before = 0;
     TimePoint first_granted;
     int64_t copies = 0;  // made because it was overdue

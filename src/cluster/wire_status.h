@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/status.h"
 
@@ -16,5 +17,9 @@ inline Status StatusFrom(int32_t number, const std::string& reason) {
   const bool known = number > 0 && number <= CodeNumber(Code::kUnauthenticated);
   return {known ? static_cast<Code>(number) : Code::kUnknown, reason};
 }
+
+// The reason of a lease that is given back though it can be computed: a leader did not take the
+// update.
+inline constexpr std::string_view kUpdateRefused = "the leader refused the update";
 
 }  // namespace weft::cluster

@@ -123,6 +123,7 @@ void Worker::Beat(TimePoint now) {
   if (device_timeout_ > Duration(0)) beats_.push_back(now);
   AskAfterOld(now);
   wake_ = now + heartbeat_;
+  ComputeNext(now);
 }
 
 // The step of such an update is over, so its fate is known; the answer was lost, or the update is
@@ -154,7 +155,7 @@ Heartbeat Worker::Signs() const {
   return {.term = term_,
           .samples_per_second = samples_per_second_,
           .loss = loss_,
-          .step = granted_version_,
+          .version = granted_version_,
           .leases = static_cast<int64_t>(known.size()),
           .stats = std::move(stats)};
 }
@@ -304,10 +305,13 @@ void Worker::SayAgain(TimePoint now, const Grant& grant) {
 void Worker::On(TimePoint now, const Parameters& parameters) {
   if (parameters.term != term_ || parameters.values == nullptr) return;
   const auto pulled = pulled_.find(parameters.range);
-  if (pulled != pulled_.end() && parameters.version >= pulled->second.version) {
+  const bool asked = pulled != pulled_.end() && parameters.version >= pulled->second.version;
+  // A leader that has nothing so old any more is not asked for it again.
+  if (asked && (!pulled->second.exactly || parameters.version == pulled->second.version)) {
     pulled_.erase(pulled);
   }
-  if (held_.Put(parameters)) ComputeNext(now);
+  held_.Put(parameters);
+  ComputeNext(now);
 }
 
 void Worker::On(TimePoint now, const PushAck& ack) {
@@ -321,7 +325,9 @@ void Worker::On(TimePoint now, const PushAck& ack) {
     // Refused though it is still wanted: it must not wait for this device, nor this device for the
     // version that it would have made.
     pulled_.erase(push.range);
-    Return(push.lease, "the leader refused the update");
+    const std::string why(kUpdateRefused);
+    NoteReturned(push.lease, push.version, pushed.overlap, why);
+    Return(push.lease, why);
   } else if (push.version == granted_version_ && !pushed.overlap && !IsPushed(push.lease)) {
     done_.insert(push.lease.id);
   }
@@ -339,8 +345,13 @@ void Worker::BeginVersion(int64_t version, bool overlap) {
 }
 
 void Worker::Return(const Lease& lease, const std::string& reason) {
-  if (lease.step == granted_version_) returned_[lease.id] = reason;
   ToCoordinator(ReturnLease{term_, lease, reason});
+}
+
+// It need not compute a lease of this step that comes again.
+void Worker::NoteReturned(const Lease& lease, int64_t version, bool overlap,
+                          const std::string& reason) {
+  if (version == granted_version_ && !overlap) returned_[lease.id] = reason;
 }
 
 // A step of this version has begun: leases of older ones are done, by whomever.
@@ -372,50 +383,49 @@ bool Worker::IsOver(const Work& work) const {
   return !work.newest && !work.overlap && versions && versions->oldest > work.version;
 }
 
-// Where one leader is a step ahead because another device's update of the lease has reached it, and
-// the version before is not here, its newer parameters do as well.
+// A lease of a step that waits for all is computed with that step's parameters and no others, or
+// the result would depend on who died when.
 std::optional<std::vector<Piece>> Worker::PiecesFor(const Work& work) const {
   if (work.newest) return held_.AtLeast(work.version);
   auto pieces = held_.Exactly(work.version);
-  return pieces ? std::move(pieces) : held_.AtLeast(work.version);
+  return pieces || !work.overlap ? std::move(pieces) : held_.AtLeast(work.version);
 }
 
 void Worker::ComputeNext(TimePoint now) {
   if (computing_ || queue_.empty()) return;
   const Work work = queue_.front();
   PullUnlessHeld(now, work.version);
+  if (!work.newest && !work.overlap) PullBefore(now, work.version);
   if (IsOver(work)) {
     queue_.pop_front();
     DoneWith(work.lease);
     return ComputeNext(now);
   }
   if (cache_ && !cache_->Has(work.lease)) return;
-  // Its own update, or another one, brings newer parameters soon.
-  if (work.newest && !pulled_.empty() && held_.Versions() && !PullsWhileComputing()) {
+  if (work.newest && held_.Versions() && WaitsForFresher(now)) {
     if (!waits_since_) waits_since_ = now;
     return;
   }
   auto pieces = PiecesFor(work);
   if (!pieces) return;
   queue_.pop_front();
-  if (waits_since_) pull_time_ = now - *std::exchange(waits_since_, std::nullopt);
-  Begin(now, work, std::move(*pieces));
+  waits_since_.reset();
+  Begin(work, std::move(*pieces));
 }
 
-void Worker::Begin(TimePoint now, const Work& work, std::vector<Piece> pieces) {
+void Worker::Begin(const Work& work, std::vector<Piece> pieces) {
   abandoned_ = false;
   computing_as_ = work;
-  computing_since_ = now;
   int64_t version = work.version;
   if (work.newest) {
     version = std::ranges::min(pieces, {}, &Piece::version).version;
   }
   std::vector<Range> ranges;
   for (const Layout::Part& part : layout_.parts) ranges.push_back(part.range);
-  computing_ = Compute{term_, work.lease, version, std::move(pieces), std::move(ranges), work.lr};
+  computing_ = Compute{term_,   work.lease, version, std::move(pieces), std::move(ranges),
+                       work.lr, work.newest};
   announced_.erase(announced_.begin(), announced_.upper_bound(work.lease.id));
   actions_.push_back(*computing_);
-  if (work.newest && PullsWhileComputing()) PullFresher(now);
   if (!queue_.empty()) return;
   for (const Lease& lease : std::exchange(next_, {})) ReadAheadOnce(lease);
 }
@@ -472,11 +482,10 @@ Actions Worker::OnComputed(TimePoint now, const Update& update) {
     samples_per_second_ = update.samples_per_second;
     const auto samples = static_cast<double>(std::max<int64_t>(computing_->lease.count, 1));
     loss_ = update.loss_sum / samples;
-    compute_time_ = now - computing_since_;
     for (const Part& part : update.parts) PushPart(now, part, update.loss_sum, update.correct);
     if (!computing_as_.newest) {
       PullUnlessHeld(now, computing_->version + 1);
-    } else if (!PullsWhileComputing()) {
+    } else {
       PullFresher(now);
     }
   } else {
@@ -500,6 +509,7 @@ Actions Worker::OnFault(TimePoint now, const Status& status) {
 Actions Worker::OnCannotCompute(TimePoint now, const Status& status) {
   if (const std::optional<Compute> work = TakeResult()) {
     Emit(Warning{"a lease is given back: " + status.message()});
+    NoteReturned(work->lease, work->version, computing_as_.overlap, status.message());
     Return(work->lease, status.message());
   }
   ComputeNext(now);

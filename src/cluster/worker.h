@@ -58,6 +58,8 @@ class Worker {
   // The connection broke, or could not be made.
   Actions OnDisconnected(TimePoint now, const std::string& reason);
   Actions Handle(TimePoint now, Address from, const Message& message);
+  // A part of a message has come.
+  void OnSign(TimePoint now) { heard_ = now; }
 
   // The run that the host was just asked to open (OpenRun) feeds its samples from the store. To be
   // called before anything else.
@@ -111,8 +113,6 @@ class Worker {
   size_t unacknowledged() const { return pushed_.size(); }
 
  private:
-  // It waits for fresher parameters if that takes less than this part of computing a lease.
-  static constexpr int kWorthWaiting = 4;
   enum class Phase { kOffline, kDialing, kGreeting, kJoined, kStopped };
   struct Work {
     Lease lease;
@@ -152,18 +152,20 @@ class Worker {
   void DropOlderThan(int64_t version);
   void SayAgain(TimePoint now, const Grant& grant);
   void Return(const Lease& lease, const std::string& reason);
+  void NoteReturned(const Lease& lease, int64_t version, bool overlap, const std::string& reason);
   bool Has(const Lease& lease) const;
   bool IsPushed(const Lease& lease) const;
   bool IsOver(const Work& work) const;
   std::optional<std::vector<Piece>> PiecesFor(const Work& work) const;
   void ComputeNext(TimePoint now);
-  void Begin(TimePoint now, const Work& work, std::vector<Piece> pieces);
+  void Begin(const Work& work, std::vector<Piece> pieces);
   void PushPart(TimePoint now, const Part& part, double loss_sum, int64_t correct);
   std::optional<Compute> TakeResult();
   void PullUnlessHeld(TimePoint now, int64_t version);
   void PullFrom(TimePoint now, const Layout::Part& part, int64_t version);
+  void PullBefore(TimePoint now, int64_t version);
   void PullFresher(TimePoint now);
-  bool PullsWhileComputing() const;
+  bool WaitsForFresher(TimePoint now) const;
   void AskAgain(TimePoint now, const Range& range);
   void ReadAheadOnce(const Lease& lease);
   bool WantSamples(const Lease& lease);
@@ -206,12 +208,10 @@ class Worker {
   struct Pulled {
     int64_t version = 0;
     TimePoint at;
+    bool exactly = false;  // nothing newer does
   };
-  std::map<Range, Pulled> pulled_;  // asked for, not come yet
-  TimePoint computing_since_;
-  Duration compute_time_{};  // of the last lease
-  Duration pull_time_{};     // that it last waited for a fresher version
-  std::optional<TimePoint> waits_since_;
+  std::map<Range, Pulled> pulled_;        // asked for, not come yet
+  std::optional<TimePoint> waits_since_;  // for fresher parameters
   double samples_per_second_ = 0;
   double loss_ = 0;
   Profiler profiler_;

@@ -404,6 +404,14 @@ TEST_F(WorkerTest, LeavesWithABye) {
 
 // ---- gray failures
 
+TEST_F(WorkerTest, APartOfAMessageIsASignOfLife) {
+  Connect();
+  for (int beat = 1; beat <= 10; ++beat) {
+    worker_.OnSign(now_);
+    EXPECT_THAT(Sent<Heartbeat>(Wake()), SizeIs(1));
+  }
+}
+
 TEST_F(WorkerTest, AConnectionOverWhichNothingComesIsLost) {
   Connect();
   Version(0);
@@ -452,7 +460,7 @@ TEST_F(WorkerTest, ItsHeartbeatSaysWhichLeasesItKnowsOf) {
   const auto says = [&] {
     const Heartbeat beat = Sent<Heartbeat>(Wake()).at(0);
     Hear(HeartbeatAck{1});
-    return std::pair(beat.step, beat.leases);
+    return std::pair(beat.version, beat.leases);
   };
   EXPECT_EQ(says(), std::pair(int64_t{-1}, int64_t{0}));
   Version(0);

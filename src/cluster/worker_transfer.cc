@@ -17,6 +17,17 @@ void Worker::PullUnlessHeld(TimePoint now, int64_t version) {
   }
 }
 
+// Where a leader is a step ahead because another device's update of the lease has reached it, the
+// version before, which it still has.
+void Worker::PullBefore(TimePoint now, int64_t version) {
+  if (phase_ != Phase::kJoined) return;
+  for (const Layout::Part& part : layout_.parts) {
+    if (held_.NewestOf(part.range) != version + 1 || held_.Has(part.range, version)) continue;
+    PullFrom(now, part, version);
+    pulled_.at(part.range).exactly = true;
+  }
+}
+
 void Worker::PullFrom(TimePoint now, const Layout::Part& part, int64_t version) {
   const auto it = pulled_.find(part.range);
   if (it != pulled_.end() && it->second.version == version) return;
@@ -24,19 +35,20 @@ void Worker::PullFrom(TimePoint now, const Layout::Part& part, int64_t version) 
   ToLeader(part.range, Pull{term_, device_, version, part.range});
 }
 
-// In a stream: whatever is newer than what it holds.
+// In a stream: the newest there is. The leader hears this after the update that was pushed before,
+// so that update is in the answer, unless it waits for others to be applied with.
 void Worker::PullFresher(TimePoint now) {
   if (phase_ != Phase::kJoined) return;
   for (const Layout::Part& part : layout_.parts) {
-    PullFrom(now, part, held_.NewestOf(part.range) + 1);
+    PullFrom(now, part, std::max<int64_t>(held_.NewestOf(part.range), 0));
   }
 }
 
-// Where pulling takes long, parameters that are one lease older cost less than waiting for them.
-// Now and then it waits all the same, to see how long that takes now.
-bool Worker::PullsWhileComputing() const {
-  constexpr uint64_t kLook = 16;
-  return next_sequence_ % kLook != 0 && kWorthWaiting * pull_time_ > compute_time_;
+// Parameters without its own last update would be a round older (docs/aggregation.md); but the
+// answer may be lost.
+bool Worker::WaitsForFresher(TimePoint now) const {
+  if (pulled_.empty()) return false;
+  return !waits_since_ || now - *waits_since_ < std::max(device_timeout_, 2 * heartbeat_);
 }
 
 // ---- samples that the store feeds
@@ -46,6 +58,7 @@ bool Worker::WantSamples(const Lease& lease) {
   if (!cache_) return true;
   const auto asks = cache_->Want(lease);
   if (!asks.ok()) {
+    NoteReturned(lease, granted_version_, false, asks.status().message());
     Return(lease, asks.status().message());
     return false;
   }
@@ -79,6 +92,7 @@ void Worker::On(TimePoint now, const Samples& samples) {
   Ask(got.ask);
   for (const Lease& lease : got.failed) {
     std::erase_if(queue_, [&](const Work& work) { return work.lease == lease; });
+    NoteReturned(lease, granted_version_, false, samples.problem);
     Return(lease, samples.problem);
   }
   ComputeNext(now);

@@ -79,9 +79,10 @@ TEST(JobCluster, RefusesValuesThatMakeNoSense) {
       ErrorOf("aggregation = \"ssp\"\n"),
       "cluster.max_staleness: got 0 with aggregation = \"ssp\", want how many rounds a device "
       "may be ahead of the slowest, 1 or more");
-  EXPECT_EQ(ErrorOf("aggregation = \"asnyc\"\n"),
-            "cluster.aggregation: got \"asnyc\", want sync, ssp, async or buffered (did you mean "
-            "\"async\"?)");
+  EXPECT_EQ(
+      ErrorOf("aggregation = \"asnyc\"\n"),
+      "cluster.aggregation: got \"asnyc\", want sync, ssp, async, buffered or auto (did you mean "
+      "\"async\"?)");
   EXPECT_EQ(ErrorOf("quorum = 0\n"), "cluster.quorum: got 0, want it above 0");
   EXPECT_EQ(ErrorOf("combine = \"trimmed-mean\"\ntrim = 0.5\n"),
             "cluster.trim: got 0.5, want it below 0.5");

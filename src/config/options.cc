@@ -211,7 +211,7 @@ void VisitAggregation(ClusterOptions* cluster, OptionVisitor* v) {
             .max = 1e6},
            &cluster->max_staleness);
   v->Visit({.key = "staleness_exponent",
-            .meaning = "An update s rounds older than usual weighs (1 + s)^-this (all but `sync` "
+            .meaning = "An update s > 1 rounds older than usual weighs s^-this (all but `sync` "
                        "without `quorum`).",
             .min = 0,
             .max = 10},
@@ -256,10 +256,10 @@ void VisitCluster(ClusterOptions* cluster, OptionVisitor* v) {
   v->Visit({.key = "aggregation",
             .meaning = "When updates are applied: `sync`: those of a step together; `ssp`: each "
                        "when it comes, nobody over `max_staleness` rounds ahead of the slowest; "
-                       "`async`: each when it comes; `buffered`: `buffer` of them together. A "
+                       "`async`: each when it comes; `buffered`: `buffer` of them together; "
+                       "`auto`: `sync` or `async`, whichever is predicted to be sooner. A "
                        "round is `job.batch` * `local_steps` samples.",
-            .choices = {"sync", "ssp", "async", "buffered"},
-            .later = {"auto"}},
+            .choices = {"sync", "ssp", "async", "buffered", "auto"}},
            &cluster->aggregation);
   VisitAggregation(cluster, v);
   v->Visit({.key = "leaders",
@@ -284,17 +284,20 @@ void VisitCluster(ClusterOptions* cluster, OptionVisitor* v) {
             .min = 0,
             .max = 1024},
            &cluster->threads);
-  v->Visit({.key = "heartbeat_ms",
-            .meaning = "Milliseconds between signs of life of a worker.",
-            .min = 10,
-            .max = 60000},
-           &cluster->heartbeat_ms);
-  v->Visit({.key = "device_timeout_ms",
-            .meaning = "Milliseconds of silence after which a worker's samples go to others, and a "
-                       "worker that hears nothing dials again; at least two heartbeats.",
-            .min = 20,
-            .max = 3600000},
-           &cluster->device_timeout_ms);
+  v->Visit(
+      {.key = "heartbeat_ms",
+       .meaning = "Milliseconds between signs of life of a worker. After two and a half without "
+                  "one (and half a second) others do its work until it is heard again.",
+       .min = 10,
+       .max = 60000},
+      &cluster->heartbeat_ms);
+  v->Visit(
+      {.key = "device_timeout_ms",
+       .meaning = "Milliseconds of silence after which a worker is out of the run, and a worker "
+                  "that hears nothing dials again; at least two heartbeats.",
+       .min = 20,
+       .max = 3600000},
+      &cluster->device_timeout_ms);
   v->Visit(
       {.key = "kernels",
        .meaning = "Which kernels compute: `onednn` takes direct convolutions, `winograd` those "

@@ -29,6 +29,15 @@ double StatisticShare(double momentum, double fraction) {
   return fraction == 1 ? momentum : 1 - std::pow(1 - momentum, fraction);
 }
 
+// Of gradients that carry momentum: in the end each moves the weights by 1 / (1 - momentum) of
+// itself, and so must what decays them.
+PartialStep PartWithMomentum(OptimizerOptions options, double lr, double fraction) {
+  options.weight_decay /= 1 - options.momentum;
+  options.momentum = 0;
+  options.nesterov = false;
+  return {options, lr * fraction};
+}
+
 }  // namespace
 
 std::vector<std::string> OptimizerNames() { return {"sgd", "adamw"}; }
@@ -68,6 +77,10 @@ void UpdateStretch(const OptimizerOptions& options, double lr, int64_t step,
   }
 }
 
+double MomentumOf(const OptimizerOptions& options) {
+  return options.kind == OptimizerOptions::Kind::kSgd ? options.momentum : 0;
+}
+
 PartialStep PartOfStep(const OptimizerOptions& options, double lr, double fraction) {
   CHECK(fraction > 0);
   if (fraction == 1) return {options, lr};
@@ -97,12 +110,15 @@ Optimizer::Optimizer(const OptimizerOptions& options, int64_t trainable,
 }
 
 void Optimizer::Apply(double lr, std::span<const float> combined, std::span<float> parameters,
-                      double fraction) {
+                      const Portion& portion) {
+  const double fraction = portion.fraction;
   CHECK_EQ(static_cast<int64_t>(combined.size()), size_);
   CHECK_EQ(static_cast<int64_t>(parameters.size()), size_);
   batches_ += fraction;
   state_.steps = static_cast<int64_t>(std::ceil(batches_));
-  const PartialStep part = PartOfStep(options_, lr, fraction);
+  const PartialStep part = portion.has_momentum && MomentumOf(options_) > 0
+                               ? PartWithMomentum(options_, lr, fraction)
+                               : PartOfStep(options_, lr, fraction);
   // AdamW takes beta^step for what is left of the start; of beta^fraction that many steps.
   const int64_t step = std::max<int64_t>(std::llround(batches_ / fraction), 1);
   const auto gradient = combined.first(trainable_);
@@ -110,7 +126,13 @@ void Optimizer::Apply(double lr, std::span<const float> combined, std::span<floa
   const auto moment = [&](size_t i) {
     return i < state_.moments.size() ? std::span(state_.moments[i].values) : std::span<float>();
   };
-  UpdateStretch(part.options, part.lr, step, gradient, weights, moment(0), moment(1));
+  const bool fades = part.options.momentum == 0 && MomentumOf(options_) > 0;
+  if (fades) {
+    kernel::Scale(static_cast<float>(std::pow(options_.momentum, fraction)), moment(0));
+    UpdateStretch(part.options, part.lr, step, gradient, weights, {}, {});
+  } else {
+    UpdateStretch(part.options, part.lr, step, gradient, weights, moment(0), moment(1));
+  }
   for (const StatisticStretch& stretch : statistics_) {
     const auto begin = static_cast<size_t>(stretch.begin);
     const auto count = static_cast<size_t>(stretch.count);

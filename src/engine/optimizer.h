@@ -48,6 +48,9 @@ struct StatisticStretch {
   double momentum = 0.1;
 };
 
+// That of SGD; 0 for others.
+double MomentumOf(const OptimizerOptions& options);
+
 // What an update that covers only a fraction of a batch does, so that as many of them as make up
 // the batch move the parameters as far as one update of the whole batch would.
 //
@@ -85,13 +88,22 @@ class Optimizer {
   int64_t size() const { return size_; }
   size_t statistics_count() const { return static_cast<size_t>(size_) - trainable_; }
 
+  // Of what an update is made.
+  struct Portion {
+    double fraction = 1;  // of a batch; above 0, CHECKed
+    // SGD: the gradients carry momentum already, that of the devices which computed them
+    // (local_momentum.h). The velocity kept here takes no part and fades.
+    bool has_momentum = false;
+  };
   // One update, of a batch or of a fraction of one (PartOfStep); statistics then follow by
   // 1 - (1 - momentum)^fraction of the way.
   //   combined    [size] f32  read: mean gradient, then measured statistics
   //   parameters  [size] f32  read and written
-  //   fraction    above 0, CHECKed
   void Apply(double lr, std::span<const float> combined, std::span<float> parameters,
-             double fraction = 1);
+             const Portion& portion);
+  void Apply(double lr, std::span<const float> combined, std::span<float> parameters) {
+    Apply(lr, combined, parameters, Portion());
+  }
 
   const OptimizerState& state() const { return state_; }
   // Errors: kDataLoss if the state is of another optimizer or model; nothing changes then.

@@ -88,8 +88,9 @@ TEST(Optimizer, StateOfAnotherOptimizerOrModelIsRefused) {
 double Moved(const OptimizerOptions& options, double fraction, int rest) {
   Optimizer optimizer(options, 1, {});
   std::vector<float> w = {0};
-  optimizer.Apply(0.1, std::vector<float>{1}, w, fraction);
-  for (int i = 0; i < rest; ++i) optimizer.Apply(0.1, std::vector<float>{0}, w, fraction);
+  optimizer.Apply(0.1, std::vector<float>{1}, w, {.fraction = fraction});
+  for (int i = 0; i < rest; ++i)
+    optimizer.Apply(0.1, std::vector<float>{0}, w, {.fraction = fraction});
   return -static_cast<double>(w[0]);
 }
 
@@ -115,7 +116,8 @@ TEST(PartOfStep, EightEighthsGoWhereOneBatchGoes) {
     std::vector<float> w = {5}, v = {5};
     for (int batch = 0; batch < 100; ++batch) {
       whole.Apply(0.01, std::vector<float>{w[0]}, w);
-      for (int i = 0; i < 8; ++i) parts.Apply(0.01, std::vector<float>{v[0]}, v, 0.125);
+      for (int i = 0; i < 8; ++i)
+        parts.Apply(0.01, std::vector<float>{v[0]}, v, {.fraction = 0.125});
     }
     EXPECT_LT(w[0], 4.6);
     EXPECT_NEAR(v[0], w[0], 0.12) << "momentum " << options.momentum;
@@ -130,7 +132,7 @@ TEST(PartOfStep, AdamwKeepsItsStepWhenFractionsChange) {
   const std::vector<float> g = {3};
   for (int i = 0; i < 50; ++i) optimizer.Apply(0.01, g, w);
   EXPECT_NEAR(w[0], -0.5, 1e-3);
-  for (int i = 0; i < 80; ++i) optimizer.Apply(0.01, g, w, 0.125);
+  for (int i = 0; i < 80; ++i) optimizer.Apply(0.01, g, w, {.fraction = 0.125});
   EXPECT_NEAR(w[0], -0.6, 1e-3);
   for (int i = 0; i < 10; ++i) optimizer.Apply(0.01, g, w);
   EXPECT_NEAR(w[0], -0.7, 1e-3);
@@ -141,7 +143,7 @@ TEST(PartOfStep, StatisticsGoAsFar) {
   Optimizer whole({}, 0, {{0, 1, 0.1}}), parts({}, 0, {{0, 1, 0.1}});
   std::vector<float> a = {1}, b = {1};
   whole.Apply(1, std::vector<float>{11}, a);
-  for (int i = 0; i < 4; ++i) parts.Apply(1, std::vector<float>{11}, b, 0.25);
+  for (int i = 0; i < 4; ++i) parts.Apply(1, std::vector<float>{11}, b, {.fraction = 0.25});
   EXPECT_NEAR(a[0], 2, 1e-6);
   EXPECT_NEAR(b[0], 2, 1e-5);
 }

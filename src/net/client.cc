@@ -89,6 +89,10 @@ class Connection::ClientSession final : public ClientEnd {
     if (NoteConnected()) handler_->OnMessage(std::move(envelope));
   }
 
+  void NotePart() override {
+    if (NotedConnected()) handler_->OnPart();
+  }
+
   void NoteTransfer(const Transfer& transfer) override {
     if (NotedConnected()) handler_->OnTransfer(transfer);
   }

@@ -28,6 +28,8 @@ class ConnectionHandler {
   virtual ~ConnectionHandler() = default;
   // May be called before Dial returns.
   virtual void OnMessage(cluster::Envelope envelope) = 0;
+  // A part of a message has come, the rest is to come: a sign of life on a slow link.
+  virtual void OnPart() {}
   // Part of a payload has passed, in one direction; may come at the same time as OnMessage, and
   // from both directions at the same time.
   virtual void OnTransfer(const Transfer& /*transfer*/) {}

@@ -25,7 +25,8 @@ Status Full(const char* what, uint64_t queued, uint64_t limit) {
 
 }  // namespace
 
-Sender::Sender(const SessionOptions& options) : options_(options) {
+Sender::Sender(const SessionOptions& options)
+    : options_(options), chunk_bytes_(options.chunk_bytes) {
   CHECK(options_.chunk_bytes > 0 && options_.chunk_bytes <= kMaxChunkBytes)
       << "chunk_bytes is " << options_.chunk_bytes;
 }
@@ -84,7 +85,7 @@ bool Sender::NextBulk(v1::Frame* frame) {
     frame->set_payload_bytes(payload.size());
   }
   frame->set_message(outgoing.number);
-  uint64_t size = std::min<uint64_t>(options_.chunk_bytes, payload.size() - outgoing.sent);
+  uint64_t size = std::min<uint64_t>(chunk_bytes_, payload.size() - outgoing.sent);
   // Of two halves the other side can time the second (transfer_timer.h).
   if (size == payload.size() && size >= kLeastToTimeBytes) size = (size + 1) / 2;
   frame->set_data(payload.data() + outgoing.sent, size);
@@ -94,6 +95,16 @@ bool Sender::NextBulk(v1::Frame* frame) {
     bulk_.pop_front();
   }
   return true;
+}
+
+// A frame that is smaller says little of whole ones.
+void Sender::NoteWrite(size_t bytes, double seconds) {
+  if (bytes < chunk_bytes_) return;
+  if (seconds > kMostChunkSeconds) {
+    chunk_bytes_ = std::max(chunk_bytes_ / 2, std::min(kLeastChunkBytes, options_.chunk_bytes));
+  } else if (seconds < kMostChunkSeconds / 4) {
+    chunk_bytes_ = std::min(chunk_bytes_ * 2, options_.chunk_bytes);
+  }
 }
 
 void Sender::Clear() {

@@ -1,6 +1,7 @@
 #pragma once
 // Sender: turns messages into frames. Messages without a payload go first; those with one go one
-// after another in chunks, and let the others slip between their chunks.
+// after another in chunks, and let the others slip between their chunks: heartbeats must not wait
+// for an update. So chunks are small, and smaller where the link takes long for them.
 
 #include <cstdint>
 #include <deque>
@@ -15,6 +16,9 @@ namespace weft::net {
 // Threads: one at a time (its owner locks).
 class Sender {
  public:
+  static constexpr size_t kLeastChunkBytes = 16 << 10;
+  static constexpr double kMostChunkSeconds = 0.1;
+
   explicit Sender(const SessionOptions& options);
 
   // Queues a message; the payload is shared, not copied.
@@ -25,6 +29,10 @@ class Sender {
 
   // The next frame to write. False if nothing waits; `frame` is then as it was.
   bool Next(v1::Frame* frame);
+
+  // Writing the last frame, with so many payload bytes, took so long: sets the size of the next
+  // chunks.
+  void NoteWrite(size_t bytes, double seconds);
 
   // Forgets all that waits, half-sent messages included: no frame may follow.
   void Clear();
@@ -45,6 +53,7 @@ class Sender {
   bool NextBulk(v1::Frame* frame);
 
   const SessionOptions options_;
+  size_t chunk_bytes_;
   std::deque<Outgoing> control_;
   std::deque<Outgoing> bulk_;
   uint64_t control_bytes_ = 0;

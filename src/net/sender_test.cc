@@ -68,6 +68,33 @@ TEST(Sender, MessagesWithoutAPayloadGoBetweenTheChunksOfOthers) {
             (Lines{"2 heartbeat", "3 heartbeat", "1 +4", "1 +2", "4 parameters 3/3"}));
 }
 
+size_t NextSize(Sender* sender) {
+  v1::Frame frame;
+  return sender->Next(&frame) ? frame.data().size() : 0;
+}
+
+TEST(Sender, ChunksAreOfWhatTheLinkTakesInATenthOfASecond) {
+  Sender sender({});
+  ASSERT_EQ(sender.Enqueue(Bulk(1, 16 << 20)), OkStatus());
+  EXPECT_EQ(NextSize(&sender), size_t{64} << 10);
+  // 1 Mbit/s: at once for a link, as it went into a buffer, then for what it is.
+  sender.NoteWrite(64 << 10, 0.001);
+  for (int i = 0; i < 9; ++i) {
+    const size_t size = NextSize(&sender);
+    sender.NoteWrite(size, static_cast<double>(size) * 8 / 1e6);
+  }
+  EXPECT_EQ(NextSize(&sender), Sender::kLeastChunkBytes);
+  sender.NoteWrite(1000, 0);
+  sender.NoteWrite(16 << 10, 0.05);
+  EXPECT_EQ(NextSize(&sender), Sender::kLeastChunkBytes) << "a small frame tells nothing";
+  // 1 Gbit/s.
+  for (int i = 0; i < 9; ++i) {
+    const size_t size = NextSize(&sender);
+    sender.NoteWrite(size, static_cast<double>(size) * 8 / 1e9);
+  }
+  EXPECT_EQ(NextSize(&sender), size_t{64} << 10);
+}
+
 TEST(Sender, AnEmptyPayloadAndNoneAreOneFrame) {
   Sender sender({});
   ASSERT_EQ(sender.Enqueue(Bulk(1, 0)), OkStatus());

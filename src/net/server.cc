@@ -33,6 +33,7 @@ class SessionOwner {
  public:
   virtual ~SessionOwner() = default;
   virtual void OnMessage(uint64_t connection, cluster::Envelope envelope) = 0;
+  virtual void OnPart(uint64_t connection) = 0;
   virtual void OnDone(uint64_t connection, Status status) = 0;
 };
 
@@ -55,6 +56,8 @@ class ServerSession final : public ServerEnd {
   void Deliver(cluster::Envelope envelope) override {
     owner_->OnMessage(number_, std::move(envelope));
   }
+
+  void NotePart() override { owner_->OnPart(number_); }
 
   // Finish tells the peer why, but waits for the write under way; cancelling does neither.
   void Cancel(bool stuck) override {
@@ -160,6 +163,8 @@ class Hub::Service final : public v1::Weft::CallbackService, public SessionOwner
   void OnMessage(uint64_t connection, cluster::Envelope envelope) override {
     handler_->OnMessage(connection, std::move(envelope));
   }
+
+  void OnPart(uint64_t connection) override { handler_->OnPart(connection); }
 
   void OnDone(uint64_t connection, Status status) override {
     {

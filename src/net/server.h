@@ -23,6 +23,8 @@ class HubHandler {
  public:
   virtual ~HubHandler() = default;
   virtual void OnMessage(uint64_t connection, cluster::Envelope envelope) = 0;
+  // A part of a message has come, the rest is to come: a sign of life on a slow link.
+  virtual void OnPart(uint64_t /*connection*/) {}
   // The last call about a connection, exactly once for each, also for one that never said anything.
   // `status` is ok if either side closed on purpose, kUnavailable if it was lost, else why it was
   // dropped or what was wrong with its bytes.

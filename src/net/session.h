@@ -59,6 +59,8 @@ class Session : public Reactor {
  protected:
   // A message has come. Called without the lock, in order, one at a time.
   virtual void Deliver(cluster::Envelope envelope) = 0;
+  // A frame has come, and more of its message is to come. Called as Deliver.
+  virtual void NotePart() {}
   // Part of a payload has passed. Called without the lock; one at a time for each direction.
   virtual void NoteTransfer(const Transfer& /*transfer*/) {}
   // The session ends early: dropped, or the peer's frames are not what they should be. `stuck`:
@@ -88,7 +90,7 @@ class Session : public Reactor {
       NoteTransfer(*transfer);
     }
     Result<std::optional<cluster::Envelope>> message = reassembler_.Add(read_frame_);
-    if (message.ok() && message->has_value()) Deliver(**std::move(message));
+    if (message.ok()) message->has_value() ? Deliver(**std::move(message)) : NotePart();
     const std::lock_guard lock(mutex_);
     if (!message.ok()) {
       Cancel(/*stuck=*/false);
@@ -99,9 +101,11 @@ class Session : public Reactor {
 
   void OnWriteDone(bool ok) final {
     // Nobody else touches the frame while writing_.
-    const auto transfer = up_timer_.Add(write_frame_, base::SystemClock().Now());
+    const TimePoint now = base::SystemClock().Now();
+    const auto transfer = up_timer_.Add(write_frame_, now);
     if (ok && transfer) NoteTransfer(*transfer);
     const std::lock_guard lock(mutex_);
+    sender_.NoteWrite(write_frame_.data().size(), base::Seconds(now - write_began_));
     writing_ = false;
     ok ? Pump() : End(OkStatus());
   }
@@ -120,6 +124,7 @@ class Session : public Reactor {
     if (writing_ || state_ == State::kEnded) return;
     if (sender_.Next(&write_frame_)) {
       writing_ = true;
+      write_began_ = base::SystemClock().Now();
       this->StartWrite(&write_frame_);
     } else if (state_ == State::kDraining) {
       state_ = State::kEnded;
@@ -129,6 +134,7 @@ class Session : public Reactor {
 
   State state_ = State::kOpen;
   bool writing_ = false;
+  TimePoint write_began_;
   bool healthy_ = true;
   Sender sender_;
   v1::Frame write_frame_;                   // gRPC's while writing_

@@ -76,7 +76,7 @@ class Decoder {
     return {.term = from.term(),
             .samples_per_second = from.samples_per_second(),
             .loss = from.loss(),
-            .step = static_cast<int64_t>(from.step_plus_1() - 1),
+            .version = static_cast<int64_t>(from.version_plus_1() - 1),
             .leases = static_cast<int64_t>(from.leases_plus_1() - 1),
             .stats = Get(from.stats())};
   }
@@ -226,7 +226,8 @@ class Decoder {
             .lr = from.lr(),
             .fraction = from.fraction(),
             .applied = GetAll<cluster::Applied>("replicate.applied", from.applied()),
-            .gradient = nullptr};
+            .gradient = nullptr,
+            .has_momentum = from.has_momentum()};
   }
 
   static cluster::Replicated Get(const v1::Replicated& from) {
@@ -373,7 +374,10 @@ class Decoder {
             .other_load = from.other_load(),
             .temperature = from.temperature(),
             .changes = from.changes(),
-            .stored_bytes = from.stored_bytes()};
+            .stored_bytes = from.stored_bytes(),
+            .leases = from.leases(),
+            .last_samples = from.last_samples(),
+            .last_seconds = from.last_seconds()};
   }
 
   cluster::Layout Get(const v1::Layout& from) {

@@ -77,7 +77,7 @@ class Encoder {
     to->set_term(from.term);
     to->set_samples_per_second(from.samples_per_second);
     to->set_loss(from.loss);
-    to->set_step_plus_1(static_cast<uint64_t>(from.step) + 1);
+    to->set_version_plus_1(static_cast<uint64_t>(from.version) + 1);
     to->set_leases_plus_1(static_cast<uint64_t>(from.leases) + 1);
     Put(from.stats, to->mutable_stats());
   }
@@ -250,6 +250,7 @@ class Encoder {
     to->set_lr(from.lr);
     to->set_fraction(from.fraction);
     PutAll("replicate.applied", from.applied, to->mutable_applied());
+    to->set_has_momentum(from.has_momentum);
   }
 
   void Put(const cluster::Replicated& from, v1::Envelope* envelope) {
@@ -334,6 +335,9 @@ class Encoder {
     to->set_temperature(from.temperature);
     to->set_changes(from.changes);
     to->set_stored_bytes(from.stored_bytes);
+    to->set_leases(from.leases);
+    to->set_last_samples(from.last_samples);
+    to->set_last_seconds(from.last_seconds);
   }
 
   void Put(const cluster::Layout& from, v1::Layout* to) {

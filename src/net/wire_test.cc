@@ -144,7 +144,7 @@ TEST(Wire, AnOlderPeerDoesNotSayWhatItDoesNotKnow) {
   v1::Envelope envelope = ValidBye();
   envelope.mutable_heartbeat()->set_term(3);
   const auto beat = std::get<cluster::Heartbeat>(DecodeEnvelope(envelope)->message);
-  EXPECT_EQ(beat.step, -1);
+  EXPECT_EQ(beat.version, -1);
   EXPECT_EQ(beat.leases, -1);
   envelope.mutable_welcome()->set_term(3);
   const auto welcome = std::get<cluster::Welcome>(DecodeEnvelope(envelope)->message);

@@ -37,12 +37,13 @@ double Seconds(double bytes, double bytes_per_s) {
   return bytes_per_s > 0 ? bytes / bytes_per_s : 0;
 }
 
-// Seconds that a step keeps a link busy, in each direction.
+// Seconds that a step keeps a link busy, in each direction, and the leader's processor.
 struct Traffic {
   double updates_in_s = 0;
   double updates_out_s = 0;
   double parameters_in_s = 0;  // and copies, which also follow the updates
   double parameters_out_s = 0;
+  double leading_s = 0;
 };
 
 // Of a leader that `others` send updates to; `values` are what it works with but does not lead.
@@ -55,7 +56,8 @@ Traffic TrafficOf(const LeaderInput& input, const Link& link, const Duty& duty, 
   return {Seconds(sent * update, link.down_bytes_per_s),
           Seconds(values * update, link.up_bytes_per_s),
           Seconds(values * parameter + duty.copied_in * copy, link.down_bytes_per_s),
-          Seconds(sent * parameter + duty.copied_out * copy, link.up_bytes_per_s)};
+          Seconds(sent * parameter + duty.copied_out * copy, link.up_bytes_per_s),
+          sent / static_cast<double>(input.values) * input.leading_s};
 }
 
 Traffic HubTraffic(const LeaderInput& input, const Duty& duty) {
@@ -72,25 +74,28 @@ struct Busiest {
   double updates_s = 0;
   double parameters_s = 0;
   double one_way_s = 0;  // both, in one direction of a link
+  double leading_s = 0;
 
   void Add(const Traffic& traffic) {
     updates_s = std::max({updates_s, traffic.updates_in_s, traffic.updates_out_s});
     parameters_s = std::max({parameters_s, traffic.parameters_in_s, traffic.parameters_out_s});
     one_way_s = std::max({one_way_s, traffic.updates_in_s + traffic.parameters_in_s,
                           traffic.updates_out_s + traffic.parameters_out_s});
+    leading_s = std::max(leading_s, traffic.leading_s);
   }
 };
 
-// A leader to be, and how long leading all of the vector would keep its link busy.
+// A leader to be, and how long leading all of the vector would keep its link and processor busy.
 struct Candidate {
   uint32_t device;
   double in_s;
   double out_s;
-  double both_s() const { return in_s + out_s; }
+  double leading_s;
+  double all_s() const { return in_s + out_s + leading_s; }
 };
 
 Candidate MakeCandidate(uint32_t device, const Traffic& traffic) {
-  return {device, traffic.updates_in_s, traffic.parameters_out_s};
+  return {device, traffic.updates_in_s, traffic.parameters_out_s, traffic.leading_s};
 }
 
 // How a step's time is divided between updates and parameters when ranges are sized: a leader takes
@@ -100,7 +105,7 @@ constexpr double kDivisions[] = {0, 0.25, 0.4, 0.5, 0.6, 0.75};
 double Bandwidth(const Candidate& leader, double division) {
   const double in_s = std::max(leader.in_s, 1e-12);
   const double out_s = std::max(leader.out_s, 1e-12);
-  if (division == 0) return 1 / (in_s + out_s);
+  if (division == 0) return 1 / (in_s + out_s + leader.leading_s);
   return std::min(division / in_s, (1 - division) / out_s);
 }
 
@@ -121,7 +126,7 @@ std::vector<Candidate> Candidates(const LeaderInput& input, int64_t most) {
   for (const LinkedDevice& device : input.devices)
     if (standbys && device.can_lead && Measured(device.link))
       candidates.push_back(MakeCandidate(device.device, DeviceTraffic(input, device.link, all)));
-  std::ranges::stable_sort(candidates, {}, &Candidate::both_s);
+  std::ranges::stable_sort(candidates, {}, &Candidate::all_s);
   candidates.resize(std::min(candidates.size(), static_cast<size_t>(most)));
   return candidates;
 }
@@ -226,7 +231,7 @@ double PredictCommunication(const LeaderInput& input, std::span<const LedRange> 
   }
   for (const auto& [device, duty] : duties)
     if (duty.led > 0) return std::numeric_limits<double>::infinity();
-  return round_trip_s +
+  return round_trip_s + busiest.leading_s +
          (input.overlapped ? busiest.one_way_s : busiest.updates_s + busiest.parameters_s);
 }
 

@@ -35,6 +35,9 @@ struct LeaderInput {
   std::span<const LinkedDevice> devices;  // the workers, ascending, each once
   int64_t updates = 0;                    // of a step; usually one a worker
   double compute_s = 0;                   // of a step
+  // Of its processor, that leading all of the vector takes a leader for one update: taking it in
+  // and sending the parameters out.
+  double leading_s = 0;
   // Parameters of a range go out while updates of others still come in (async, ssp, or pushes
   // layer by layer). Otherwise all updates come first, then all parameters.
   bool overlapped = false;
@@ -64,8 +67,9 @@ struct LeaderOptions {
 };
 
 // Seconds that a step's updates and parameters take: the busiest link while updates come in, plus
-// the busiest while parameters go out (overlapped: the busiest with both), plus the longest round
-// trip. Links not measured count as free; a leader that is not among the devices makes it infinite.
+// the busiest while parameters go out (overlapped: the busiest with both), plus what the busiest
+// leader's processor does, plus the longest round trip. Links not measured count as free; a leader
+// that is not among the devices makes it infinite.
 // O(ranges + devices).
 double PredictCommunication(const LeaderInput& input, std::span<const LedRange> ranges);
 

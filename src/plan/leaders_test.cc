@@ -173,6 +173,34 @@ TEST(PlanLeaders, IsSoundAndNoSlowerThanFlatForAnyCluster) {
   }
 }
 
+// Links that cost nothing: 16 updates take the one leader's processor 0.8 s.
+TEST(PlanLeaders, SplitsForTheProcessorAlone) {
+  const std::vector<LinkedDevice> devices = Devices(16, 1e12);
+  LeaderInput input = Input(devices);
+  input.hub = {1e12, 1e12};
+  EXPECT_EQ(PlanLeaders(input).ranges.size(), 1U);
+  input.leading_s = 0.05;
+  const LeaderPlan plan = PlanLeaders(input);
+  ExpectSound(input, plan.ranges);
+  EXPECT_NEAR(plan.flat_s, 0.801, 1e-3);
+  EXPECT_GE(plan.ranges.size(), 14U);
+  EXPECT_LT(plan.communication_s, 0.06);
+  input.compute_s = 10;  // now it hardly pays
+  EXPECT_EQ(PlanLeaders(input).ranges.size(), 1U);
+}
+
+// A leader without a link to speak of, but as fast a processor.
+TEST(PlanLeaders, LinksThatHardlyMatterDoNotDecideTheRanges) {
+  std::vector<LinkedDevice> devices = Devices(4, 1e12);
+  for (LinkedDevice& device : devices) device.link.down_bytes_per_s *= device.device;
+  LeaderInput input = Input(devices);
+  input.leading_s = 1;
+  input.hub = {1e12, 1e12};
+  const LeaderPlan plan = PlanLeaders(input);
+  ASSERT_EQ(plan.ranges.size(), 5U);
+  for (const LedRange& range : plan.ranges) EXPECT_NEAR(range.count / 2e5, 1, 0.3);
+}
+
 TEST(LeaderPlanner, ChangesWhenItPaysAndNotTooOften) {
   const std::vector<LinkedDevice> devices = Devices(8, kFast);
   LeaderInput input = Input(devices);

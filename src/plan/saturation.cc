@@ -8,43 +8,47 @@
 
 namespace weft::plan {
 
-int64_t PredictSaturation(const SaturationInput& input) {
-  CHECK(input.bytes_per_s > 0 && input.bytes_of_update > 0 && input.step_s > 0);
-  const double workers = input.step_s * input.bytes_per_s / input.bytes_of_update;
-  return std::max<int64_t>(1, static_cast<int64_t>(std::min(workers, 1e15)));
+SaturationPrediction PredictSaturation(const StepCosts& costs) {
+  CHECK(costs.workers > 0 && costs.compute_s > 0 && costs.exchange_s >= 0);
+  const auto workers = static_cast<double>(costs.workers);
+  SaturationPrediction prediction;
+  if (costs.exchange_s > 0) prediction.most_per_s = workers / costs.exchange_s;
+  prediction.slope =
+      (costs.compute_s - workers * costs.one_more_s) / (costs.compute_s + costs.exchange_s);
+  return prediction;
 }
 
-void SaturationWatch::Took(int64_t workers, double step_s) {
-  CHECK(workers > 0 && step_s > 0);
-  workers_ = workers;
-  Times& times = times_[workers];
-  times.last = ++step_;
-  times.seconds.push_back(step_s);
-  if (times.seconds.size() > kTimes) times.seconds.pop_front();
-  if (times_.size() > kNumbers)
-    times_.erase(std::ranges::min_element(times_, {},
+void SaturationWatch::Took(const Step& step) {
+  CHECK(step.workers > 0 && step.samples > 0 && step.seconds > 0);
+  workers_ = step.workers;
+  Rates& rates = rates_[step.workers];
+  rates.last = ++step_;
+  rates.per_s.push_back(step.samples / step.seconds);
+  if (rates.per_s.size() > kTimes) rates.per_s.pop_front();
+  if (rates_.size() > kNumbers)
+    rates_.erase(std::ranges::min_element(rates_, {},
                                           [](const auto& number) { return number.second.last; }));
 }
 
-double SaturationWatch::Throughput(int64_t workers, const Times& times) {
-  if (times.seconds.size() < kFewestTimes) return 0;
-  std::vector<double> seconds(times.seconds.begin(), times.seconds.end());
-  const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
-  std::ranges::nth_element(seconds, middle);
-  return static_cast<double>(workers) / *middle;
+double SaturationWatch::Throughput(const Rates& rates) {
+  if (rates.per_s.size() < kFewestTimes) return 0;
+  std::vector<double> per_s(rates.per_s.begin(), rates.per_s.end());
+  const auto middle = per_s.begin() + static_cast<std::ptrdiff_t>(per_s.size() / 2);
+  std::ranges::nth_element(per_s, middle);
+  return *middle;
 }
 
 double SaturationWatch::throughput() const {
-  return workers_ == 0 ? 0 : Throughput(workers_, times_.at(workers_));
+  return workers_ == 0 ? 0 : Throughput(rates_.at(workers_));
 }
 
 int64_t SaturationWatch::SaturatedAt() const {
   const double now = throughput();
   if (now == 0) return 0;
   const auto present = static_cast<double>(workers_);
-  for (const auto& [workers, times] : times_) {
+  for (const auto& [workers, rates] : rates_) {
     if (static_cast<double>(workers) > kFewerBy * present) break;
-    const double then = Throughput(workers, times);
+    const double then = Throughput(rates);
     if (then == 0) continue;
     const double slope = std::log(now / then) / std::log(present / static_cast<double>(workers));
     if (slope < kLeastSlope) return workers;

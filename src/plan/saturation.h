@@ -1,7 +1,8 @@
 #pragma once
 // Saturation: from how many workers on more of them bring nothing, because a leader's link is full.
 // Source of both signals: Hao and Zhang 2021, EDDL: the throughput n / t_sync, and the
-// prediction from bandwidth and bytes.
+// prediction bandwidth / bytes. There each worker has a batch of its own; here they share one, so
+// throughput is counted in samples.
 
 #include <cstddef>
 #include <cstdint>
@@ -10,46 +11,58 @@
 
 namespace weft::plan {
 
-struct SaturationInput {
-  double bytes_per_s = 0;      // of the busiest direction of the leader's link, above 0
-  double bytes_of_update = 0;  // that cross it in that direction for one worker's step, above 0
-  double step_s = 0;           // of a worker without communication, above 0
+// Slope of log throughput over log workers: 1 where it grows in proportion, 0 where another worker
+// brings nothing. Below this they are saturated.
+inline constexpr double kLeastSlope = 0.25;
+
+// What a step of a batch takes, each worker computing its part of it.
+struct StepCosts {
+  int64_t workers = 0;    // above 0
+  double compute_s = 0;   // above 0
+  double exchange_s = 0;  // bytes / bandwidth of the busiest link, or whatever else bounds it
+  double one_more_s = 0;  // so much longer with one more worker
 };
 
-// Workers that fill the link: step_s * bytes_per_s / bytes_of_update, and at least 1. Where updates
-// travel while others compute, n / t grows up to there and no further; where they do not, it is
-// half of what it would be with ever more workers, bytes_per_s / bytes_of_update.
-int64_t PredictSaturation(const SaturationInput& input);
+struct SaturationPrediction {
+  double most_per_s = 0;  // updates a second that can be exchanged, n / exchange_s; 0: any number
+  // With t(n) = W / n + exchange(n): d ln(1 / t) / d ln n.
+  double slope = 1;
+};
+SaturationPrediction PredictSaturation(const StepCosts& costs);
 
-// Watches the throughput n / t_sync as workers come and go. Of each n it keeps the median of the
-// last times; saturated, when from some lower n to the present one throughput grew by less than a
-// quarter of what it should have, as the slope of log throughput over log n. Threads: one.
+// Watches the throughput as workers come and go. Of each n it keeps the median of the last times;
+// saturated, when from some lower n to the present one the slope was below kLeastSlope.
+// Threads: one.
 class SaturationWatch {
  public:
-  static constexpr size_t kTimes = 8;          // kept of each n
-  static constexpr size_t kFewestTimes = 3;    // before an n counts
-  static constexpr size_t kNumbers = 16;       // of workers that it remembers
-  static constexpr double kFewerBy = 0.85;     // a lower n is at most so much of the present one
-  static constexpr double kLeastSlope = 0.25;  // 1: in proportion
+  static constexpr size_t kTimes = 8;        // kept of each n
+  static constexpr size_t kFewestTimes = 3;  // before an n counts
+  static constexpr size_t kNumbers = 16;     // of workers that it remembers
+  static constexpr double kFewerBy = 0.85;   // a lower n is at most so much of the present one
 
-  // A step of `workers` workers took `step_s` seconds. Both above 0.
-  void Took(int64_t workers, double step_s);
+  // `workers` workers took so many seconds for a step of so many samples. All above 0.
+  struct Step {
+    int64_t workers = 0;
+    double samples = 0;
+    double seconds = 0;
+  };
+  void Took(const Step& step);
 
   // The lower number of workers that did as well as the present one does; 0: not saturated, or not
   // known yet.
   int64_t SaturatedAt() const;
-  // Workers' steps a second, of the number of workers that stepped last; 0: not known yet.
+  // Samples a second, of the number of workers that stepped last; 0: not known yet.
   double throughput() const;
 
  private:
-  struct Times {
-    std::deque<double> seconds;
-    int64_t last = 0;  // step
+  struct Rates {
+    std::deque<double> per_s;  // samples a second, one a step
+    int64_t last = 0;          // step
   };
 
-  static double Throughput(int64_t workers, const Times& times);
+  static double Throughput(const Rates& rates);
 
-  std::map<int64_t, Times> times_;  // by number of workers
+  std::map<int64_t, Rates> rates_;  // by number of workers
   int64_t workers_ = 0;             // of the last step
   int64_t step_ = 0;
 };

@@ -299,7 +299,7 @@ class AppliedSum : public Checker {
       judged = step != versions.end() && WorkOut(range, v, *book, &step->second);
       if (!judged) break;
       last = &step->second;
-      book->optimizer->Apply(last->rate, last->combined, wanted, last->fraction);
+      book->optimizer->Apply(last->rate, last->combined, wanted, {last->fraction, last->in_stream});
       book->progress.Advance(last->fraction);
     }
     if (judged && last != nullptr) Compare(now, self, shard, *book, *last, wanted);

@@ -109,7 +109,10 @@ class Bounds : public Checker {
   }
 
   void OnEvent(TimePoint now, const cluster::Event& event) override {
-    if (std::holds_alternative<cluster::DeviceLeft>(event)) ++losses_;
+    if (std::holds_alternative<cluster::DeviceLeft>(event) ||
+        std::holds_alternative<cluster::DeviceSilent>(event)) {
+      ++losses_;
+    }
     if (const auto* dealt = std::get_if<cluster::LeaseRedealt>(&event)) CheckRedeal(now, *dealt);
     const auto* changed = std::get_if<cluster::LeadersChanged>(&event);
     if (changed == nullptr) return;

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "cluster/describe.h"
+#include "cluster/range_state.h"
 #include "sim/trace.h"
 
 namespace weft::sim {
@@ -32,6 +33,7 @@ SimDevice::SimDevice(const Options& options, const cluster::JobSpec& spec)
       may_lead_(MayLead(options, spec)),
       costs_(options.box->leading, spec.parameter_count()),
       down_(codec::MakeCodec(spec.codec_down).value()),
+      momentum_(spec.trainable_count, engine::MomentumOf(cluster::UpdateRule(spec))),
       encoder_(codec::MakeCodec(spec.codec_up).value(), EncoderOptions(spec)),
       worker_(options.worker),
       peers_({.name = options.worker.name,
@@ -150,7 +152,8 @@ void SimDevice::Perform(cluster::Address from, const cluster::Actions& actions) 
 void SimDevice::Rest() {
   audience_.Tell(&Observer::OnDeviceRest, loop_->now(), options_.number, worker_);
   std::optional<TimePoint> wake = worker_.NextWake();
-  if (const auto peers = peers_.NextWake(); peers && (!wake || *peers < *wake)) wake = peers;
+  const auto peers = ended_ ? std::nullopt : peers_.NextWake();
+  if (peers && (!wake || *peers < *wake)) wake = peers;
   WakeAt(wake, [this] { Wake(); });
 }
 
@@ -382,10 +385,15 @@ void SimDevice::Produce(const cluster::Compute& compute) {
   for (const cluster::Piece& piece : compute.pieces) {
     CHECK(down_->Decode(*piece.values, part(parameters, piece.range)).ok());
   }
-  const auto computed = options_.workload->Compute(parameters, compute);
+  auto computed = options_.workload->Compute(parameters, compute);
   if (!computed.ok()) {
     output_->status = computed.status();
     return;
+  }
+  if (compute.alone) {
+    momentum_.AddTo(0, computed->gradient);
+  } else {
+    momentum_.Clear();
   }
   cluster::Worker::Update& update = output_->update;
   update.loss_sum = computed->loss_sum;

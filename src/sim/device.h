@@ -16,6 +16,7 @@
 #include "cluster/update_encoder.h"
 #include "cluster/worker.h"
 #include "data/sample_order.h"
+#include "engine/local_momentum.h"
 #include "sim/leader_costs.h"
 #include "sim/options.h"
 #include "sim/serial_process.h"
@@ -144,6 +145,7 @@ class SimDevice : public SerialProcess {
   const bool may_lead_;
   const LeaderCosts costs_;
   std::unique_ptr<codec::Codec> down_;
+  engine::LocalMomentum momentum_;
   cluster::UpdateEncoder encoder_;
   cluster::Worker worker_;
   std::unique_ptr<cluster::Leader> leader_;

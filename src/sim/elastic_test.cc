@@ -151,6 +151,53 @@ TEST(Elastic, ExtraDevicesHaveCopiesOfLeases) {
   EXPECT_LT(Distance(run.parameters(), RunToy(options.job).parameters), 1e-5);
 }
 
+// Any device stumbles at any time: waiting for all of them is slow, and async is chosen.
+TEST(Elastic, AutoTakesAsyncWhereDevicesStumbleAndSyncWhereTheyDoNot) {
+  for (const bool stumble : {true, false}) {
+    ClusterOptions options = Calm(6);
+    options.job = ToyJob(6000, 6, 120);
+    options.job.aggregation.automatic = true;
+    options.job.heartbeat_ms = 50;
+    options.devices = EqualDevices(6, 2e-3);
+    for (DeviceOptions& device : options.devices) {
+      if (stumble) {
+        device.slowdown = {std::chrono::milliseconds(400), std::chrono::milliseconds(150), 0.05};
+      }
+    }
+    Cluster run(options);
+    ASSERT_TRUE(run.Run());
+    ExpectExactlyOnce(run);
+    const auto changes = run.Events<cluster::ModeChanged>();
+    if (stumble) {
+      ASSERT_FALSE(changes.empty());
+      EXPECT_EQ(changes.front().mode, "async");
+      EXPECT_THAT(changes.front().reason, ::testing::HasSubstr("waiting for"));
+    } else {
+      EXPECT_TRUE(changes.empty()) << changes.front().reason;
+    }
+    EXPECT_LT(LastLoss(run), 0.2 * RunToy(options.job).losses.front());
+  }
+}
+
+TEST(Elastic, ChangingBetweenSyncAndAsyncLosesNothing) {
+  for (const int64_t leaders : {1, 3}) {
+    ClusterOptions options = Calm(5);
+    options.job = ToyJob(1500, 6, 30);
+    options.job.least_range = 1;
+    options.job.leaders = leaders;
+    options.job.aggregation.automatic = true;
+    options.job.policy = {
+        .better = -100, .in_a_row = 1, .rounds_between = 3, .rounds_for_losses = 3};
+    options.job.heartbeat_ms = 20;
+    options.devices = EqualDevices(5, 2e-3);
+    options.faults.kill_device = std::chrono::milliseconds(800);
+    Cluster run(options);
+    ASSERT_TRUE(run.Run());
+    ExpectExactlyOnce(run);
+    EXPECT_GT(run.Events<cluster::ModeChanged>().size(), 10u);
+  }
+}
+
 TEST(Elastic, SharesFollowTheSpeeds) {
   ClusterOptions options = Calm(4);
   options.job = ToyJob(6000, 2, 600);

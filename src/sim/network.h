@@ -71,7 +71,8 @@ struct NetworkOptions {
   // How unequally payloads share a link, as TCP flows do for seconds: the pieces of one are larger
   // or smaller than those of another by up to so much of their size, uniform. 0: equally.
   double unfairness = 0;
-  // Bytes of a payload that a small message cannot overtake: those of a chunk (net/options.h).
+  // Bytes of a payload that a small message cannot overtake: those of the chunks (net/options.h)
+  // that the sender's kernel has taken.
   int64_t most_ahead = 256 << 10;
 };
 

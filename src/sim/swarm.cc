@@ -212,6 +212,14 @@ class Draw {
     if (how.mode == aggregate::Mode::kSync && OneIn(3)) how.over_selection = 0.3;
     if (how.mode != aggregate::Mode::kSync && OneIn(2)) how.max_staleness = Whole(1, 8);
     if (how.mode == aggregate::Mode::kBuffered && OneIn(2)) how.buffer = Whole(1, 6);
+    // Drawn from what is drawn already, so that the other choices of a seed stay what they were.
+    const bool changes = job.heartbeat_ms % 2 == 0;
+    if (changes && (how.mode == aggregate::Mode::kAsync ||
+                    (how.mode == aggregate::Mode::kSync && how.quorum == 1))) {
+      how.automatic = true;
+      // To and fro, whatever is predicted.
+      job.policy = {.better = -100, .in_a_row = 1, .rounds_between = 2, .rounds_for_losses = 2};
+    }
     if (OneIn(6)) how.combine = aggregate::Combine::kMedian;
     if (OneIn(6)) how.combine = aggregate::Combine::kTrimmedMean;
     if (!OneIn(4)) return;

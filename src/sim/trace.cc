@@ -55,7 +55,7 @@ class Digest {
 void Add(Digest& d, const cluster::Hello& m) { d << m.incarnation << m.device << m.cores; }
 void Add(Digest& d, const cluster::Welcome& m) { d << m.device << m.term << m.layout << m.shard; }
 void Add(Digest& d, const cluster::Refuse& m) { d << m.code << m.retry; }
-void Add(Digest& d, const cluster::Heartbeat& m) { d << m.term << m.step << m.leases; }
+void Add(Digest& d, const cluster::Heartbeat& m) { d << m.term << m.version << m.leases; }
 void Add(Digest& d, const cluster::HeartbeatAck& m) { d << m.term; }
 void Add(Digest& d, const cluster::Grant& m) {
   d << m.term << m.lease << m.version << m.next << m.again << m.newest << m.overlap;

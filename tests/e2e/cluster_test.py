@@ -3,7 +3,7 @@
 import os
 import unittest
 
-from weft_process import WeftTest
+from weft_process import TINY_JOB, WeftTest
 
 
 class ClusterTest(WeftTest):
@@ -33,6 +33,31 @@ class ClusterTest(WeftTest):
         # Whoever computes a share, the sum is the same.
         self.assertEqual(result["weights_sha256"], alone["weights_sha256"])
         self.assertEqual(replacement.finish(), 0, replacement.errors())
+
+    def test_killed_leader_is_replaced_by_its_standby(self):
+        job = self.write("led.toml", TINY_JOB.replace('file = "tiny_model.toml"', 'preset = "lenet5"'))
+        options = ["--set", "job.epochs=6"]
+        alone = self.run_to_result("train", job, "--out", "alone", *options)
+        up, join = self.start_up("--out", "joined", "--set", "cluster.leaders=2", *options, job=job)
+        workers = {}
+        for i in range(4):
+            name = f"w{i}"
+            workers[name] = self.start(*join, "--name", name, "--listen", "127.0.0.1:0")
+        before = up.wait_for(lambda e: e["event"] == "leaders" and all(part["standby"] for part in e["parts"]),
+                             "leaders with standbys")
+        names = {e["device"]: e["name"] for e in up.seen if e["event"] == "device" and e["state"] == "joined"}
+        start = up.wait_for_event("step")["step"]
+        up.wait_for(lambda e: e["event"] == "step" and e["step"] >= start + 10, "ten steps more")
+        victim = before["parts"][0]
+        workers.pop(names[victim["leader"]]).kill()
+        after = up.wait_for(lambda e: e["event"] == "leaders" and e["parts"][0]["leader"] != victim["leader"],
+                            "another leader")
+        self.assertEqual(after["parts"][0]["leader"], victim["standby"])
+        result = up.result()
+        self.assertEqual((result["lost_samples"], result["duplicated_samples"]), (0, 0))
+        self.assertEqual(result["samples"], 6 * 480, "no step was done twice")
+        self.assertEqual(result["weights_sha256"], alone["weights_sha256"])
+        self.assertEqual([worker.finish() for worker in workers.values()], [0] * 3)
 
     def test_all_workers_gone_then_others_carry_on(self):
         up, join = self.start_up("--out", "joined", "--set", "job.epochs=4")

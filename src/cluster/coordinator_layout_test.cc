@@ -1,0 +1,93 @@
+// What the coordinator says to leaders on devices.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "cluster/coordinator.h"
+#include "cluster/testing.h"
+
+namespace weft::cluster {
+namespace {
+
+using testing::Sent;
+using ::testing::SizeIs;
+
+
+class CoordinatorLayout : public ::testing::Test {
+ protected:
+  CoordinatorLayout() {
+    spec_.run = "run";
+    spec_.samples = 64;
+    spec_.batch = 8;
+    spec_.trainable_count = 4;
+    spec_.leaders = 2;
+    spec_.least_range = 1;
+    spec_.start_workers = 2;
+    coordinator_ = std::make_unique<Coordinator>(spec_, store_.get(), 0);
+    coordinator_->Start(now_);
+  }
+  Actions Join(uint64_t number, DeviceId device = 0, uint64_t connection = 0) {
+    return coordinator_->OnHello(now_, connection == 0 ? number : connection,
+                                 Hello{.name = "pi",
+                                       .incarnation = number,
+                                       .device = device,
+                                       .endpoint = "here:" + std::to_string(number)});
+  }
+  Actions Say(Address from, const Message& message) {
+    return coordinator_->Handle(now_, from, message);
+  }
+  // All that the change asks for is done.
+  Actions Seat(const Reshape& reshape) {
+    Actions last;
+    const auto seated = [&](DeviceId device, const Range& range, bool standby) {
+      last = Say({device, Role::kLeader}, Seated{.term = reshape.term,
+                                                 .layout = reshape.to.number,
+                                                 .range = range,
+                                                 .version = 0,
+                                                 .standby = standby,
+                                                 .problem = {}});
+    };
+    for (const Layout::Part& part : reshape.to.parts) {
+      seated(part.leader.device, part.range, false);
+      if (part.standby != 0) seated(part.standby, part.range, true);
+    }
+    return last;
+  }
+
+  TimePoint now_{};
+  JobSpec spec_;
+  std::unique_ptr<CoordStore> store_ = MakeMemoryStore();
+  std::unique_ptr<Coordinator> coordinator_;
+};
+
+TEST_F(CoordinatorLayout, AChangeThatDoesNotComeAboutIsSaidAgain) {
+  Join(1);
+  const auto asked = Sent<Reshape>(Join(2));
+  ASSERT_THAT(asked, SizeIs(3)) << "the hub and two devices";
+  now_ = *coordinator_->NextWake();
+  std::vector<Reshape> again;
+  for (int i = 0; i < 3 && again.empty(); ++i) {
+    again = Sent<Reshape>(coordinator_->Tick(now_));
+    now_ = *coordinator_->NextWake();
+  }
+  ASSERT_THAT(again, SizeIs(3));
+  EXPECT_EQ(again[0].to, asked[0].to);
+  EXPECT_THAT(Sent<BeginStep>(Seat(asked[0])), SizeIs(asked[0].to.parts.size()));
+}
+
+TEST_F(CoordinatorLayout, ALeaderThatIsBackIsToldWhatItIsToDo) {
+  Join(1);
+  const Reshape reshape = Sent<Reshape>(Join(2)).at(0);
+  EXPECT_THAT(Sent<Reshape>(Join(2, 2, 77)), SizeIs(1));
+  Seat(reshape);
+  const Actions actions = Join(2, 2, 78);
+  ASSERT_THAT(Sent<Relayout>(actions), SizeIs(1));
+  EXPECT_EQ(Sent<Relayout>(actions)[0].layout, reshape.to);
+  size_t led = 0;
+  for (const Layout::Part& part : reshape.to.parts) led += part.leader.device == 2 ? 1 : 0;
+  EXPECT_GT(led, 0u);
+  EXPECT_THAT(Sent<BeginStep>(actions), SizeIs(led));
+}
+
+}  // namespace
+}  // namespace weft::cluster
