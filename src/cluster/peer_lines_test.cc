@@ -220,7 +220,7 @@ TEST_F(PeerLinesTest, WhatCameFromWhoIsNotThePeerIsNotHeard) {
 TEST_F(PeerLinesTest, ARefusalOrTheWrongAnswerIsTakenForNoLine) {
   for (const Message& answer :
        std::initializer_list<Message>{Refuse{16, "wrong token", false}, WelcomeOf(3),
-                                      WelcomeOf(2, "another run"), Heartbeat{}, cluster::Push{}}) {
+                                      WelcomeOf(2, "another run"), Heartbeat{}}) {
     const uint64_t number = Only<PeerLines::Dial>(Push(2, 1)).number;
     lines_.OnOpen(now_, number);
     const auto actions = Hear({true, number}, answer);
