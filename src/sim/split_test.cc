@@ -108,8 +108,9 @@ TEST_P(Split, IsAsGoodAsTheBetterOfBoth) {
     RecordProperty("change", cluster::Describe(change));
   }
   EXPECT_EQ(fixed_s < 0.85 * flat_s, c.splits) << "the case itself: " << flat_s << ", " << fixed_s;
-  // Sixty steps bear a few with one leader, or of a trial that failed.
-  EXPECT_LT(chosen.seconds, 1.1 * std::min(flat_s, fixed_s)) << flat_s << ", " << fixed_s;
+  // The first of sixty steps has one leader, and some more may have, or a trial may fail.
+  const double first_s = flat_s / 60;
+  EXPECT_LT(chosen.seconds, 1.1 * std::min(flat_s, fixed_s) + first_s) << flat_s << ", " << fixed_s;
   if (c.splits) {
     ASSERT_EQ(chosen.changes.size(), 1u);
     EXPECT_GT(chosen.changes[0].parts.size(), 1u);
