@@ -41,8 +41,10 @@ def after(result, epochs):
 
 
 def drive(report, train_data=None, test_data=None):
-    data = {"data.train": train_data} if train_data else {}
-    data |= {"data.test": test_data or train_data} if train_data else {}
+    data = {}
+    if train_data:  # as many samples of it as there are of the drawn shapes
+        data = {"data.train": train_data, "data.test": test_data or train_data, "data.limit": 4000,
+                "data.test_limit": 1000}
     base = None
     for name, settings in VARIANTS.items():
         runs = [train(settings, seed, data) for seed in SEEDS]
