@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/planted.h"
 #include "cluster/coordinator.h"
 #include "plan/shares.h"
 
@@ -282,7 +283,8 @@ void Coordinator::FinishStep(TimePoint now) {
   carried_by_.clear();
   for (const Lease& lease : dealer_.leases()) {
     if (committed.contains(lease.id)) continue;
-    if (!book_.HalfApplied(lease.id)) {
+    const bool forgets = base::Planted("coordinator.forgets_the_half_applied");
+    if (!book_.HalfApplied(lease.id) || forgets) {
       // Its update would come late; what momentum makes of late updates is worse than none.
       deck_.PutBack({lease.begin, lease.count});
       continue;
