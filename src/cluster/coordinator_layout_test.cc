@@ -12,7 +12,6 @@ namespace {
 using testing::Sent;
 using ::testing::SizeIs;
 
-
 class CoordinatorLayout : public ::testing::Test {
  protected:
   CoordinatorLayout() {
