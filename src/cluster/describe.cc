@@ -88,7 +88,7 @@ std::string Fields(const CheckpointDone& m) {
 }
 
 std::string Fields(const BeginStream& m) {
-  return fmt::format("term {} range {} mode {}", m.term, Describe(m.range), m.mode);
+  return fmt::format("term {} range {} mode {} step {}", m.term, Describe(m.range), m.mode, m.step);
 }
 std::string Fields(const EndStream& m) {
   return fmt::format("term {} range {} checkpoint {} step {}", m.term, Describe(m.range),

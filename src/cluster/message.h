@@ -293,6 +293,8 @@ struct BeginStream {
   uint64_t term = 0;
   Range range;
   uint8_t mode = 0;  // aggregate::Mode
+  // That it begins with; its end has a later one. So what is said twice, or late, is known as such.
+  int64_t step = 0;
 };
 
 // Coordinator -> leader: nothing more will come; apply what waits for others.

@@ -22,6 +22,7 @@ constexpr uint64_t kMaxLease = uint64_t{1} << 62;  // so that it fits an Interva
 
 void Shard::On(const BeginStream& begin) {
   const auto mode = static_cast<Mode>(begin.mode);
+  if (begin.step < over_before_) return;  // over: it was said twice
   const bool known = mode == Mode::kSsp || mode == Mode::kAsync || mode == Mode::kBuffered;
   if (!leads_ || open_ || !known) {
     return context_->ToCoordinator(
@@ -35,15 +36,18 @@ void Shard::On(const BeginStream& begin) {
   SendReplicas();
   if (stream_ || took_over_) TellRecords();
   if (stream_) return ChangeMode(mode);
-  stream_ = Stream{.mode = mode, .at_once = UpdatesAtOnce(context_->spec, mode), .in = {}};
+  stream_ = Stream{
+      .mode = mode, .begun = begin.step, .at_once = UpdatesAtOnce(context_->spec, mode), .in = {}};
   AnswerPulls();  // as when a step opens: a pull may have come before its term did
   DrainEarly();
 }
 
 // What has waited for more than are waited for now is applied.
 void Shard::ChangeMode(Mode mode) {
+  const int64_t at_once = UpdatesAtOnce(context_->spec, mode);
+  if (at_once > stream_->at_once) return;  // an older word
   stream_->mode = mode;
-  stream_->at_once = UpdatesAtOnce(context_->spec, mode);
+  stream_->at_once = at_once;
   const auto waiting = static_cast<int64_t>(stream_->in.size());
   if (waiting >= stream_->at_once) ApplyStream();
 }
@@ -147,6 +151,7 @@ void Shard::On(const EndStream& end) {
     return context_->Warn(fmt::format("the end of a stream of {} has come to {}; dropped",
                                       Describe(range_), leads_ ? "an open step" : "its standby"));
   }
+  if (stream_ ? end.step <= stream_->begun : end.step < next_step_) return;  // said twice
   if (stream_) {
     // What the standby has not been able to follow is taken in all the same.
     const Kept early = std::exchange(early_, {});

@@ -204,7 +204,8 @@ class Decoder {
   static cluster::BeginStream Get(const v1::BeginStream& from) {
     return {.term = from.term(),
             .range = Get(from.range()),
-            .mode = static_cast<uint8_t>(from.mode() & 0xFF)};
+            .mode = static_cast<uint8_t>(from.mode() & 0xFF),
+            .step = from.step()};
   }
 
   static cluster::EndStream Get(const v1::EndStream& from) {

@@ -224,6 +224,7 @@ class Encoder {
     to->set_term(from.term);
     Put(from.range, to->mutable_range());
     to->set_mode(from.mode);
+    to->set_step(from.step);
   }
 
   void Put(const cluster::EndStream& from, v1::Envelope* envelope) {

@@ -87,7 +87,7 @@ void Add(Digest& d, const cluster::CheckpointDone& m) {
   d << m.term << m.step << m.problem.empty();
 }
 void Add(Digest& d, const cluster::BeginStream& m) {
-  d << m.term << m.range << static_cast<uint32_t>(m.mode);
+  d << m.term << m.range << static_cast<uint32_t>(m.mode) << m.step;
 }
 void Add(Digest& d, const cluster::EndStream& m) {
   d << m.term << m.range << m.checkpoint << m.step;
