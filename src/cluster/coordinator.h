@@ -175,6 +175,7 @@ class Coordinator {
   bool Streams() const { return mode_ != aggregate::Mode::kSync; }
   void BeginStream();
   void SendBeginStream(const Layout::Part& part, aggregate::Mode mode);
+  int64_t AtWork() const;
   void DealStream();
   std::optional<Lease> CutForStream(DeviceId device);
   void ShareStream();

@@ -75,6 +75,17 @@ void Coordinator::ShareStream() {
   for (size_t i = 0; i < paces.size(); ++i) stream_shares_[paces[i].device] = kept.shares[i];
 }
 
+// Devices that are heard, and that have samples left where each has its own.
+int64_t Coordinator::AtWork() const {
+  const auto is_at_work = [&](const auto& entry) {
+    const auto& [id, device] = entry;
+    if (stream_.IsQuiet(id)) return false;
+    return spec_.shard_samples.empty() || stream_.Load(id) > 0 ||
+           (device.shard >= 0 && deck_.LeftOf(device.shard) > 0);
+  };
+  return std::ranges::count_if(devices_.living(), is_at_work);
+}
+
 void Coordinator::DealStream() {
   if (phase_ != Phase::kStreaming) return;
   const Duration beats = kQuietHeartbeats * Beat();
@@ -82,8 +93,8 @@ void Coordinator::DealStream() {
   stream_.SetQuiet({quiet.begin(), quiet.end()});
   const int64_t ahead =
       mode_ == aggregate::Mode::kSsp ? std::max<int64_t>(1, spec_.aggregation.max_staleness) : 0;
-  // However few devices there are, what they hold fills the buffers.
-  const int64_t devices = std::max<int64_t>(1, static_cast<int64_t>(devices_.living().size()));
+  // However few devices are at work, what they hold fills the buffers.
+  const int64_t devices = std::max<int64_t>(1, AtWork());
   const int64_t waiting = (UpdatesAtOnce(spec_, mode_) - 1 + devices - 1) / devices;
   stream_.SetDepth(StreamDealer::kDepth + static_cast<size_t>(waiting));
   const auto dealt =

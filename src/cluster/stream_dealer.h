@@ -64,6 +64,7 @@ class StreamDealer {
   // Leases that are not committed.
   size_t open() const { return leases_.size(); }
   size_t Load(DeviceId device) const;
+  bool IsQuiet(DeviceId device) const { return quiet_.contains(device); }
   // Those that nobody holds, such as after all devices have gone.
   std::vector<Lease> Unheld() const;
   // It will not be computed.
