@@ -121,6 +121,7 @@ void Coordinator::Admitted(const DeviceTable::Admission& admission, ConnectionId
   dealer_.Release(device);
   dealer_.Add(device);
   stream_.Add(device);
+  stream_shares_.clear();
   if (admission.replaced) actions_.push_back(CloseConnection{*admission.replaced});
   actions_.push_back(Admit{connection, device});
   ToWorker(device, Welcome{.device = device,
@@ -152,6 +153,7 @@ void Coordinator::Lose(DeviceId device, const std::string& reason) {
   devices_.Remove(device);
   if (!base::Planted("coordinator.keeps_leases_of_the_lost")) dealer_.Remove(device);
   stream_.Remove(device);
+  stream_shares_.clear();
   if (chooser_) chooser_->OnLost(device);
   if (done()) return;
   LoseSeats(device);

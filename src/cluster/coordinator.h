@@ -277,15 +277,16 @@ class Coordinator {
   std::string change_;       // why leaders change
 
   StreamDealer stream_;
-  std::map<DeviceId, int64_t> stream_shares_;
-  bool settling_ = false;    // nothing new is dealt
-  bool flushing_ = false;    // buffers are being emptied
-  int64_t round_dealt_ = 0;  // samples, since step_ rose
-  int64_t round_slots_ = 0;  // leases, likewise
-  int64_t rounds_ = 0;       // since the stream began
-  std::set<Range> ended_;    // ranges whose stream is over
-  bool uneven_ = false;      // their versions differ
-  StepDone round_;           // what was committed since the last one was told
+  std::map<DeviceId, int64_t> stream_shares_;  // of those that are heard; empty: to be made
+  std::vector<DeviceId> stream_quiet_;         // the others
+  bool settling_ = false;                      // nothing new is dealt
+  bool flushing_ = false;                      // buffers are being emptied
+  int64_t round_dealt_ = 0;                    // samples, since step_ rose
+  int64_t round_slots_ = 0;                    // leases, likewise
+  int64_t rounds_ = 0;                         // since the stream began
+  std::set<Range> ended_;                      // ranges whose stream is over
+  bool uneven_ = false;                        // their versions differ
+  StepDone round_;                             // what was committed since the last one was told
 
   Phase phase_ = Phase::kWaiting;
   uint64_t term_ = 0;

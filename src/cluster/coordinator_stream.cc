@@ -37,9 +37,10 @@ std::optional<Lease> Coordinator::CutForStream(DeviceId device) {
   if (settling_) return std::nullopt;
   const int64_t shard = devices_.Find(device)->shard;
   const auto devices = static_cast<int64_t>(devices_.living().size());
-  if (!stream_shares_.contains(device)) ShareStream();
-  int64_t share = stream_shares_.at(device);
-  if (share == 0) return std::nullopt;  // too slow to help; asked again in a later round
+  const auto found = stream_shares_.find(device);
+  // Too slow to help: asked again in a later round.
+  if (found == stream_shares_.end() || found->second == 0) return std::nullopt;
+  int64_t share = found->second;
   // The last leases of an epoch are smaller, so that all devices are done at about the same time.
   const int64_t fair = deck_.left() / (2 * devices);
   share = std::clamp<int64_t>(fair, std::max<int64_t>(1, share / 4), share);
@@ -60,28 +61,30 @@ std::optional<Lease> Coordinator::CutForStream(DeviceId device) {
   return plan_.LeaseOf(step_, epoch_, round_slots_++, piece.begin, piece.count);
 }
 
-// A device's leases are as large as its part of a batch would be in a step.
+// A device's leases are as large as its part of a batch would be in a step. Devices that are quiet
+// have none, so that there is always one among the others that is not too slow.
 void Coordinator::ShareStream() {
   stream_shares_.clear();
-  const int64_t even =
-      std::max<int64_t>(1, plan_.batch() / static_cast<int64_t>(devices_.living().size()));
   std::vector<plan::DevicePace> paces;
   for (const auto& [id, device] : devices_.living()) {
-    stream_shares_[id] = even;
-    paces.push_back({id, PaceOf(device)});
+    if (!stream_.IsQuiet(id)) paces.push_back({id, PaceOf(device)});
   }
+  if (paces.empty()) return;
+  const int64_t even = std::max<int64_t>(1, plan_.batch() / static_cast<int64_t>(paces.size()));
+  for (const plan::DevicePace& pace : paces) stream_shares_[pace.device] = even;
   if (!spec_.share_by_speed || !spec_.shard_samples.empty()) return;
   const plan::KeptShares kept = shares_.Next(plan_.batch(), paces);
   for (size_t i = 0; i < paces.size(); ++i) stream_shares_[paces[i].device] = kept.shares[i];
 }
 
-// Devices that are heard, and that have samples left where each has its own.
+// Devices that are heard, not too slow to help, and have samples left where each has its own.
 int64_t Coordinator::AtWork() const {
   const auto is_at_work = [&](const auto& entry) {
     const auto& [id, device] = entry;
     if (stream_.IsQuiet(id)) return false;
-    return spec_.shard_samples.empty() || stream_.Load(id) > 0 ||
-           (device.shard >= 0 && deck_.LeftOf(device.shard) > 0);
+    if (stream_.Load(id) > 0) return true;
+    if (stream_shares_.at(id) == 0) return false;
+    return spec_.shard_samples.empty() || (device.shard >= 0 && deck_.LeftOf(device.shard) > 0);
   };
   return std::ranges::count_if(devices_.living(), is_at_work);
 }
@@ -89,13 +92,16 @@ int64_t Coordinator::AtWork() const {
 void Coordinator::DealStream() {
   if (phase_ != Phase::kStreaming) return;
   const Duration beats = kQuietHeartbeats * Beat();
-  const auto quiet = devices_.SilentSince(now_ - beats);
+  std::vector<DeviceId> quiet = devices_.SilentSince(now_ - beats);
   stream_.SetQuiet({quiet.begin(), quiet.end()});
+  const bool others = quiet != std::exchange(stream_quiet_, quiet);
+  if (others || stream_shares_.empty()) ShareStream();
   const int64_t ahead =
       mode_ == aggregate::Mode::kSsp ? std::max<int64_t>(1, spec_.aggregation.max_staleness) : 0;
   // However few devices are at work, what they hold fills the buffers.
-  const int64_t devices = std::max<int64_t>(1, AtWork());
-  const int64_t waiting = (UpdatesAtOnce(spec_, mode_) - 1 + devices - 1) / devices;
+  const int64_t at_once = UpdatesAtOnce(spec_, mode_);
+  const int64_t devices = at_once > 1 ? std::max<int64_t>(1, AtWork()) : 1;
+  const int64_t waiting = (at_once - 1 + devices - 1) / devices;
   stream_.SetDepth(StreamDealer::kDepth + static_cast<size_t>(waiting));
   const auto dealt =
       stream_.Deal(now_, ahead, [this](DeviceId device) { return CutForStream(device); });

@@ -77,7 +77,10 @@ Range Leader::Named(const Range& range) const {
 Shard* Leader::Find(const Range& range) const {
   const auto it = shards_.find(range.begin);
   if (it != shards_.end() && it->second->range() == range) return it->second.get();
-  return seating_ ? seating_->Find(range) : nullptr;
+  for (auto& [number, seating] : seatings_) {
+    if (Shard* shard = seating.Find(range)) return shard;
+  }
+  return nullptr;
 }
 
 template <class Order>
@@ -100,7 +103,7 @@ void Leader::ToShard(Address from, const Order& order) {
 
 void Leader::AdoptTerm(uint64_t term) {
   context_.term = term;
-  seating_.reset();
+  seatings_.clear();
   std::erase_if(strays_, [&](const auto& entry) { return entry.second.term < term; });
   for (auto& [begin, shard] : shards_) shard->AdoptTerm();
 }
@@ -158,11 +161,13 @@ void Leader::On(Address from, const Replicate& replicate) {
   Shard* shard = Find(replicate.range);
   if (shard == nullptr || replicate.term != term() || replicate.layout < layout_.number) return;
   // Of the layout to come its leaders are known by their seats only.
-  const bool to_come = seating_ && seating_->Find(replicate.range) == shard;
+  const auto to_come = std::ranges::find_if(
+      seatings_, [&](auto& entry) { return entry.second.Find(replicate.range) == shard; });
   const bool its_leader = std::ranges::any_of(layout_.parts, [&](const Layout::Part& part) {
     return part.range == replicate.range && part.leader == from;
   });
-  if (to_come ? replicate.layout == seating_->number() : its_leader) shard->On(from, replicate);
+  const bool seated = to_come != seatings_.end();
+  if (seated ? replicate.layout == to_come->first : its_leader) shard->On(from, replicate);
 }
 
 void Leader::On(Address from, const Replicated& replicated) {
@@ -172,19 +177,27 @@ void Leader::On(Address from, const Replicated& replicated) {
 
 // ---- layouts
 
+// Others have been begun since.
+bool Leader::IsTooOld(uint64_t number) const {
+  return seatings_.size() >= kMostSeatings && number < seatings_.begin()->first;
+}
+
 Seating& Leader::SeatingOf(uint64_t number) {
-  if (!seating_ || seating_->number() < number) seating_.emplace(&context_, number);
-  return *seating_;
+  const auto it = seatings_.try_emplace(number, &context_, number).first;
+  if (seatings_.size() > kMostSeatings) seatings_.erase(seatings_.begin());
+  return it->second;
 }
 
 void Leader::On(Address from, const Reshape& reshape) {
   if (!Obeys(from, reshape)) return;
   const bool old = layout_term_ == term() && reshape.to.number <= layout_.number;
-  if (old || (seating_ && reshape.to.number < seating_->number())) return;
+  if (old || IsTooOld(reshape.to.number)) return;
   if (!IsWhole(context_.spec, reshape.from) || !IsWhole(context_.spec, reshape.to)) {
     return context_.Warn(fmt::format("a layout is not whole: from {} to {}; dropped",
                                      Describe(reshape.from), Describe(reshape.to)));
   }
+  // Had a plan before this one come about, that would have been said first.
+  seatings_.erase(seatings_.begin(), seatings_.lower_bound(reshape.to.number));
   SeatingOf(reshape.to.number).Begin(reshape, shards_);
   SendStates(reshape);
 }
@@ -208,7 +221,7 @@ void Leader::SendState(const Shard& shard, const Reshape& reshape, const Layout:
     if (Holds(reshape.from, target, part.range)) continue;
     if (!state) state = shard.StateOf(overlap, reshape.to.number, shard.next_step());
     if (target == context_.self) {
-      seating_->Add(shard.PieceOf(overlap), state->applied);
+      SeatingOf(reshape.to.number).Add(shard.PieceOf(overlap), state->applied);
     } else {
       context_.SendTo(target, *state);
     }
@@ -227,7 +240,7 @@ void Leader::On(Address from, const RangeState& state) {
   if (state.layout != 0) {
     if (state.term > term()) AdoptTerm(state.term);
     const bool old = layout_term_ == term() && state.layout <= layout_.number;
-    if (old || (seating_ && state.layout < seating_->number())) return;
+    if (old || IsTooOld(state.layout)) return;
     return SeatingOf(state.layout).Add(from, state);
   }
   const bool its_leader = std::ranges::any_of(layout_.parts, [&](const Layout::Part& part) {
@@ -261,7 +274,7 @@ void Leader::On(Address from, const Relayout& relayout) {
   std::map<int64_t, std::unique_ptr<Shard>> next;
   for (const Layout::Part& part : layout.parts) TakeSeat(part, repeated, &next);
   shards_ = std::move(next);
-  if (seating_ && seating_->number() <= layout.number) seating_.reset();
+  seatings_.erase(seatings_.begin(), seatings_.upper_bound(layout.number));
   AnswerStrays();
 }
 
@@ -270,8 +283,9 @@ void Leader::TakeSeat(const Layout::Part& part, bool repeated,
   const bool leads = Leads(part, context_.self);
   if (!leads && !StandsBy(part, context_.self)) return;
   std::unique_ptr<Shard> shard;
-  const bool seated = seating_ && seating_->number() == layout_.number;
-  if (seated) shard = seating_->TakeShard(part.range);
+  const auto seating = seatings_.find(layout_.number);
+  const bool seated = seating != seatings_.end();
+  if (seated) shard = seating->second.TakeShard(part.range);
   const auto it = shards_.find(part.range.begin);
   if (shard == nullptr && it != shards_.end() && it->second->range() == part.range) {
     shard = std::move(it->second);

@@ -31,6 +31,8 @@ class Leader {
   static constexpr size_t kMaxKept = Shard::kMaxKept;  // of a range
   // Pulls of ranges that are not here (yet); more are dropped.
   static constexpr size_t kMaxStrayPulls = 4096;
+  // Layouts to come whose ranges it holds beside those of the present one.
+  static constexpr size_t kMostSeatings = 3;
 
   // The coordinator's process: leads all of the vector (layout 1) at spec.leader. Starts from a
   // snapshot: of a checkpoint, or {0, 0, initial parameters, {}}.
@@ -60,7 +62,7 @@ class Leader {
   template <class Look>
   void ForEachShard(const Look& look) const {
     for (const auto& [begin, shard] : shards_) look(*shard);
-    if (seating_) seating_->ForEachShard(look);
+    for (const auto& [number, seating] : seatings_) seating.ForEachShard(look);
   }
   // The newest checkpoint that was made of several leaders' ranges; null: none yet.
   std::shared_ptr<const Snapshot> archived() const { return archive_.newest(); }
@@ -97,6 +99,7 @@ class Leader {
   void AdoptTerm(uint64_t term);
   Range Named(const Range& range) const;
   Shard* Find(const Range& range) const;
+  bool IsTooOld(uint64_t number) const;
   Seating& SeatingOf(uint64_t number);
   void SendStates(const Reshape& reshape);
   void SendState(const Shard& shard, const Reshape& reshape, const Layout::Part& part);
@@ -115,7 +118,9 @@ class Leader {
   Layout layout_;                                     // that holds
   uint64_t layout_term_ = 0;                          // of it
   std::map<int64_t, std::unique_ptr<Shard>> shards_;  // by begin
-  std::optional<Seating> seating_;                    // for the next layout
+  // For layouts to come, by number. What is sent for one can be here before the word that the one
+  // before it holds.
+  std::map<uint64_t, Seating> seatings_;
   std::map<std::pair<Address, Range>, Pull> strays_;
   Archive archive_;
 };
