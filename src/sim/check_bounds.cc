@@ -44,6 +44,7 @@ class Bounds : public Checker {
     step_ = -1;
     redeals_.clear();
     confirmed_.clear();
+    layout_ = 0;
   }
 
   void OnDeviceUp(TimePoint, int device, uint64_t) override { DeviceAt(device) = {}; }
@@ -90,7 +91,8 @@ class Bounds : public Checker {
   }
 
   void OnDelivered(TimePoint, const cluster::Envelope& envelope) override {
-    if (const auto* word = std::get_if<cluster::Replicated>(&envelope.message)) {
+    const auto* word = std::get_if<cluster::Replicated>(&envelope.message);
+    if (word != nullptr && word->layout >= layout_) {  // an earlier standby's says nothing
       int64_t& confirmed = confirmed_[{envelope.to, word->range}];
       confirmed = std::max(confirmed, word->version);
     } else if (std::holds_alternative<cluster::Relayout>(envelope.message) &&
@@ -118,6 +120,7 @@ class Bounds : public Checker {
     if (changed == nullptr) return;
     most_ranges_ = std::max(most_ranges_, changed->parts.size());
     confirmed_.clear();
+    layout_ = changed->layout;
   }
 
  private:
@@ -216,6 +219,7 @@ class Bounds : public Checker {
   int64_t losses_ = 0;                   // since the step began, or the run if it has none
   std::map<uint64_t, int64_t> redeals_;  // likewise, by lease
   std::map<std::pair<cluster::Address, cluster::Range>, int64_t> confirmed_;  // by whom to whom
+  uint64_t layout_ = 0;  // number of the one that holds
   PushLog pushes_;
 };
 
