@@ -44,7 +44,7 @@ class Bounds : public Checker {
     step_ = -1;
     redeals_.clear();
     confirmed_.clear();
-    layout_ = 0;
+    parts_.clear();
   }
 
   void OnDeviceUp(TimePoint, int device, uint64_t) override { DeviceAt(device) = {}; }
@@ -92,7 +92,7 @@ class Bounds : public Checker {
 
   void OnDelivered(TimePoint, const cluster::Envelope& envelope) override {
     const auto* word = std::get_if<cluster::Replicated>(&envelope.message);
-    if (word != nullptr && word->layout >= layout_) {  // an earlier standby's says nothing
+    if (word != nullptr && StandsBy(envelope.from.device, word->range)) {
       int64_t& confirmed = confirmed_[{envelope.to, word->range}];
       confirmed = std::max(confirmed, word->version);
     } else if (std::holds_alternative<cluster::Relayout>(envelope.message) &&
@@ -120,10 +120,17 @@ class Bounds : public Checker {
     if (changed == nullptr) return;
     most_ranges_ = std::max(most_ranges_, changed->parts.size());
     confirmed_.clear();
-    layout_ = changed->layout;
+    parts_ = changed->parts;
   }
 
  private:
+  // Now; what an earlier standby has says nothing.
+  bool StandsBy(cluster::DeviceId device, const cluster::Range& range) const {
+    return std::ranges::any_of(parts_, [&](const cluster::Layout::Part& part) {
+      return part.range == range && part.standby == device;
+    });
+  }
+
   struct Dials {
     std::optional<TimePoint> last;
     int64_t since_welcome = 0;
@@ -219,7 +226,7 @@ class Bounds : public Checker {
   int64_t losses_ = 0;                   // since the step began, or the run if it has none
   std::map<uint64_t, int64_t> redeals_;  // likewise, by lease
   std::map<std::pair<cluster::Address, cluster::Range>, int64_t> confirmed_;  // by whom to whom
-  uint64_t layout_ = 0;  // number of the one that holds
+  std::vector<cluster::Layout::Part> parts_;  // of the layout that holds
   PushLog pushes_;
 };
 
