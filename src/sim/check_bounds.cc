@@ -44,7 +44,6 @@ class Bounds : public Checker {
     step_ = -1;
     redeals_.clear();
     confirmed_.clear();
-    parts_.clear();
   }
 
   void OnDeviceUp(TimePoint, int device, uint64_t) override { DeviceAt(device) = {}; }
@@ -86,15 +85,18 @@ class Bounds : public Checker {
     } else if (std::holds_alternative<cluster::BeginStream>(envelope.message)) {
       most_leases_ = std::max(most_leases_, kLeasesInStream + buffer_);
     } else if (const auto* copy = std::get_if<cluster::Replicate>(&envelope.message)) {
-      CheckReplica(now, envelope.from, *copy);
+      CheckReplica(now, envelope, *copy);
     }
   }
 
   void OnDelivered(TimePoint, const cluster::Envelope& envelope) override {
     const auto* word = std::get_if<cluster::Replicated>(&envelope.message);
-    if (word != nullptr && StandsBy(envelope.from.device, word->range)) {
-      int64_t& confirmed = confirmed_[{envelope.to, word->range}];
-      confirmed = std::max(confirmed, word->version);
+    if (word != nullptr) {
+      // What an earlier standby says does not count.
+      const auto it = confirmed_.find({envelope.to, word->range});
+      if (it != confirmed_.end() && it->second.standby == envelope.from) {
+        it->second.version = std::max(it->second.version, word->version);
+      }
     } else if (std::holds_alternative<cluster::Relayout>(envelope.message) &&
                envelope.to.role == cluster::Role::kWorker) {
       ++CallsOf(envelope.to.device);
@@ -120,17 +122,9 @@ class Bounds : public Checker {
     if (changed == nullptr) return;
     most_ranges_ = std::max(most_ranges_, changed->parts.size());
     confirmed_.clear();
-    parts_ = changed->parts;
   }
 
  private:
-  // Now; what an earlier standby has says nothing.
-  bool StandsBy(cluster::DeviceId device, const cluster::Range& range) const {
-    return std::ranges::any_of(parts_, [&](const cluster::Layout::Part& part) {
-      return part.range == range && part.standby == device;
-    });
-  }
-
   struct Dials {
     std::optional<TimePoint> last;
     int64_t since_welcome = 0;
@@ -179,10 +173,13 @@ class Bounds : public Checker {
     }
   }
 
-  void CheckReplica(TimePoint now, cluster::Address from, const cluster::Replicate& copy) {
+  void CheckReplica(TimePoint now, const cluster::Envelope& envelope,
+                    const cluster::Replicate& copy) {
+    const cluster::Address from = envelope.from;
     const int64_t version = copy.record.version;
     // Of the first one of a layout: its standby was seated with the version before.
-    const int64_t confirmed = confirmed_.try_emplace({from, copy.range}, version - 1).first->second;
+    const int64_t confirmed =
+        confirmed_.try_emplace({from, copy.range}, envelope.to, version - 1).first->second.version;
     if (version - confirmed <= kMostReplicas) return;
     Violate(now, fmt::format("{} sends version {} of {} to its standby, which has confirmed {}; "
                              "want at most {} on their way",
@@ -225,8 +222,12 @@ class Bounds : public Checker {
   int64_t step_ = -1;
   int64_t losses_ = 0;                   // since the step began, or the run if it has none
   std::map<uint64_t, int64_t> redeals_;  // likewise, by lease
-  std::map<std::pair<cluster::Address, cluster::Range>, int64_t> confirmed_;  // by whom to whom
-  std::vector<cluster::Layout::Part> parts_;  // of the layout that holds
+  struct Confirmed {
+    cluster::Address standby;
+    int64_t version = 0;
+  };
+  // By leader and range, since the layout changed last.
+  std::map<std::pair<cluster::Address, cluster::Range>, Confirmed> confirmed_;
   PushLog pushes_;
 };
 
