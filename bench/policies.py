@@ -53,9 +53,11 @@ def simulate(scenario, policy, seed, data):
         raise RuntimeError(f"{scenario} {words}: exit code {done.returncode}: {done.stderr[-500:]}")
     result = lines[-1]
     right = result["completed"] and result["lost"] == 0 and result["duplicated"] == 0
-    reached = seconds_to(TARGET, result["epochs"]) if right else None
+    if not right:
+        raise RuntimeError(f"{scenario} {words}: {result['outcome']}")
+    reached = seconds_to(TARGET, result["epochs"])
     # What never got there is counted as if it had at the end.
-    return reached if reached is not None else result["training_s"], reached is not None
+    return reached if reached is not None else sum(epoch["seconds"] for epoch in result["epochs"]), reached is not None
 
 
 def mean_of(runs):

@@ -57,7 +57,9 @@ void Meter::OnHubStarted(TimePoint, uint64_t, int64_t first_step) {
 }
 
 void Meter::OnSent(TimePoint now, const cluster::Envelope& envelope) {
-  if (first_begin_ || !std::holds_alternative<cluster::BeginStep>(envelope.message)) return;
+  const bool begins = std::holds_alternative<cluster::BeginStep>(envelope.message) ||
+                      std::holds_alternative<cluster::BeginStream>(envelope.message);
+  if (first_begin_ || !begins) return;
   first_begin_ = epoch_begin_ = now;
 }
 
