@@ -16,7 +16,6 @@ void ModeChooser::OnStats(DeviceId device, const DeviceStats& stats) {
 
 void ModeChooser::OnLost(DeviceId device) {
   leases_.erase(device);
-  shares_.erase(device);
   parts_.erase(device);
   policy_.times()->Forget(device);
 }
@@ -38,16 +37,16 @@ std::optional<PolicyAnswer> ModeChooser::Evaluate(std::span<const KnownDevice> d
   if (samples_ < batch_) return std::nullopt;
   const double rounds = static_cast<double>(samples_) / static_cast<double>(batch_);
   if (seconds_ > 0) policy_.RoundTook(seconds_ / rounds);
-  shares_.clear();
+  std::map<DeviceId, int64_t> shares;
   for (const auto& [device, samples] : std::exchange(parts_, {})) {
-    shares_[device] = std::llround(static_cast<double>(samples) / rounds);
+    shares[device] = std::llround(static_cast<double>(samples) / rounds);
   }
   seconds_ = 0;
   samples_ = 0;
   std::vector<RoundDevice> known;
   for (const KnownDevice& device : devices) {
-    const auto share = shares_.find(device.device);
-    if (share == shares_.end() || share->second < 1 || device.pace.per_sample_s <= 0) continue;
+    const auto share = shares.find(device.device);
+    if (share == shares.end() || share->second < 1 || device.pace.per_sample_s <= 0) continue;
     known.push_back({device.device, device.name, device.pace, share->second, device.exchange_s});
   }
   if (known.empty()) return std::nullopt;

@@ -49,7 +49,6 @@ class ModeChooser {
   Policy policy_;
   int64_t batch_;
   std::map<DeviceId, int64_t> leases_;  // counted of each device
-  std::map<DeviceId, int64_t> shares_;  // samples of the last round
   TimePoint since_;
   double seconds_ = 0;  // of the round that is not full
   int64_t samples_ = 0;
