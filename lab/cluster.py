@@ -151,7 +151,8 @@ class Cluster:
             own = ["--insecure-listen", f"{network.address(station.number)}:{network.PORT}"]
             return [self.weft, "join", hub, "--token", self.token, "--name", station.device.name,
                     "--threads", station.device.cores, "--json",
-                    *(own if self.scenario.may_lead(station.device) else [])]
+                    *(own if self.scenario.may_lead(station.device) else []),
+                    *(["--site", station.device.site] if station.device.site else [])]
         run = self.folder / "run"
         goes_on = (run / "checkpoints").exists()
         return [self.weft, "up", self.folder / "job.json", "--insecure-listen", hub, "--token", self.token,

@@ -37,6 +37,7 @@ class Device(NamedTuple):
     link: Link = Link()
     up: tuple = ((0, None),)  # stretches (from_s, until_s); until None: for ever
     can_lead: bool = True  # other devices can reach it
+    site: str = ""  # where it stands; empty: not said
 
     def processors(self):
         """Of this machine."""
@@ -59,12 +60,13 @@ class Scenario(NamedTuple):
     hub: Device
     devices: tuple
     segments: dict  # name: Link
+    gateways: tuple  # names of those that what stays within does not pass
     schedule: tuple  # of Event, in order of time, stretches included
     expect: dict
 
     def may_lead(self, device):
-        """Whether a device is to listen for others; where the coordinator leads all, none is."""
-        return device.can_lead and self.job.get("cluster", {}).get("leaders", 1) != 1
+        """Whether a device is to listen for others, to lead or to relay."""
+        return device.can_lead and (self.job.get("cluster", {}).get("leaders", 1) != 1 or device.site != "")
 
 
 def read_link(json, what):
@@ -79,6 +81,7 @@ def read_device(json, name=""):
     return Device(
         name=json.get("name", name), speed=json.get("speed", 1), load=json.get("load", 0),
         cores=json.get("cores", 1), memory_bytes=json.get("memory_bytes", 0), can_lead=json.get("can_lead", True),
+        site=json.get("site", ""),
         link=read_link(json.get("link", {}), json.get("name") or name),
         up=tuple((start, until) for start, until in up))
 
@@ -106,6 +109,7 @@ def read(json):
             job=json["job"], hub=read_device(json.get("hub", {}), "the coordinator"), devices=devices,
             segments={segment["name"]: read_link(segment.get("link", {}), segment["name"])
                       for segment in json.get("segments", [])},
+            gateways=tuple(segment["name"] for segment in json.get("segments", []) if segment.get("gateway")),
             schedule=tuple(event for event in events if event.at_s <= json["limit_s"]),
             expect=json.get("expect", {}))
     except KeyError as error:
@@ -166,6 +170,7 @@ def left_out(scenario):
     if any(0 < max(link.latency_s, link.jitter_s) and not link.needs_relay() for link in links):
         notes.append(f"latency and jitter below {LEAST_LATENCY_S * 1000:g} ms are left to what the kernel takes")
     for segment in scenario.segments:
-        if sum(scenario.may_lead(device) and device.link.segment == segment for device in scenario.devices) > 1:
+        behind = [device for device in scenario.devices if device.link.segment == segment]
+        if segment not in scenario.gateways and sum(map(scenario.may_lead, behind)) > 1:
             notes.append(f"segment {segment}: what its devices say to each other directly does not pass it")
     return notes

@@ -19,6 +19,7 @@ struct Contribution {
   int64_t samples = 0;              // that many samples; the weight
   std::span<const float> gradient;  // [n] mean gradient over its samples, then their statistics
   double weight = 1;                // of its gradient beside those of others (staleness.h), above 0
+  std::span<const int64_t> more{};  // further slots that the samples are of
 };
 
 class Aggregator {
@@ -26,8 +27,9 @@ class Aggregator {
   virtual ~Aggregator() = default;
   // Starts a step of `slots` parts and `total_samples` samples over a range of n values.
   virtual void Begin(int64_t slots, int64_t total_samples) = 0;
-  // Errors: kAlreadyExists if the slot was added before (nothing changes), kInvalidArgument for a
-  // wrong size, slot or weight.
+  // Errors: kAlreadyExists if a slot was added before (nothing changes), kInvalidArgument for a
+  // wrong size, slot or weight, or for one of several slots where each must be told from the
+  // others (`ordered`, or another rule than the mean).
   virtual Status Add(const Contribution& contribution) = 0;
   // Every slot was added.
   virtual bool Ready() const = 0;

@@ -18,7 +18,7 @@ void AddWeighted(float weight, bool first, std::span<const float> gradient, std:
 class MeanAggregator : public Aggregator {
  public:
   explicit MeanAggregator(const AggregatorOptions& options)
-      : slots_(options.count),
+      : slots_(options.count, options.ordered),
         sum_(static_cast<size_t>(options.count)),
         statistics_(static_cast<size_t>(options.statistics)),
         ordered_(options.ordered) {}

@@ -96,6 +96,46 @@ TEST(MeanAggregator, ASlotCountsOnce) {
   }
 }
 
+TEST(MeanAggregator, ASumOfSeveralSlotsIsAsGoodAsThey) {
+  const Parts parts;
+  std::vector<float> joint(kN);
+  for (size_t i = 0; i < joint.size(); ++i) {
+    joint[i] = (7 * parts.gradients[0][i] + 70 * parts.gradients[3][i]) / 77;
+  }
+  const std::vector<int64_t> more = {3};
+  const Contribution both{.slot = 0, .samples = 77, .gradient = joint, .more = more};
+  const auto aggregator = MakeAggregator({.count = kN});
+  aggregator->Begin(4, 128);
+  ASSERT_TRUE(aggregator->Add(parts.At(1)).ok());
+  ASSERT_TRUE(aggregator->Add(both).ok());
+  EXPECT_EQ(aggregator->Add(both).code(), Code::kAlreadyExists);
+  EXPECT_EQ(aggregator->Add(parts.At(3)).code(), Code::kAlreadyExists);
+  EXPECT_THAT(aggregator->Added(), ::testing::ElementsAre(0, 1, 3));
+  ASSERT_TRUE(aggregator->Add(parts.At(2)).ok());
+  ASSERT_TRUE(aggregator->Ready());
+  const auto sum = aggregator->Finish();
+  for (size_t i = 0; i < sum.size(); ++i) ASSERT_NEAR(sum[i], parts.mean[i], 1e-6);
+}
+
+TEST(MeanAggregator, ASumOfSeveralSlotsIsRefusedWhereEachMatters) {
+  const std::vector<float> gradient(kN, 1.0f);
+  const std::vector<int64_t> more = {1}, twice = {0};
+  for (const AggregatorOptions& options :
+       {AggregatorOptions{.count = kN, .ordered = true},
+        AggregatorOptions{.count = kN, .combine = Combine::kMedian}}) {
+    const auto aggregator = MakeAggregator(options);
+    aggregator->Begin(2, 8);
+    EXPECT_EQ(aggregator->Add({.slot = 0, .samples = 8, .gradient = gradient, .more = more}).code(),
+              Code::kInvalidArgument);
+    EXPECT_THAT(aggregator->Added(), ::testing::IsEmpty());
+  }
+  const auto aggregator = MakeAggregator({.count = kN});
+  aggregator->Begin(2, 8);
+  EXPECT_EQ(aggregator->Add({.slot = 0, .samples = 8, .gradient = gradient, .more = twice}).code(),
+            Code::kInvalidArgument);
+  EXPECT_FALSE(aggregator->Ready());
+}
+
 TEST(MeanAggregator, WrongContributionsAreRefusedAndChangeNothing) {
   const Parts parts;
   const auto aggregator = MakeAggregator({.count = kN, .ordered = true});

@@ -13,7 +13,9 @@ namespace {
 class RobustAggregator : public Aggregator {
  public:
   explicit RobustAggregator(const AggregatorOptions& options)
-      : options_(options), slots_(options.count), joined_(static_cast<size_t>(options.count)) {}
+      : options_(options),
+        slots_(options.count, true),
+        joined_(static_cast<size_t>(options.count)) {}
 
   void Begin(int64_t slots, int64_t total_samples) override {
     slots_.Begin(slots, total_samples);

@@ -11,8 +11,8 @@ namespace weft::aggregate {
 
 class StepSlots {
  public:
-  // Contributions are of `count` values.
-  explicit StepSlots(int64_t count) : count_(static_cast<size_t>(count)) {}
+  // Contributions are of `count` values. `single`: each of one slot.
+  StepSlots(int64_t count, bool single) : count_(static_cast<size_t>(count)), single_(single) {}
 
   // CHECKs that both are above 0.
   void Begin(int64_t slots, int64_t total_samples);
@@ -28,8 +28,10 @@ class StepSlots {
 
  private:
   Status Check(const Contribution& contribution) const;
+  Status CheckSlot(int64_t slot) const;
 
   const size_t count_;
+  const bool single_;
   std::vector<bool> added_;
   int64_t have_ = 0;
   int64_t total_samples_ = 0;

@@ -126,6 +126,16 @@ struct Fill {
     json["as_many_as"] = changed.as_many_as;
     return json;
   }
+  ordered_json operator()(const cluster::SitesChanged& changed) const {
+    ordered_json json = Start("sites", seconds);
+    ordered_json sites = ordered_json::array();
+    for (const cluster::SitesChanged::Site& site : changed.sites) {
+      sites.push_back({{"site", site.site}, {"relay", site.relay}, {"devices", site.devices}});
+    }
+    json["sites"] = std::move(sites);
+    json["reason"] = changed.reason;
+    return json;
+  }
   ordered_json operator()(const cluster::ModeChanged& changed) const {
     ordered_json json = Start("mode", seconds);
     json["mode"] = changed.mode;

@@ -82,6 +82,11 @@ std::vector<engine::StatisticStretch> StatisticsOf(const model::Graph& graph, in
   return statistics;
 }
 
+cluster::SiteSums SiteSumsOf(const std::string& name) {
+  if (name == "always") return cluster::SiteSums::kAlways;
+  return name == "never" ? cluster::SiteSums::kNever : cluster::SiteSums::kAuto;
+}
+
 // Local steps have no gradient that is final before their end.
 bool PushesEarly(const config::ClusterOptions& cluster) {
   return cluster.leaders != 1 && cluster.local_steps <= 1;
@@ -137,6 +142,8 @@ cluster::JobSpec JobSpecOf(const Job& job, const JobSpecExtras& extras) {
   spec.aggregation = AggregationOf(config.cluster);
   spec.share_by_speed = config.cluster.share_by_speed;
   spec.leaders = config.cluster.leaders;
+  spec.site_sums = SiteSumsOf(config.cluster.site_sums);
+  spec.site = extras.site;
   if (PushesEarly(config.cluster)) spec.stretch_begins = StretchBeginsOf(*job.graph);
   return spec;
 }

@@ -14,6 +14,7 @@ struct JobSpecExtras {
   std::string run;    // id
   std::string token;  // of workers
   int64_t start_workers = 1;
+  std::string site{};         // of the coordinator's process
   bool feed_samples = false;  // the store feeds workers, which then need no data
 };
 

@@ -32,6 +32,7 @@ struct JoinFlags {
   int threads = 0;
   std::string memory_budget;
   std::string storage;
+  std::string site;
   double give_up_after_s = 0;
   ListenFlags listen;
 };
@@ -115,6 +116,7 @@ int RunJoin(const JoinFlags& flags, const CommonFlags& common) {
     return net::Connection::Dial(flags.address, {}, handler);
   };
   options.worker.storage_bytes = *storage;
+  options.worker.site = flags.site;
   options.fed = [&flags, bytes = *storage](const cluster::Welcome& welcome) {
     return FedOf(welcome, flags, bytes);
   };
@@ -159,6 +161,9 @@ void AddJoin(CLI::App* program, CommonFlags* common, std::vector<Command>* comma
   app->add_option(
       "--storage", flags->storage,
       "Memory for samples that the coordinator feeds, such as 1GiB (default: no limit)");
+  app->add_option("--site", flags->site,
+                  "Where this device stands, such as a building: devices of one site may send "
+                  "their updates as one sum (cluster.site_sums)");
   app->add_option("--give-up-after", flags->give_up_after_s,
                   "Seconds without a coordinator before giving up (default: never)")
       ->check(CLI::PositiveNumber);

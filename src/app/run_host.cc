@@ -44,6 +44,7 @@ Status RunHost::Open(RunHostOptions options) {
   spec_ = JobSpecOf(job, {.run = options_.folder->record().run,
                           .token = options_.token,
                           .start_workers = options_.start_workers,
+                          .site = options_.site,
                           .feed_samples = options_.feed_samples});
   RETURN_IF_ERROR(cluster::Validate(spec_));
   RETURN_IF_ERROR(MakeMachines(options_.start));

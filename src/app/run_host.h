@@ -29,6 +29,7 @@ struct RunHostOptions {
   std::shared_ptr<const Job> job;
   std::string token;          // what workers must show
   int64_t start_workers = 1;  // the first step waits for so many
+  std::string site;           // where this process stands; empty: not said
   int eval_threads = 1;
   bool feed_samples = false;     // the store feeds workers, which then need no data
   bool announce_waiting = true;  // say that workers are missing

@@ -261,6 +261,7 @@ int RunToEnd(const RunFlags& flags, const CommonFlags& common, const WithHost& w
   options.token = flags.token;
   // Workers of this process come for certain, so the first step waits for them all.
   options.start_workers = local ? setup.job->config.cluster.workers : flags.start_workers;
+  options.site = flags.site;
   options.feed_samples = setup.job->config.data.placement == "distributed";
   options.announce_waiting = !local;
   options.eval_threads = ThreadsFor(setup.job->config, 1);

@@ -24,6 +24,7 @@ struct RunFlags {
   std::string listen;  // empty: workers of this process only
   std::string token;
   int64_t start_workers = 1;
+  std::string site;  // of this process
 };
 
 // JOB, --set, --out, --resume.

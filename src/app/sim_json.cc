@@ -111,13 +111,15 @@ ordered_json ScenarioJson(const config::Scenario& scenario) {
                        {"cores", device.cores},
                        {"memory_bytes", device.memory_bytes},
                        {"can_lead", device.can_lead},
+                       {"site", device.site},
                        {"storage_bytes", device.storage_bytes},
                        {"link", LinkJson(device.link)},
                        {"up", UpJson(device, seed, number++, scenario.limit)}});
   }
   ordered_json segments = ordered_json::array();
   for (const sim::SegmentOptions& segment : scenario.segments) {
-    segments.push_back({{"name", segment.name}, {"link", LinkJson(segment.link)}});
+    segments.push_back(
+        {{"name", segment.name}, {"gateway", segment.gateway}, {"link", LinkJson(segment.link)}});
   }
   ordered_json schedule = ordered_json::array();
   for (const sim::ScheduledEvent& event : scenario.schedule) {
@@ -137,6 +139,7 @@ ordered_json ScenarioJson(const config::Scenario& scenario) {
           {"hub",
            {{"speed", scenario.coordinator.speed},
             {"cores", scenario.coordinator.cores},
+            {"site", scenario.coordinator.site},
             {"restart_s", base::Seconds(scenario.coordinator.restart)},
             {"link", LinkJson(scenario.coordinator.link)}}},
           {"devices", std::move(devices)},

@@ -250,7 +250,10 @@ Result<SimSetup> SetUpSimulation(Scenario scenario, const std::string& profile) 
   ASSIGN_OR_RETURN(const PayloadSize payload,
                    PayloadSizeOf(job.config.link, job.graph->parameter_count()));
   sim::ClusterOptions& options = setup.options;
-  options.job = JobSpecOf(job, {.run = setup.scenario.name, .token = "", .start_workers = 1});
+  options.job = JobSpecOf(job, {.run = setup.scenario.name,
+                                .token = "",
+                                .start_workers = 1,
+                                .site = setup.scenario.coordinator.site});
   const bool paced = IsLimited(setup.scenario.coordinator.link) ||
                      std::ranges::any_of(setup.scenario.groups, [](const DeviceGroup& group) {
                        return IsLimited(group.device.link);

@@ -52,6 +52,8 @@ void AddUp(CLI::App* program, CommonFlags* common, std::vector<Command>* command
   app->add_option("--start-workers", flags->run.start_workers,
                   "The first step waits for so many workers")
       ->check(CLI::Range(1, 1 << 20));
+  app->add_option("--site", flags->run.site,
+                  "Where this process stands: devices there send their updates straight");
   commands->push_back({app, [flags, common] { return RunUp(*flags, *common); }});
 }
 

@@ -76,6 +76,8 @@ bool WorkerHost::IsCurrent(uint64_t link) const {
 std::optional<TimePoint> WorkerHost::NextWake() const {
   std::optional<TimePoint> wake = worker_.NextWake();
   if (const auto peers = peers_->NextWake(); peers && (!wake || *peers < *wake)) wake = peers;
+  const auto relay = relay_ == nullptr ? std::nullopt : relay_->NextWake();
+  if (relay && (!wake || *relay < *wake)) wake = relay;
   if (!options_.drain_on_signal) return wake;
   return wake && *wake < next_poll_ ? wake : std::optional<TimePoint>(next_poll_);
 }
@@ -89,6 +91,7 @@ void WorkerHost::Tick(TimePoint now) {
   if (now >= next_look_) LookAround(now);
   if (const auto wake = worker_.NextWake(); wake && *wake <= now) Do(worker_.Tick(now));
   Do(peers_->Tick(now));
+  if (relay_ != nullptr) DoFor(relay_->address(), relay_->Tick(now));
 }
 
 void WorkerHost::LookAround(TimePoint now) {
@@ -144,6 +147,7 @@ void WorkerHost::Dialed(const std::shared_ptr<Link>& link, const Status& status)
 void WorkerHost::Lost(uint64_t link, const Status& status) {
   if (!IsCurrent(link)) return;
   Do(cluster::Disconnect{});
+  TellRelayLost(cluster::kCoordinatorDevice);
   Do(worker_.OnDisconnected(base::SystemClock().Now(),
                             status.ok() ? "closed by the coordinator" : status.message()));
 }
@@ -160,6 +164,7 @@ void WorkerHost::Do(const cluster::Disconnect&) {
 
 void WorkerHost::Do(const cluster::OpenRun& open) {
   leader_ = nullptr;
+  relay_ = nullptr;
   awaiting_leader_.clear();
   welcome_ = open.welcome;
   // Before the first grant: the machine asks for samples when one comes.

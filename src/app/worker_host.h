@@ -1,7 +1,7 @@
 #pragma once
 // WorkerHost: gives a worker's state machine its clock, its connection and its math, until the run
-// is over. Where other devices can dial this one, a leader stands beside the worker, and does its
-// math on the host's own thread.
+// is over. Where other devices can dial this one, a leader and a relay stand beside the worker, and
+// do their math on the host's own thread.
 
 #include <deque>
 #include <functional>
@@ -17,6 +17,7 @@
 #include "cluster/leader.h"
 #include "cluster/peer_lines.h"
 #include "cluster/sample_cache.h"
+#include "cluster/site_relay.h"
 #include "cluster/worker.h"
 #include "net/client.h"
 #include "net/peers.h"
@@ -86,6 +87,8 @@ class WorkerHost {
   void HeardFromCoordinator(const cluster::Envelope& envelope);
   void Accept(const cluster::Envelope& envelope);
   void Lead(const cluster::Envelope& envelope);
+  void DoFor(cluster::Address self, const cluster::Actions& actions);
+  void TellRelayLost(cluster::DeviceId device);
   void DeliverLocal();
   void MakeLeader(const cluster::Welcome& welcome, const cluster::JobSpec& spec);
   void Do(const cluster::PeerLines::Actions& actions);
@@ -101,6 +104,7 @@ class WorkerHost {
   base::EventLoop loop_;
   std::unique_ptr<cluster::PeerLines> peers_;
   std::unique_ptr<cluster::Leader> leader_;        // null until the job is open, or for good
+  std::unique_ptr<cluster::SiteRelay> relay_;      // likewise
   std::deque<cluster::Envelope> awaiting_leader_;  // what comes before that
   std::deque<cluster::Envelope> local_;            // for worker and leader
   bool delivering_ = false;

@@ -84,7 +84,8 @@ void WorkerHost::HeardFromCoordinator(const cluster::Envelope& envelope) {
 }
 
 void WorkerHost::Accept(const cluster::Envelope& envelope) {
-  if (envelope.to.role == Role::kLeader) return Lead(envelope);
+  const bool for_leader = envelope.to.role == Role::kLeader;
+  if (for_leader || envelope.to.role == Role::kRelay) return Lead(envelope);
   Do(worker_.Handle(Now(), envelope.from, envelope.message));
 }
 
@@ -95,18 +96,26 @@ void WorkerHost::Lead(const cluster::Envelope& envelope) {
     }
     return;
   }
-  for (const cluster::Action& action : leader_->Handle(Now(), envelope.from, envelope.message)) {
+  if (envelope.to.role == Role::kRelay) {
+    return DoFor(relay_->address(), relay_->Handle(Now(), envelope.from, envelope.message));
+  }
+  DoFor(leader_->address(), leader_->Handle(Now(), envelope.from, envelope.message));
+}
+
+// Of the leader or the relay.
+void WorkerHost::DoFor(cluster::Address self, const cluster::Actions& actions) {
+  for (const cluster::Action& action : actions) {
     if (const auto* send = std::get_if<cluster::Send>(&action)) {
-      Send(leader_->address(), *send);
+      Send(self, *send);
     } else if (const auto* emit = std::get_if<cluster::Emit>(&action)) {
       Do(*emit);
     } else {
-      CHECK(false) << "not an action of a device's leader";
+      CHECK(false) << "not an action of a device's leader or relay";
     }
   }
 }
 
-// Between worker and leader, and from other devices: after what is being handled.
+// Between worker, leader and relay, and from other devices: after what is being handled.
 void WorkerHost::DeliverLocal() {
   if (std::exchange(delivering_, true)) return;
   while (!local_.empty()) {
@@ -125,7 +134,10 @@ void WorkerHost::MakeLeader(const cluster::Welcome& welcome, const cluster::JobS
   auto leader = options_.make_leader ? options_.make_leader(spec, self)
                                      : cluster::Leader::MakeEmpty(spec, self);
   if (!leader.ok()) return base::LogWarning("cannot lead: {}", leader.status().message());
+  auto relay = cluster::SiteRelay::Make(spec, {welcome.device, Role::kRelay});
+  if (!relay.ok()) return base::LogWarning("cannot relay: {}", relay.status().message());
   leader_ = std::move(leader).value();
+  relay_ = std::move(relay).value();
   for (cluster::Envelope& envelope : std::exchange(awaiting_leader_, {})) {
     local_.push_back(std::move(envelope));
   }
@@ -165,6 +177,13 @@ void WorkerHost::Do(const PeerLines::Close& close) { lines_->Close(close.line); 
 
 void WorkerHost::Do(const PeerLines::Deliver& deliver) { local_.push_back(deliver.envelope); }
 
-void WorkerHost::Do(const PeerLines::Lost& lost) { Do(worker_.OnPeerLost(Now(), lost.device)); }
+void WorkerHost::Do(const PeerLines::Lost& lost) {
+  TellRelayLost(lost.device);
+  Do(worker_.OnPeerLost(Now(), lost.device));
+}
+
+void WorkerHost::TellRelayLost(cluster::DeviceId device) {
+  if (relay_ != nullptr) DoFor(relay_->address(), relay_->OnLost(Now(), device));
+}
 
 }  // namespace weft::app

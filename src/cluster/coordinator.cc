@@ -29,6 +29,7 @@ Coordinator::Coordinator(JobSpec spec, CoordStore* store, int64_t first_step, in
       leaders_({.fewest_values = spec_.least_range,
                 .alignment = std::min<int64_t>(spec_.least_range, 64),
                 .exactly = spec_.leaders > 1 ? spec_.leaders : 0}),
+      sites_(spec_.site),
       step_(first_step),
       version_(first_version),
       saved_step_(first_step),
@@ -135,6 +136,8 @@ void Coordinator::Admitted(const DeviceTable::Admission& admission, ConnectionId
                            .shard = devices_.Find(device)->shard});
   Emit(DeviceJoined{device, devices_.Find(device)->name, admission.again});
   if (admission.again) TellLeaderAgain(device);
+  sites_.Forget(device);
+  PlanSites();
   if (phase_ == Phase::kWaiting) return Advance();
   if (phase_ == Phase::kStepping) Deal();
   if (phase_ == Phase::kStreaming) DealStream();
@@ -158,6 +161,7 @@ void Coordinator::Lose(DeviceId device, const std::string& reason) {
   if (done()) return;
   LoseSeats(device);
   if (done()) return;
+  PlanSites();
   const bool alone = devices_.living().empty();
   if (phase_ == Phase::kStreaming) return alone ? Settle() : DealStream();
   if (alone && !ending_) AskForCheckpoint();

@@ -17,6 +17,7 @@
 // (Burrows 2006).
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -36,6 +37,7 @@
 #include "cluster/mode_chooser.h"
 #include "cluster/patience.h"
 #include "cluster/run_records.h"
+#include "cluster/site_keeper.h"
 #include "cluster/split_watch.h"
 #include "cluster/step_plan.h"
 #include "cluster/stream_dealer.h"
@@ -144,9 +146,9 @@ class Coordinator {
   void SendSave(const Layout::Part& part);
   void LookForHope();
   void NoteQuiet();
-  void Deal();
+  void Deal(bool first = false);
   void DealCopies();
-  void SendGrant(const Dealer::Dealt& dealt);
+  void SendGrant(const Dealer::Dealt& dealt, int64_t joint = 0);
   std::vector<Lease> ProbablyNext() const;
   // Ranges apply a step when each has its quorum, of leases that need not be the same.
   bool MayCarry() const { return spec_.aggregation.quorum < 1 && seats_.layout().parts.size() > 1; }
@@ -188,6 +190,14 @@ class Coordinator {
   void SendEndStream(const Layout::Part& part);
   bool Absent() const;
   void StreamOver();
+
+  // coordinator_sites.cc: sums of sites.
+  bool MaySum() const;
+  void TrySites();
+  void WatchSites(const SplitWatch::Step& step);
+  void PlanSites();
+  void TellSites();
+  std::map<DeviceId, int64_t> LeasesByRelay(const std::vector<Dealer::Dealt>& dealt) const;
 
   // coordinator_mode.cc: sync or async.
   void ChooseMode(const StepDone& done);
@@ -271,6 +281,11 @@ class Coordinator {
   plan::LeaderPlanner leaders_;
   SplitWatch split_;
   plan::SaturationWatch saturation_;
+  SiteKeeper sites_;
+  SplitWatch site_watch_;
+  bool sum_sites_ = false;
+  std::string site_reason_;  // why relays change
+  std::vector<SitesChanged::Site> told_sites_;
   double leading_s_ = 0;     // of a leader's processor, an update of the whole vector
   Duration reshape_wait_{};  // before a change of the layout is said again
   bool wants_flat_ = false;  // the split was not worth it

@@ -71,6 +71,7 @@ bool Coordinator::ReshapeIfDue() {
     BeginReshape(LayoutOf(flat));
     return true;
   }
+  if (site_watch_.on_trial()) return false;
   // One leader by itself needs steps to be judged by; a number that was asked for does not.
   if (spec_.leaders == 0 && seats_.flat() && !MayTrySplit()) return false;
   std::vector<plan::LinkedDevice> devices;
@@ -141,6 +142,7 @@ void Coordinator::On(TimePoint, Address from, const Seated& seated) {
     TellLayout();
     Emit(LeadersChanged{seats_.layout().number, seats_.layout().parts, change_});
     if (seats_.flat()) split_.Forget();
+    if (!site_watch_.on_trial()) site_watch_.Forget();
     book_.SetRanges(seats_.layout());
   }
   phase_ = Phase::kWaiting;
@@ -165,6 +167,7 @@ void Coordinator::TellLayout() {
   for (const auto& [device, known] : devices_.living()) {
     if (!known.endpoint.empty()) actions_.push_back(Send{{device, Role::kLeader}, relayout});
     ToWorker(device, relayout);
+    if (sites_.IsRelay(device)) actions_.push_back(Send{{device, Role::kRelay}, relayout});
   }
 }
 

@@ -93,6 +93,7 @@ void Coordinator::RelieveSilent() {
   AfterLoss(seats_.Relieve(silent), silent.size() == 1
                                         ? fmt::format("device {} is silent", *silent.begin())
                                         : fmt::format("{} devices are silent", silent.size()));
+  PlanSites();
   if (!expired) return;
   disturbed_ = true;
   phase_ == Phase::kStreaming ? DealStream() : Deal();

@@ -116,7 +116,9 @@ double Coordinator::ComputingOf(const Committed& record) const {
 
 void Coordinator::WatchStep(double seconds) {
   if (disturbed_ || seconds <= 0) return;
-  split_.Took({.seconds = seconds, .compute_s = ComputingOf(*first_record_)}, seats_.flat());
+  const SplitWatch::Step step{.seconds = seconds, .compute_s = ComputingOf(*first_record_)};
+  split_.Took(step, seats_.flat());
+  WatchSites(step);
   MeasureLeading();
   WatchSaturation(seconds);
   if (split_.Failed()) wants_flat_ = true;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
+#include <vector>
 
 #include "base/planted.h"
 #include "cluster/coordinator.h"
@@ -21,6 +23,8 @@ void Coordinator::Advance() {
   const int64_t want = started_ ? 1 : spec_.start_workers;
   if (have >= want) {
     TakeMode();
+    TrySites();
+    PlanSites();
     if (ReshapeIfDue()) return;
     return Streams() ? BeginStream() : BeginStep();
   }
@@ -56,7 +60,7 @@ void Coordinator::BeginStep() {
   next_ = ProbablyNext();
   wants_checkpoint_ = CheckpointAfter(step_);
   for (const Layout::Part& part : seats_.layout().parts) SendBeginStep(part);
-  Deal();
+  Deal(true);
   if (spec_.aggregation.over_selection > 0) DealCopies();
 }
 
@@ -182,18 +186,23 @@ void Coordinator::NoteQuiet() {
   dealer_.SetQuiet(step_, devices_.SilentSince(now_ - beats));
 }
 
-void Coordinator::Deal() {
+// `first`: all leases of a step, so that those of a site can be pushed as a sum.
+void Coordinator::Deal(bool first) {
   if (phase_ != Phase::kStepping) return;
   NoteQuiet();
   if (devices_.living().empty() && !std::exchange(told_waiting_, true)) {
     Emit(WaitingForWorkers{0, 1});
   }
-  for (const Dealer::Dealt& dealt : dealer_.Deal(now_)) {
+  const std::vector<Dealer::Dealt> all = dealer_.Deal(now_);
+  std::map<DeviceId, int64_t> joint;
+  if (first) joint = LeasesByRelay(all);
+  for (const Dealer::Dealt& dealt : all) {
     told_waiting_ = false;
     if (dealt.before != 0 && dealt.before != dealt.device) {
       Emit(LeaseRedealt{dealt.lease, dealt.before, dealt.device});
     }
-    SendGrant(dealt);
+    const auto of_site = joint.find(sites_.Of(dealt.device).relay);
+    SendGrant(dealt, of_site == joint.end() || of_site->second < 2 ? 0 : of_site->second);
   }
   LookForHope();
 }
@@ -208,7 +217,7 @@ void Coordinator::DealCopies() {
   }
 }
 
-void Coordinator::SendGrant(const Dealer::Dealt& dealt) {
+void Coordinator::SendGrant(const Dealer::Dealt& dealt, int64_t joint) {
   const auto slot = static_cast<size_t>(dealt.lease.slot);
   const bool probable = dealt.lease.step == step_ && slot < next_.size();
   ToWorker(dealt.device, Grant{.term = term_,
@@ -217,7 +226,8 @@ void Coordinator::SendGrant(const Dealer::Dealt& dealt) {
                                .next = probable ? next_[slot] : Lease{},
                                .again = dealt.again,
                                .overlap = MayCarry(),
-                               .lr = engine::LearningRate(spec_.schedule, step_, total_steps())});
+                               .lr = engine::LearningRate(spec_.schedule, step_, total_steps()),
+                               .joint = joint});
 }
 
 // A device keeps its slot from step to step if as many devices are there then.

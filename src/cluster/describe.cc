@@ -128,6 +128,22 @@ std::string Fields(const Samples& m) {
                      m.problem, Body(m.values));
 }
 
+std::string Fields(const JointPush& m) {
+  std::string text =
+      fmt::format("term {} range {} body {} of", m.term, Describe(m.range), Body(m.gradient));
+  for (const Push& push : m.updates) {
+    text += fmt::format(" {}.{} lease {}", push.device, push.sequence, Describe(push.lease));
+  }
+  return text;
+}
+std::string Fields(const PushAgain& m) {
+  return fmt::format("term {} sequence {}", m.term, m.sequence);
+}
+std::string Fields(const UseRelay& m) {
+  return fmt::format("term {} number {} relay {} members {}", m.term, m.number, m.relay,
+                     m.members.size());
+}
+
 struct NameOf {
   std::string_view operator()(const Hello&) const { return "Hello"; }
   std::string_view operator()(const Welcome&) const { return "Welcome"; }
@@ -159,6 +175,9 @@ struct NameOf {
   std::string_view operator()(const Relayout&) const { return "Relayout"; }
   std::string_view operator()(const AskSamples&) const { return "AskSamples"; }
   std::string_view operator()(const Samples&) const { return "Samples"; }
+  std::string_view operator()(const JointPush&) const { return "JointPush"; }
+  std::string_view operator()(const PushAgain&) const { return "PushAgain"; }
+  std::string_view operator()(const UseRelay&) const { return "UseRelay"; }
 };
 
 }  // namespace
@@ -176,6 +195,8 @@ std::string Describe(Address address) {
       return fmt::format("worker {}", address.device);
     case Role::kStore:
       return "store";
+    case Role::kRelay:
+      return fmt::format("relay {}", address.device);
   }
   return "nobody";
 }

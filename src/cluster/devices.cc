@@ -66,9 +66,15 @@ Result<DeviceTable::Admission> DeviceTable::Admit(TimePoint now, ConnectionId co
                                .incarnation = hello.incarnation,
                                .connection = connection,
                                .last_seen = now,
-                               .endpoint = hello.endpoint};
+                               .endpoint = hello.endpoint,
+                               .site = hello.site};
   Device& device = living_[admission.device];
-  ASSIGN_OR_RETURN(device.shard, ShardFor(device.name));
+  const Result<int64_t> shard = ShardFor(device.name);
+  if (!shard.ok()) {
+    Remove(admission.device);
+    return shard.status();
+  }
+  device.shard = *shard;
   return admission;
 }
 

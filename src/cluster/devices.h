@@ -24,6 +24,7 @@ struct Device {
   TimePoint last_seen;
   bool silent = false;   // marked so, and not seen since
   std::string endpoint;  // where others can dial it; empty: nowhere
+  std::string site;      // where it stands; empty: not said
   int64_t shard = -1;    // of the data; -1: none
   DeviceStats stats;     // as it said last
 };

@@ -98,6 +98,35 @@ TEST(DeviceTable, BadRecordsAreRefused) {
   EXPECT_EQ(table.Load().code(), Code::kDataLoss);
 }
 
+// Takes as many writes as it is told to.
+class FullStore : public CoordStore {
+ public:
+  explicit FullStore(int writes) : left_(writes) {}
+  Result<std::optional<std::string>> Get(const std::string& key) override {
+    return store_->Get(key);
+  }
+  Status Put(const std::map<std::string, std::string>& records) override {
+    if (left_-- <= 0) return {Code::kInternal, "disk full"};
+    return store_->Put(records);
+  }
+  Result<std::map<std::string, std::string>> List(const std::string& prefix) override {
+    return store_->List(prefix);
+  }
+
+ private:
+  int left_;
+  std::unique_ptr<CoordStore> store_ = MakeMemoryStore();
+};
+
+TEST(DeviceTable, ADeviceThatCannotBeRecordedIsNotIn) {
+  for (int writes = 0; writes <= 1; ++writes) {
+    FullStore store(writes);
+    DeviceTable table(&store, 2);
+    EXPECT_FALSE(table.Admit({0}, 1, From("pi", 11)).ok()) << writes;
+    EXPECT_TRUE(table.living().empty()) << "its id, then its shard: " << writes;
+  }
+}
+
 TEST(DeviceTable, KnowsWhoIsSilent) {
   const auto store = MakeMemoryStore();
   DeviceTable table(store.get());

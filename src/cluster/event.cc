@@ -60,6 +60,15 @@ std::string Line(const SaturationChanged& e) {
   if (e.as_many_as > 0) text += fmt::format("; {} devices did as much", e.as_many_as);
   return text;
 }
+std::string Line(const SitesChanged& e) {
+  std::string text;
+  for (const SitesChanged::Site& site : e.sites) {
+    text += fmt::format("{}{} devices at {} send one sum through device {}",
+                        text.empty() ? "" : ", ", site.devices, site.site, site.relay);
+  }
+  if (text.empty()) text = "no site sends sums from now on";
+  return e.reason.empty() ? text : text + ": " + e.reason;
+}
 std::string Line(const ModeChanged& e) {
   return fmt::format("aggregation is {} from now on: {}", e.mode, e.reason);
 }

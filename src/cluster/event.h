@@ -100,6 +100,18 @@ struct SaturationChanged {
   int64_t as_many_as = 0;    // fewer devices, that made as many samples a second; 0: none known
 };
 
+// The updates of these sites go through a relay from now on, those of all others straight.
+struct SitesChanged {
+  struct Site {
+    std::string site;
+    DeviceId relay = 0;
+    int64_t devices = 0;  // with the relay's
+    bool operator==(const Site&) const = default;
+  };
+  std::vector<Site> sites;
+  std::string reason;  // may be empty
+};
+
 // Updates are joined in another way from now on.
 struct ModeChanged {
   std::string mode;
@@ -144,10 +156,10 @@ struct Warning {
   std::string text;
 };
 
-using Event =
-    std::variant<StepDone, EpochDone, DeviceJoined, DeviceLeft, DeviceSilent, DeviceHeard,
-                 DeviceProgress, LeaseRedealt, WaitingForWorkers, LeadersChanged, SaturationChanged,
-                 ModeChanged, CheckpointSaved, RunDone, Joined, CoordinatorLost, Left, Warning>;
+using Event = std::variant<StepDone, EpochDone, DeviceJoined, DeviceLeft, DeviceSilent, DeviceHeard,
+                           DeviceProgress, LeaseRedealt, WaitingForWorkers, LeadersChanged,
+                           SaturationChanged, SitesChanged, ModeChanged, CheckpointSaved, RunDone,
+                           Joined, CoordinatorLost, Left, Warning>;
 
 // One line for people: "lost the coordinator (connection reset); trying again in 0.8 s".
 std::string Describe(const Event& event);

@@ -16,6 +16,10 @@
 
 namespace weft::cluster {
 
+// Whether the devices of a site send one sum through a relay: where steps have turned out shorter
+// with it, or in any case, or never.
+enum class SiteSums : uint8_t { kAuto, kAlways, kNever };
+
 struct JobSpec {
   std::string run;    // id of the run
   std::string token;  // what a worker must show; empty: any
@@ -65,6 +69,9 @@ struct JobSpec {
   std::vector<int64_t> shard_samples;
   // Samples are fed by the store to devices that do not hold them: bytes of one; 0: they all do.
   int64_t fed_sample_bytes = 0;
+
+  SiteSums site_sums = SiteSums::kAuto;
+  std::string site;  // where the coordinator's process stands; empty: not said
 
   // Of the coordinator's process: leads what no other device does, and writes checkpoints.
   Address leader = {kCoordinatorDevice, Role::kLeader};

@@ -146,8 +146,20 @@ void Leader::AnswerOfOldRange(Address from, const Push& push) {
                                 .range = push.range});
 }
 
+// A range that is not here any more: each worker says it again by the layout that it hears of.
+void Leader::On(Address from, const JointPush& joint) {
+  const auto fits = [&](const Push& push) {
+    return push.sequence <= kMaxSequence && push.lease.count > 0;
+  };
+  if (from.role != Role::kRelay || !std::ranges::all_of(joint.updates, fits)) {
+    return On<Message>(from, joint);
+  }
+  if (Shard* shard = Find(Named(joint.range))) shard->On(joint);
+}
+
 void Leader::On(Address from, const Pull& pull) {
-  if (from.role != Role::kWorker || pull.term < term()) return;
+  const bool asks = from.role == Role::kWorker || from.role == Role::kRelay;
+  if (!asks || pull.term < term()) return;
   if (Shard* shard = Find(Named(pull.range))) return shard->On(from, pull);
   if (strays_.size() < kMaxStrayPulls) strays_[{from, pull.range}] = pull;
 }

@@ -82,6 +82,7 @@ class Leader {
   void On(Address from, const EndStream& end);
   void On(Address from, const AskMissing& ask);
   void On(Address from, const Push& push);
+  void On(Address from, const JointPush& joint);
   void On(Address from, const Pull& pull);
   void On(Address from, const Replicate& replicate);
   void On(Address from, const Replicated& replicated);

@@ -17,8 +17,8 @@ using DeviceId = uint32_t;  // given by the coordinator, from 1; never reused wi
 inline constexpr DeviceId kCoordinatorDevice = 0;
 
 // The store feeds samples to workers that do not hold the data set; it stands beside the
-// coordinator.
-enum class Role : uint8_t { kCoordinator = 0, kLeader = 1, kWorker = 2, kStore = 3 };
+// coordinator. A relay adds up the updates of the devices of its site (site_relay.h).
+enum class Role : uint8_t { kCoordinator = 0, kLeader = 1, kWorker = 2, kStore = 3, kRelay = 4 };
 
 // Where a message goes: a role on a device. The coordinator's process routes between devices, which
 // only dial out.
@@ -100,6 +100,7 @@ struct Hello {
   // Where other devices can dial it, HOST:PORT; empty: nowhere, so it leads no range.
   std::string endpoint{};
   int64_t storage_bytes = 0;  // that it spares for samples the store feeds; 0: no limit
+  std::string site{};         // where it stands, as its owner calls it; empty: not said
 };
 
 // Coordinator -> worker: admitted.
@@ -156,6 +157,9 @@ struct Grant {
   // What was granted for earlier steps stays wanted; otherwise a new version ends it.
   bool overlap = false;
   double lr = 0;  // of local steps; of a stream, handed on with the Push
+  // So many leases of the step are at the device's site, to be pushed as one sum; 0: it goes by
+  // itself.
+  int64_t joint = 0;
 };
 
 // Worker -> coordinator: will not finish this lease (it leaves, or cannot read its data).
@@ -201,7 +205,8 @@ struct Push {
   Payload
       gradient;  // codec packet of the mean gradient over lease.count samples, range.count values
   Range range{};
-  double lr = 0;  // as granted
+  double lr = 0;      // as granted
+  int64_t joint = 0;  // likewise
 };
 
 // Leader -> worker. applied: the update is in the parameters of `version`; otherwise it was refused
@@ -212,6 +217,22 @@ struct PushAck {
   bool applied = false;
   int64_t version = 0;
   Range range{};
+};
+
+// Relay -> leader: the updates of several devices of a site, added up. It is taken whole or not at
+// all: if the leader has one of them already, or the lease of one from another device, it asks for
+// those that it does not have (PushAgain).
+struct JointPush {
+  uint64_t term = 0;
+  Range range{};
+  std::vector<Push> updates;  // without their gradients; of one version and one step
+  Payload gradient;           // dense packet: the mean over all their samples, range.count values
+};
+
+// Leader or relay -> worker: what it pushed to the relay has not come; push it to the leader.
+struct PushAgain {
+  uint64_t term = 0;
+  uint64_t sequence = 0;
 };
 
 // Worker -> leader: send parameters of at least this version as soon as they exist.
@@ -384,6 +405,18 @@ struct Relayout {
   Layout layout;
 };
 
+// ---- sites
+
+// Coordinator -> the devices of a site, and its relay: updates of steps and pulls of parameters go
+// through the relay, but where a device of the site leads the range.
+struct UseRelay {
+  uint64_t term = 0;
+  uint64_t number = 0;            // a later one replaces it
+  DeviceId relay = 0;             // 0: everything goes straight
+  std::string endpoint;           // where the others dial it
+  std::vector<DeviceId> members;  // ascending, with the relay's own
+};
+
 // ---- a worker and the store
 
 // Worker -> store.
@@ -402,11 +435,11 @@ struct Samples {
   Payload values;       // data/sample_packet.h
 };
 
-using Message =
-    std::variant<Hello, Welcome, Refuse, Heartbeat, Grant, ReturnLease, Fault, Finished, Bye, Push,
-                 PushAck, Pull, Parameters, BeginStep, Committed, CheckpointDone, HeartbeatAck,
-                 AskMissing, Missing, BeginStream, EndStream, StreamEnded, Replicate, Replicated,
-                 Reshape, RangeState, Seated, Relayout, AskSamples, Samples>;
+using Message = std::variant<Hello, Welcome, Refuse, Heartbeat, Grant, ReturnLease, Fault, Finished,
+                             Bye, Push, PushAck, Pull, Parameters, BeginStep, Committed,
+                             CheckpointDone, HeartbeatAck, AskMissing, Missing, BeginStream,
+                             EndStream, StreamEnded, Replicate, Replicated, Reshape, RangeState,
+                             Seated, Relayout, AskSamples, Samples, JointPush, PushAgain, UseRelay>;
 
 std::string_view MessageName(const Message& message);
 

@@ -35,7 +35,8 @@ bool BetweenDevices(const Message& message) {
       []<class M>(const M&) {
         return std::is_same_v<M, Push> || std::is_same_v<M, PushAck> || std::is_same_v<M, Pull> ||
                std::is_same_v<M, Parameters> || std::is_same_v<M, Replicate> ||
-               std::is_same_v<M, Replicated> || std::is_same_v<M, RangeState>;
+               std::is_same_v<M, Replicated> || std::is_same_v<M, RangeState> ||
+               std::is_same_v<M, JointPush> || std::is_same_v<M, PushAgain>;
       },
       message);
 }
@@ -56,6 +57,8 @@ PeerLines::Actions PeerLines::Note(const Envelope& envelope) {
   } else if (const auto* reshape = std::get_if<Reshape>(&message)) {
     NoteLayout(reshape->from);
     NoteLayout(reshape->to);
+  } else if (const auto* relay = std::get_if<UseRelay>(&message)) {
+    NoteEndpoint(relay->relay, relay->endpoint);
   }
   return Take();
 }

@@ -33,7 +33,9 @@ namespace weft::cluster {
 // and the coordinator's process, and is not heard from other devices.
 bool BetweenDevices(const Message& message);
 // Whether a device may speak for this role.
-constexpr bool OfDevice(Role role) { return role == Role::kWorker || role == Role::kLeader; }
+constexpr bool OfDevice(Role role) {
+  return role == Role::kWorker || role == Role::kLeader || role == Role::kRelay;
+}
 
 // A connection between two devices, numbered by this class if this device dials it, else by the
 // host.

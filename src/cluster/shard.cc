@@ -101,6 +101,7 @@ void Shard::AdoptTerm() {
   for (Held& held : std::exchange(early_, {}).updates) {
     if (held.push.term >= term()) Keep(std::move(held), &early_);
   }
+  std::erase_if(early_joint_, [&](const JointPush& joint) { return joint.term < term(); });
   std::erase_if(pulls_, [&](const auto& entry) { return entry.second.term < term(); });
 }
 
@@ -189,6 +190,7 @@ void Shard::Keep(Held held, Kept* kept) {
 
 // What came early is looked at again; what is still to come is kept again.
 void Shard::DrainEarly() {
+  for (const JointPush& joint : std::exchange(early_joint_, {})) On(joint);
   for (const Held& held : std::exchange(early_, {}).updates) On(held.from, held.push);
 }
 

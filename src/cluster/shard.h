@@ -56,6 +56,8 @@ class Shard {
   static constexpr size_t kMaxKept = 1024;
   // The gradients of the early ones: so many bytes, or four updates if they are larger.
   static constexpr size_t kMaxKeptBytes = size_t{256} << 20;
+  // Sums of sites that came before their step began.
+  static constexpr size_t kMaxJoint = 64;
   // Records that are kept to be told again, of kMaxSlots leases together; of steps the last one.
   static constexpr size_t kMaxRecords = 64;
 
@@ -81,7 +83,10 @@ class Shard {
   void On(const AskMissing& ask);
   // From the worker that it names.
   void On(Address from, const Push& push);
+  // From whoever asks, for itself or for others.
   void On(Address from, const Pull& pull);
+  // From a relay, of the workers that it names.
+  void On(const JointPush& joint);
   // From this range's leader, and from its standby.
   void On(Address from, const Replicate& replicate);
   void On(Address from, const Replicated& replicated);
@@ -101,7 +106,9 @@ class Shard {
   int64_t next_step() const { return next_step_; }
   std::span<const float> parameters() const { return parameters_; }
   // Updates that wait for their step, or for its end to be refused; at most 2 * most_kept().
-  size_t kept() const { return early_.updates.size() + beaten_.updates.size(); }
+  size_t kept() const {
+    return early_.updates.size() + early_joint_.size() + beaten_.updates.size();
+  }
   size_t most_kept() const { return kMaxKept + 2 * leases_in_step_; }
   // Devices whose pull waits for a version to come.
   size_t waiting_pulls() const { return pulls_.size(); }
@@ -163,6 +170,9 @@ class Shard {
   std::optional<size_t> SlotOf(const Push& push) const;
   void AddToStep(Held held);
   bool StepIsFull() const;
+  std::optional<std::vector<int64_t>> SlotsOf(const JointPush& joint) const;
+  Status Join(const JointPush& joint, const std::vector<int64_t>& slots);
+  void AskForEach(const JointPush& joint);
   void ApplyStep();
   Committed RecordOfStep() const;
 
@@ -215,7 +225,8 @@ class Shard {
   std::set<uint64_t> left_;  // leases that the last step did not wait for
   Kept beaten_;              // another device filled the slot first: refused once the step is done
   Kept early_;               // their step has not begun here
-  std::map<Address, Pull> pulls_;  // for versions to come
+  std::vector<JointPush> early_joint_;  // likewise
+  std::map<Address, Pull> pulls_;       // for versions to come
 
   std::optional<Stream> stream_;
   Progress progress_;

@@ -119,6 +119,65 @@ void Shard::AddToStep(Held held) {
   if (StepIsFull()) ApplyStep();
 }
 
+// ---- sums of sites
+
+void Shard::On(const JointPush& joint) {
+  if (joint.term < term() || joint.updates.empty()) return;
+  const Push& first = joint.updates.front();
+  if (!stream_ && IsToCome(first) && early_joint_.size() < kMaxJoint) {
+    early_joint_.push_back(joint);
+    return;
+  }
+  const auto slots = SlotsOf(joint);
+  const Status status = slots ? Join(joint, *slots) : base::FailedPrecondition("not as a whole");
+  if (!status.ok()) return AskForEach(joint);
+  if (StepIsFull()) ApplyStep();
+}
+
+// The slots that its leases have in the open step; nothing unless all are wanted.
+std::optional<std::vector<int64_t>> Shard::SlotsOf(const JointPush& joint) const {
+  if (joint.term != term() || !leads_ || !open_ || joint.gradient == nullptr) return std::nullopt;
+  std::vector<int64_t> slots;
+  for (const Push& push : joint.updates) {
+    const Held held{{push.device, Role::kWorker}, push};
+    const auto slot = SlotOf(push);
+    const bool wanted = slot && push.version == version_ && push.range == range_ &&
+                        push.term == term() && !in_step_[*slot] && !WasApplied(push) &&
+                        !keys_in_step_.contains(KeyOf(held));
+    if (!wanted) return std::nullopt;
+    slots.push_back(static_cast<int64_t>(*slot));
+  }
+  return slots;
+}
+
+Status Shard::Join(const JointPush& joint, const std::vector<int64_t>& slots) {
+  RETURN_IF_ERROR(context_->dense->Decode(*joint.gradient, gradient_));
+  int64_t samples = 0;
+  for (const Push& push : joint.updates) samples += push.lease.count;
+  RETURN_IF_ERROR(aggregator_->Add({.slot = slots.front(),
+                                    .samples = samples,
+                                    .gradient = gradient_,
+                                    .more = std::span(slots).subspan(1)}));
+  for (size_t i = 0; i < slots.size(); ++i) {
+    Held held{{joint.updates[i].device, Role::kWorker}, joint.updates[i]};
+    held.push.gradient = nullptr;
+    keys_in_step_.insert(KeyOf(held));
+    in_step_[static_cast<size_t>(slots[i])] = std::move(held);
+  }
+  return OkStatus();
+}
+
+// What of it is here is answered in its time; the rest is wanted one by one.
+void Shard::AskForEach(const JointPush& joint) {
+  for (const Push& push : joint.updates) {
+    const Address worker{push.device, Role::kWorker};
+    if (keys_in_step_.contains(KeyOf({worker, push}))) continue;
+    context_->SendTo(worker, PushAgain{term(), push.sequence});
+  }
+}
+
+// ----
+
 bool Shard::StepIsFull() const {
   if (aggregator_->Ready()) return true;
   return open_->quorum_samples > 0 && aggregator_->samples() >= open_->quorum_samples;

@@ -1,5 +1,6 @@
 #pragma once
-// SplitWatch: what the times of steps say about who should lead: what of a step is not computing,
+// SplitWatch: what the times of steps say about who should lead (and likewise whether sites should
+// send sums, where `flat` is that they do not): what of a step is not computing,
 // whether enough is known to judge a split by, and whether one that was tried has paid.
 //
 // What a step takes beside computing is the exchange: bytes, and the leaders' work. The first step
@@ -49,6 +50,7 @@ class SplitWatch {
   void BeginTrial(int64_t step, double predicted_s);
   // True once if the split that was tried has not paid.
   bool Failed();
+  bool on_trial() const { return trial_.has_value(); }
   bool MayTry(int64_t step) const { return step >= next_trial_; }
 
  private:

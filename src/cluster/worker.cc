@@ -38,7 +38,8 @@ Actions Worker::OnConnected(TimePoint now) {
                       .memory_bytes = options_.memory_bytes,
                       .device = device_,
                       .endpoint = options_.endpoint,
-                      .storage_bytes = options_.storage_bytes});
+                      .storage_bytes = options_.storage_bytes,
+                      .site = options_.site});
   return Take();
 }
 
@@ -189,7 +190,8 @@ void Worker::On(TimePoint now, const Welcome& welcome) {
   wake_ = now + heartbeat_;
   Emit(Joined{device_, again});
   if (!again) actions_.push_back(OpenRun{welcome});
-  for (const auto& [sequence, pushed] : pushed_) ToLeader(pushed.push.range, pushed.push);
+  site_ = {};  // it is told again
+  for (auto& [sequence, pushed] : pushed_) PushStraight(&pushed);
   if (cache_) Ask(cache_->AskAgain());
 }
 
@@ -223,6 +225,7 @@ void Worker::On(TimePoint now, const Relayout& relayout) {
 }
 
 Actions Worker::OnPeerLost(TimePoint now, DeviceId device) {
+  if (site_.relay != 0 && site_.relay == device) LeaveRelay(now);
   for (const Layout::Part& part : layout_.parts) {
     if (part.leader.device == device) AskAgain(now, part.range);
   }
@@ -231,8 +234,8 @@ Actions Worker::OnPeerLost(TimePoint now, DeviceId device) {
 
 // Pushes again what its leader has not acknowledged, and pulls again.
 void Worker::AskAgain(TimePoint now, const Range& range) {
-  for (const auto& [sequence, pushed] : pushed_) {
-    if (pushed.push.range == range) ToLeader(range, pushed.push);
+  for (auto& [sequence, pushed] : pushed_) {
+    if (pushed.push.range == range) PushStraight(&pushed);
   }
   const auto it = pulled_.find(range);
   if (it == pulled_.end()) return;
@@ -285,7 +288,8 @@ void Worker::On(TimePoint now, const Grant& grant) {
   }
   if (grant.again) SayAgain(now, grant);
   if (Has(grant.lease) || !WantSamples(grant.lease)) return;
-  queue_.push_back({grant.lease, grant.version, grant.newest, grant.overlap, grant.lr});
+  queue_.push_back(
+      {grant.lease, grant.version, grant.newest, grant.overlap, grant.lr, grant.joint});
   if (grant.next.count > 0) next_.push_back(grant.next);
   if (cache_ && grant.next.count > 0) Ask(cache_->Ahead(grant.next));
   ReadAheadOnce(grant.lease);
@@ -295,8 +299,8 @@ void Worker::On(TimePoint now, const Grant& grant) {
 
 // The coordinator waits for the lease: whatever this worker said of it may be lost.
 void Worker::SayAgain(TimePoint now, const Grant& grant) {
-  for (const auto& [sequence, pushed] : pushed_) {
-    if (pushed.push.lease == grant.lease) ToLeader(pushed.push.range, pushed.push);
+  for (auto& [sequence, pushed] : pushed_) {
+    if (pushed.push.lease == grant.lease) PushStraight(&pushed);
   }
   pulled_.clear();
   PullUnlessHeld(now, grant.version);
@@ -453,9 +457,14 @@ void Worker::PushPart(TimePoint now, const Part& part, double loss_sum, int64_t 
                   .correct = correct,
                   .gradient = part.gradient,
                   .range = part.range,
-                  .lr = computing_as_.lr};
-  pushed_.emplace(push.sequence, Pushed{push, now, computing_as_.overlap});
-  ToLeader(push.range, push);
+                  .lr = computing_as_.lr,
+                  .joint = computing_as_.joint};
+  Pushed& pushed =
+      pushed_.emplace(push.sequence, Pushed{push, now, computing_as_.overlap}).first->second;
+  const auto led = std::ranges::find(layout_.parts, push.range, &Layout::Part::range);
+  const auto relay = led == layout_.parts.end() ? std::nullopt : RelayFor(*led);
+  if (push.joint == 0 || !relay || phase_ != Phase::kJoined) return PushStraight(&pushed);
+  actions_.push_back(Send{*relay, push});
 }
 
 Actions Worker::OnPart(TimePoint now, const Range& range, const Payload& gradient, double loss_sum,
@@ -519,6 +528,40 @@ Actions Worker::OnCannotCompute(TimePoint now, const Status& status) {
 void Worker::ToCoordinator(Message message) {
   if (phase_ != Phase::kGreeting && phase_ != Phase::kJoined) return;
   actions_.push_back(Send{{kCoordinatorDevice, Role::kCoordinator}, std::move(message)});
+}
+
+// Through which updates and parameters of this part go; nothing: straight, as its leader is at this
+// site, too.
+std::optional<Address> Worker::RelayFor(const Layout::Part& part) const {
+  if (site_.relay == 0) return std::nullopt;
+  if (std::ranges::binary_search(site_.members, part.leader.device)) return std::nullopt;
+  return Address{site_.relay, Role::kRelay};
+}
+
+// Whatever the relay was given of it.
+void Worker::PushStraight(Pushed* pushed) {
+  pushed->push.joint = 0;
+  ToLeader(pushed->push.range, pushed->push);
+}
+
+void Worker::On(TimePoint, const PushAgain& again) {
+  const auto it = pushed_.find(again.sequence);
+  if (again.term == term_ && it != pushed_.end()) PushStraight(&it->second);
+}
+
+void Worker::On(TimePoint now, const UseRelay& use) {
+  if (use.term != term_ || use.number <= site_.number) return;
+  if (site_.relay != 0 && use.relay != site_.relay) LeaveRelay(now);
+  site_ = use;
+}
+
+// What it was given, or asked for, may be lost.
+void Worker::LeaveRelay(TimePoint now) {
+  const UseRelay left = std::exchange(site_, {.term = site_.term, .number = site_.number});
+  for (const Layout::Part& part : layout_.parts) {
+    const bool straight = std::ranges::binary_search(left.members, part.leader.device);
+    if (!straight) AskAgain(now, part.range);
+  }
 }
 
 // To the leader of the range, or of what begins there now.

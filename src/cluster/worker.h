@@ -43,6 +43,7 @@ struct WorkerOptions {
   uint64_t jitter_seed = 0;
   std::string endpoint;       // where other devices can dial it; empty: it leads nothing
   int64_t storage_bytes = 0;  // for samples that the store feeds; 0: no limit
+  std::string site;           // where it stands; empty: not said
   Duration dial_timeout = std::chrono::seconds(60);      // for a connection
   Duration greeting_timeout = std::chrono::seconds(10);  // for the answer to Hello
   std::optional<Duration> give_up_after;  // without a coordinator for so long; nothing: never
@@ -120,6 +121,7 @@ class Worker {
     bool newest = false;   // or a newer one
     bool overlap = false;  // wanted even when a later step begins
     double lr = 0;
+    int64_t joint = 0;  // leases of the step at this site; 0: pushed by itself
   };
   struct Pushed {
     Push push;
@@ -134,6 +136,8 @@ class Worker {
   void On(TimePoint now, const Relayout& relayout);
   void On(TimePoint now, const Samples& samples);
   void On(TimePoint now, const PushAck& ack);
+  void On(TimePoint now, const PushAgain& again);
+  void On(TimePoint now, const UseRelay& use);
   void On(TimePoint now, const Parameters& parameters);
   void On(TimePoint now, const Finished& finished);
   template <class Other>
@@ -162,7 +166,7 @@ class Worker {
   void PushPart(TimePoint now, const Part& part, double loss_sum, int64_t correct);
   std::optional<Compute> TakeResult();
   void PullUnlessHeld(TimePoint now, int64_t version);
-  void PullFrom(TimePoint now, const Layout::Part& part, int64_t version);
+  void PullFrom(TimePoint now, const Layout::Part& part, int64_t version, bool exactly = false);
   void PullBefore(TimePoint now, int64_t version);
   void PullFresher(TimePoint now);
   bool WaitsForFresher(TimePoint now) const;
@@ -174,6 +178,9 @@ class Worker {
   void Ask(const std::vector<AskSamples>& asks);
   void ToCoordinator(Message message);
   void ToLeader(const Range& range, Message message);
+  std::optional<Address> RelayFor(const Layout::Part& part) const;
+  void PushStraight(Pushed* pushed);
+  void LeaveRelay(TimePoint now);
   void Emit(Event event) { actions_.push_back(cluster::Emit{std::move(event)}); }
   Actions Take() { return std::exchange(actions_, {}); }
 
@@ -188,6 +195,7 @@ class Worker {
   std::string run_;
   uint64_t term_ = 0;
   Layout layout_;
+  UseRelay site_;
   Duration heartbeat_{};
   Duration device_timeout_{};  // 0: the coordinator does not answer heartbeats
   uint64_t next_sequence_ = 1;

@@ -23,16 +23,21 @@ void Worker::PullBefore(TimePoint now, int64_t version) {
   if (phase_ != Phase::kJoined) return;
   for (const Layout::Part& part : layout_.parts) {
     if (held_.NewestOf(part.range) != version + 1 || held_.Has(part.range, version)) continue;
-    PullFrom(now, part, version);
-    pulled_.at(part.range).exactly = true;
+    PullFrom(now, part, version, true);
   }
 }
 
-void Worker::PullFrom(TimePoint now, const Layout::Part& part, int64_t version) {
+void Worker::PullFrom(TimePoint now, const Layout::Part& part, int64_t version, bool exactly) {
   const auto it = pulled_.find(part.range);
-  if (it != pulled_.end() && it->second.version == version) return;
-  pulled_[part.range] = {version, now};
-  ToLeader(part.range, Pull{term_, device_, version, part.range});
+  if (it != pulled_.end() && it->second.version == version) {
+    it->second.exactly |= exactly;
+    return;
+  }
+  pulled_[part.range] = {version, now, exactly};
+  const Pull pull{term_, device_, version, part.range};
+  const auto relay = exactly ? std::nullopt : RelayFor(part);
+  if (!relay) return ToLeader(part.range, pull);
+  actions_.push_back(Send{*relay, pull});
 }
 
 // In a stream: the newest there is. The leader hears this after the update that was pushed before,

@@ -268,6 +268,14 @@ void VisitCluster(ClusterOptions* cluster, OptionVisitor* v) {
             .min = 0,
             .max = 4096},
            &cluster->leaders);
+  v->Visit({.key = "site_sums",
+            .meaning = "Whether devices that have said their site (`weft join --site`) send the "
+                       "updates of a step as one sum, through one of them that others can dial: "
+                       "`auto`: where steps turn out shorter with it; `always`; `never`. Not with "
+                       "`job.deterministic`, a `quorum` below 1, `over_selection`, or another "
+                       "`combine` than `mean`.",
+            .choices = {"auto", "always", "never"}},
+           &cluster->site_sums);
   v->Visit({.key = "shares",
             .meaning = "Samples of each worker in a step; together they make `job.batch` (`sync`).",
             .min = 1,

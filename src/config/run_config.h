@@ -95,6 +95,7 @@ struct ClusterOptions {
   double outer_lr = 0.7;
   double outer_momentum = 0.9;
   int64_t leaders = 1;
+  std::string site_sums = "auto";
   bool share_by_speed = true;
   bool operator==(const ClusterOptions&) const = default;
 };

@@ -103,6 +103,7 @@ local_steps = 4
 outer_lr = 1
 outer_momentum = 0.5
 leaders = 0
+site_sums = "never"
 share_by_speed = false
 threads = 2
 heartbeat_ms = 100
@@ -136,8 +137,8 @@ down_codec = "dense"
   want.optimizer.warmup_steps = 5;
   want.optimizer.step_epochs = {1, 2};
   want.optimizer.step_factor = 0.2;
-  want.cluster = {4, "buffered", {}, 2, 100, 1000, "reference", "trimmed-mean", 0.2, 1, 0, 7,
-                  1, 0,          3,  4, 1,   0.5,  0,           false};
+  want.cluster = {4, "buffered", {}, 2, 100, 1000, "reference", "trimmed-mean", 0.2,  1, 0, 7,
+                  1, 0,          3,  4, 1,   0.5,  0,           "never",        false};
   want.link = {"fp16", "dense"};
   EXPECT_EQ(*config, want) << config->ToJson();
 }
@@ -178,7 +179,7 @@ TEST(RunConfig, JsonIsAsWritten) {
       R"("cluster":{"workers":1,"aggregation":"sync","combine":"mean","trim":0.1,"quorum":1.0,)"
       R"("over_selection":0.0,"max_staleness":0,"staleness_exponent":0.5,"delay_compensation":0.0,)"
       R"("buffer":0,"local_steps":1,"outer_lr":0.7,"outer_momentum":0.9,"leaders":1,)"
-      R"("share_by_speed":true,"threads":0,"heartbeat_ms":500,)"
+      R"("site_sums":"auto","share_by_speed":true,"threads":0,"heartbeat_ms":500,)"
       R"("device_timeout_ms":5000,"kernels":"auto"},"link":{"codec":"dense","down_codec":"dense"},)"
       R"("cut":{"memory_budget":0}})");
 }

@@ -27,6 +27,7 @@ struct CoordinatorOptions {
   std::optional<double> push_seconds;
   std::optional<double> apply_seconds;
   std::optional<double> send_seconds;
+  std::string site;
   Duration restart = std::chrono::seconds(1);
   sim::LinkOptions link;
   bool operator==(const CoordinatorOptions&) const = default;

@@ -234,6 +234,10 @@ void VisitCoordinator(CoordinatorOptions* coordinator, ScenarioVisitor* v) {
             .max = kMostSeconds,
             .default_text = kFromModel},
            &coordinator->send_seconds);
+  v->Visit({.key = "site",
+            .meaning = "Where it stands (`weft up --site`): devices of this site send their "
+                       "updates straight."},
+           &coordinator->site);
   v->Visit({.key = "restart", .meaning = "Least time from a crash to the next start."},
            &coordinator->restart);
   VisitLink(&coordinator->link, false, v);
@@ -316,11 +320,19 @@ void VisitDevice(DeviceGroup* group, ScenarioVisitor* v) {
        .meaning = "Other devices can reach it, so it may lead a part of the parameters; `false`: "
                   "it speaks with the coordinator only."},
       &device.can_lead);
+  v->Visit({.key = "site",
+            .meaning = "Where it stands, as its owner says (`weft join --site`): devices of one "
+                       "site may send their updates as one sum. Empty: not said."},
+           &device.site);
   VisitAvailability(group, v);
   VisitLink(&device.link, false, v);
 }
 
 void VisitSegment(sim::SegmentOptions* segment, ScenarioVisitor* v) {
+  v->Visit({.key = "gateway",
+            .meaning = "It is the way out of a site: what devices behind it send to each other "
+                       "does not pass it."},
+           &segment->gateway);
   VisitLink(&segment->link, true, v);
 }
 

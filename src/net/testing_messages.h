@@ -2,6 +2,7 @@
 // For the tests of this room: messages with random content in every field, and whether two are the
 // same.
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -35,17 +36,17 @@ WEFT_FIELDS(Layout::Part, a, b, c, d, e)
 WEFT_FIELDS(Layout, a, b)
 WEFT_FIELDS(DeviceStats, a, b, c, d, e, f, g, h, i, j, k, l, m)
 WEFT_FIELDS(Applied, a, b, c, d)
-WEFT_FIELDS(Hello, a, b, c, d, e, f, g, h, i)
+WEFT_FIELDS(Hello, a, b, c, d, e, f, g, h, i, j)
 WEFT_FIELDS(Welcome, a, b, c, d, e, f, g, h, i)
 WEFT_FIELDS(Refuse, a, b, c)
 WEFT_FIELDS(Heartbeat, a, b, c, d, e, f)
 WEFT_FIELDS(HeartbeatAck, a)
-WEFT_FIELDS(Grant, a, b, c, d, e, f, g, h)
+WEFT_FIELDS(Grant, a, b, c, d, e, f, g, h, i)
 WEFT_FIELDS(ReturnLease, a, b, c)
 WEFT_FIELDS(Fault, a, b, c, d)
 WEFT_FIELDS(Finished, a, b, c)
 WEFT_FIELDS(Bye, a)
-WEFT_FIELDS(Push, a, b, c, d, e, f, g, h, i, j, k)
+WEFT_FIELDS(Push, a, b, c, d, e, f, g, h, i, j, k, l)
 WEFT_FIELDS(PushAck, a, b, c, d, e)
 WEFT_FIELDS(Pull, a, b, c, d)
 WEFT_FIELDS(Parameters, a, b, c, d)
@@ -65,6 +66,9 @@ WEFT_FIELDS(Seated, a, b, c, d, e, f)
 WEFT_FIELDS(Relayout, a, b)
 WEFT_FIELDS(AskSamples, a, b, c)
 WEFT_FIELDS(Samples, a, b, c, d, e)
+WEFT_FIELDS(JointPush, a, b, c, d)
+WEFT_FIELDS(PushAgain, a, b)
+WEFT_FIELDS(UseRelay, a, b, c, d, e)
 #undef WEFT_FIELDS
 
 template <class T>
@@ -85,7 +89,7 @@ inline void Randomize(base::Rng& rng, int32_t* value) {
   *value = static_cast<int32_t>(rng.NextBelow(17));
 }
 inline void Randomize(base::Rng& rng, cluster::Role* value) {
-  *value = static_cast<cluster::Role>(rng.NextBelow(4));
+  *value = static_cast<cluster::Role>(rng.NextBelow(5));
 }
 inline void Randomize(base::Rng& rng, std::string* value) {
   static const char* const kPieces[] = {"a", "0", " ", "\n", "\"", "ß", "…", "網", "🧵"};
@@ -107,11 +111,23 @@ template <class T>
 void Randomize(base::Rng& rng, T* value) {
   std::apply([&](auto&... field) { (Randomize(rng, &field), ...); }, Fields(*value));
 }
+// The updates that a sum stands for have no gradients of their own.
+inline void Randomize(base::Rng& rng, cluster::JointPush* value) {
+  std::apply([&](auto&... field) { (Randomize(rng, &field), ...); }, Fields(*value));
+  for (cluster::Push& push : value->updates) push.gradient = nullptr;
+}
 
 // Payloads are compared by content; none and an empty one are the same.
 inline bool Same(const cluster::Payload& a, const cluster::Payload& b) {
   static const Bytes kEmpty;
   return (a ? *a : kEmpty) == (b ? *b : kEmpty);
+}
+template <class T>
+bool Same(const T& a, const T& b);
+inline bool Same(const std::vector<cluster::Push>& a, const std::vector<cluster::Push>& b) {
+  return std::ranges::equal(a, b, [](const cluster::Push& left, const cluster::Push& right) {
+    return Same(left, right);
+  });
 }
 template <class T>
 bool Same(const T& a, const T& b) {

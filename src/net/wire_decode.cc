@@ -35,9 +35,12 @@ class Decoder {
       case v1::ROLE_STORE:
         to.role = Role::kStore;
         return to;
+      case v1::ROLE_RELAY:
+        to.role = Role::kRelay;
+        return to;
       default:  // proto3 lets every number through
         check_.Note(std::string(field) + ".role: got " + std::to_string(from.role()) +
-                    ", want 1..4 (coordinator, leader, worker, store)");
+                    ", want 1..5 (coordinator, leader, worker, store, relay)");
         return to;
     }
   }
@@ -51,7 +54,8 @@ class Decoder {
             .memory_bytes = from.memory_bytes(),
             .device = from.device(),
             .endpoint = Text("hello.endpoint", from.endpoint(), kMaxNameBytes),
-            .storage_bytes = from.storage_bytes()};
+            .storage_bytes = from.storage_bytes(),
+            .site = Text("hello.site", from.site(), kMaxNameBytes)};
   }
 
   cluster::Welcome Get(const v1::Welcome& from) {
@@ -91,7 +95,8 @@ class Decoder {
             .again = from.again(),
             .newest = from.newest(),
             .overlap = from.overlap(),
-            .lr = from.lr()};
+            .lr = from.lr(),
+            .joint = from.joint()};
   }
 
   cluster::ReturnLease Get(const v1::ReturnLease& from) {
@@ -128,7 +133,8 @@ class Decoder {
             .correct = from.correct(),
             .gradient = nullptr,
             .range = Get(from.range()),
-            .lr = from.lr()};
+            .lr = from.lr(),
+            .joint = from.joint()};
   }
 
   static cluster::PushAck Get(const v1::PushAck& from) {
@@ -282,6 +288,27 @@ class Decoder {
             .values = nullptr};
   }
 
+  cluster::JointPush Get(const v1::JointPush& from) {
+    return {.term = from.term(),
+            .range = Get(from.range()),
+            .updates = GetAll<cluster::Push>("joint_push.updates", from.updates()),
+            .gradient = nullptr};
+  }
+
+  static cluster::PushAgain Get(const v1::PushAgain& from) {
+    return {.term = from.term(), .sequence = from.sequence()};
+  }
+
+  cluster::UseRelay Get(const v1::UseRelay& from) {
+    check_.AtMost("use_relay.members", static_cast<size_t>(from.members_size()), kMaxLeases,
+                  "members");
+    return {.term = from.term(),
+            .number = from.number(),
+            .relay = from.relay(),
+            .endpoint = Text("use_relay.endpoint", from.endpoint(), kMaxEndpointBytes),
+            .members = {from.members().begin(), from.members().end()}};
+  }
+
   cluster::Message Body(const v1::Envelope& from) {
     switch (from.body_case()) {  // no default: the compiler names a kind that is missing
       case v1::Envelope::kHello:
@@ -344,6 +371,12 @@ class Decoder {
         return Get(from.ask_samples());
       case v1::Envelope::kSamples:
         return Get(from.samples());
+      case v1::Envelope::kJointPush:
+        return Get(from.joint_push());
+      case v1::Envelope::kPushAgain:
+        return Get(from.push_again());
+      case v1::Envelope::kUseRelay:
+        return Get(from.use_relay());
       case v1::Envelope::BODY_NOT_SET:
         break;
     }

@@ -34,9 +34,11 @@ class Encoder {
         return to->set_role(v1::ROLE_WORKER);
       case Role::kStore:
         return to->set_role(v1::ROLE_STORE);
+      case Role::kRelay:
+        return to->set_role(v1::ROLE_RELAY);
     }
     check_.Note("role: got " + std::to_string(static_cast<int>(from.role)) +
-                ", want coordinator, leader, worker or store");
+                ", want coordinator, leader, worker, store or relay");
   }
 
   void Put(const cluster::Hello& from, v1::Envelope* envelope) {
@@ -50,6 +52,7 @@ class Encoder {
     to->set_device(from.device);
     Text("hello.endpoint", from.endpoint, kMaxNameBytes, to->mutable_endpoint());
     to->set_storage_bytes(from.storage_bytes);
+    Text("hello.site", from.site, kMaxNameBytes, to->mutable_site());
   }
 
   void Put(const cluster::Welcome& from, v1::Envelope* envelope) {
@@ -96,6 +99,7 @@ class Encoder {
     to->set_newest(from.newest);
     to->set_overlap(from.overlap);
     to->set_lr(from.lr);
+    to->set_joint(from.joint);
   }
 
   void Put(const cluster::ReturnLease& from, v1::Envelope* envelope) {
@@ -125,7 +129,33 @@ class Encoder {
   }
 
   void Put(const cluster::Push& from, v1::Envelope* envelope) {
-    v1::Push* to = envelope->mutable_push();
+    Put(from, envelope->mutable_push());
+  }
+
+  void Put(const cluster::JointPush& from, v1::Envelope* envelope) {
+    v1::JointPush* to = envelope->mutable_joint_push();
+    to->set_term(from.term);
+    Put(from.range, to->mutable_range());
+    PutAll("joint_push.updates", from.updates, to->mutable_updates());
+  }
+
+  void Put(const cluster::PushAgain& from, v1::Envelope* envelope) {
+    v1::PushAgain* to = envelope->mutable_push_again();
+    to->set_term(from.term);
+    to->set_sequence(from.sequence);
+  }
+
+  void Put(const cluster::UseRelay& from, v1::Envelope* envelope) {
+    v1::UseRelay* to = envelope->mutable_use_relay();
+    to->set_term(from.term);
+    to->set_number(from.number);
+    to->set_relay(from.relay);
+    Text("use_relay.endpoint", from.endpoint, kMaxEndpointBytes, to->mutable_endpoint());
+    check_.AtMost("use_relay.members", from.members.size(), kMaxLeases, "members");
+    to->mutable_members()->Add(from.members.begin(), from.members.end());
+  }
+
+  void Put(const cluster::Push& from, v1::Push* to) {
     to->set_term(from.term);
     to->set_device(from.device);
     to->set_incarnation(from.incarnation);
@@ -136,6 +166,7 @@ class Encoder {
     to->set_correct(from.correct);
     Put(from.range, to->mutable_range());
     to->set_lr(from.lr);
+    to->set_joint(from.joint);
   }
 
   void Put(const cluster::PushAck& from, v1::Envelope* envelope) {
@@ -385,6 +416,7 @@ const cluster::Payload* PayloadIn(const Other&) {
   return nullptr;
 }
 const cluster::Payload* PayloadIn(const cluster::Push& m) { return &m.gradient; }
+const cluster::Payload* PayloadIn(const cluster::JointPush& m) { return &m.gradient; }
 const cluster::Payload* PayloadIn(const cluster::Parameters& m) { return &m.values; }
 const cluster::Payload* PayloadIn(const cluster::Replicate& m) { return &m.gradient; }
 const cluster::Payload* PayloadIn(const cluster::RangeState& m) { return &m.values; }

@@ -101,6 +101,11 @@ class Bounds : public Checker {
                envelope.to.role == cluster::Role::kWorker) {
       ++CallsOf(envelope.to.device);
     }
+    if (std::holds_alternative<cluster::PushAgain>(envelope.message) ||
+        (std::holds_alternative<cluster::UseRelay>(envelope.message) &&
+         envelope.to.role == cluster::Role::kWorker)) {
+      ++CallsOf(envelope.to.device);
+    }
     const auto* grant = std::get_if<cluster::Grant>(&envelope.message);
     if (grant != nullptr && grant->again) ++CallsOf(envelope.to.device);
     if (const auto* welcome = std::get_if<cluster::Welcome>(&envelope.message)) {

@@ -52,6 +52,13 @@ class Terms : public Checker {
     Want(now, envelope, push.term, WelcomeOf(push.device));
     pushes_.Add(push);
   }
+  void Sent(TimePoint now, const Envelope& envelope, const cluster::JointPush& joint) {
+    Want(now, envelope, joint.term, TermOf(envelope.from));
+    for (const cluster::Push& push : joint.updates) Want(now, envelope, push.term, joint.term);
+  }
+  void Sent(TimePoint now, const Envelope& envelope, const cluster::UseRelay& use) {
+    Want(now, envelope, use.term, term_);
+  }
   void Sent(TimePoint now, const Envelope& envelope, const cluster::Replicate& copy) {
     Want(now, envelope, copy.term, TermOf(envelope.from));
   }

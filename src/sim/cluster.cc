@@ -161,6 +161,7 @@ void Cluster::StartDevice(int number) {
   options.worker.cores = box.options.cores;
   options.worker.memory_bytes = box.options.memory_bytes;
   options.worker.storage_bytes = box.options.storage_bytes;
+  options.worker.site = box.options.site;
   options.worker.incarnation = loop_.rng().Next();
   options.worker.jitter_seed = loop_.rng().Next();
   options.troubles = box.troubles;

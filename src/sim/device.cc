@@ -18,9 +18,9 @@ cluster::UpdateEncoder::Options EncoderOptions(const cluster::JobSpec& spec) {
           .residual_size = spec.deterministic ? 0 : spec.trainable_count};
 }
 
-// In a run in which the hub leads all, no device says where it can be reached.
-bool MayLead(const SimDevice::Options& options, const cluster::JobSpec& spec) {
-  return options.box->can_lead && spec.leaders != 1;
+// Where neither leaders nor relays are on devices, none says where it can be reached.
+bool CanBeDialled(const SimDevice::Options& options, const cluster::JobSpec& spec) {
+  return options.box->can_lead && (spec.leaders != 1 || !options.box->site.empty());
 }
 
 }  // namespace
@@ -30,7 +30,7 @@ SimDevice::SimDevice(const Options& options, const cluster::JobSpec& spec)
       options_(options),
       spec_(spec),
       parameter_count_(spec.parameter_count()),
-      may_lead_(MayLead(options, spec)),
+      can_be_dialled_(CanBeDialled(options, spec)),
       costs_(options.box->leading, spec.parameter_count()),
       down_(codec::MakeCodec(spec.codec_down).value()),
       momentum_(spec.trainable_count, engine::MomentumOf(cluster::UpdateRule(spec))),
@@ -40,7 +40,7 @@ SimDevice::SimDevice(const Options& options, const cluster::JobSpec& spec)
               .token = options.worker.token,
               .program = options.worker.program,
               .incarnation = options.worker.incarnation,
-              .endpoint = may_lead_ ? options.worker.name : std::string()}) {}
+              .endpoint = can_be_dialled_ ? options.worker.name : std::string()}) {}
 
 SimDevice::~SimDevice() { End(); }
 
@@ -53,7 +53,7 @@ void SimDevice::End() {
 void SimDevice::Start() {
   audience_.Tell(&Observer::OnDeviceUp, loop_->now(), options_.number, options_.worker.incarnation);
   audience_.Tell(&Observer::OnActivity, loop_->now(), options_.number, Activity::kIdle);
-  if (may_lead_) network_->Listen(this, options_.host);
+  if (can_be_dialled_) network_->Listen(this, options_.host);
   NoteHost(0);
   const TimePoint begin = options_.tempo->Finish(loop_->now(), options_.box->start_seconds);
   if (begin == loop_->now()) return Perform(worker_.Start(begin));
@@ -88,6 +88,7 @@ void SimDevice::OnDisconnected(cluster::ConnectionId connection, const std::stri
   if (crashed()) return;
   if (connection_ == connection) {
     connection_.reset();
+    TellRelayLost(cluster::kCoordinatorDevice);
     return Perform(worker_.OnDisconnected(loop_->now(), reason));
   }
   const cluster::PeerLine line = LineOf(connection);
@@ -104,9 +105,12 @@ void SimDevice::OnTransfer(bool up, int64_t bytes, double seconds) {
 
 // The leader handles what comes when its turn has come, the worker at once.
 void SimDevice::Accept(const cluster::Envelope& envelope) {
+  const double seconds = costs_.Receive(envelope.message) * Slowness();
   if (envelope.to.role == cluster::Role::kLeader) {
-    const double seconds = costs_.Receive(envelope.message);
-    return Enqueue(seconds * Slowness(), [this, envelope] { Lead(envelope); });
+    return Enqueue(seconds, [this, envelope] { Lead(envelope); });
+  }
+  if (envelope.to.role == cluster::Role::kRelay) {
+    return Enqueue(seconds, [this, envelope] { PassOn(envelope); });
   }
   audience_.Tell(&Observer::OnDelivered, loop_->now(), envelope);
   Perform(worker_.Handle(loop_->now(), envelope.from, envelope.message));
@@ -122,7 +126,13 @@ void SimDevice::Lead(const cluster::Envelope& envelope) {
   audience_.Tell(&Observer::OnLeaderRest, loop_->now(), options_.number, *leader_);
 }
 
-// Between worker and leader, and from other devices: after what is being handled.
+void SimDevice::PassOn(const cluster::Envelope& envelope) {
+  if (ended_ || relay_ == nullptr || envelope.to != relay_->address()) return;
+  audience_.Tell(&Observer::OnDelivered, loop_->now(), envelope);
+  Perform(relay_->address(), relay_->Handle(loop_->now(), envelope.from, envelope.message));
+}
+
+// Between worker, leader and relay, and from other devices: after what is being handled.
 void SimDevice::DeliverLocal() {
   if (std::exchange(delivering_, true)) return;
   while (!local_.empty() && !crashed() && !ended_) {
@@ -154,12 +164,15 @@ void SimDevice::Rest() {
   std::optional<TimePoint> wake = worker_.NextWake();
   const auto peers = ended_ ? std::nullopt : peers_.NextWake();
   if (peers && (!wake || *peers < *wake)) wake = peers;
+  const auto relay = ended_ || relay_ == nullptr ? std::nullopt : relay_->NextWake();
+  if (relay && (!wake || *relay < *wake)) wake = relay;
   WakeAt(wake, [this] { Wake(); });
 }
 
 void SimDevice::Wake() {
   if (!ended_) Perform(peers_.Tick(loop_->now()));
   Perform(worker_.Tick(loop_->now()));
+  if (!ended_ && relay_ != nullptr) Perform(relay_->address(), relay_->Tick(loop_->now()));
 }
 
 void SimDevice::Perform(const cluster::PeerLines::Actions& actions) {
@@ -203,10 +216,11 @@ void SimDevice::Do(const cluster::OpenRun& open) {
     worker_.UseStore(std::move(cache));
   }
   ready_ = options_.tempo->Finish(std::max(ready_, loop_->now()), options_.box->open_seconds);
-  if (!may_lead_) return;
+  if (!can_be_dialled_) return;
   const cluster::Address self{open.welcome.device, cluster::Role::kLeader};
   leader_ = options_.make_leader ? options_.make_leader(self)
                                  : cluster::Leader::MakeEmpty(spec_, self).value();
+  relay_ = cluster::SiteRelay::Make(spec_, {self.device, cluster::Role::kRelay}).value();
 }
 
 void SimDevice::Do(const cluster::Settled& settled) {
@@ -262,7 +276,7 @@ void SimDevice::Do(const cluster::PeerLines::Dial& dial) {
 }
 
 void SimDevice::Transmit(cluster::ConnectionId connection, const cluster::Envelope& envelope) {
-  if (envelope.from.role != cluster::Role::kLeader) {
+  if (envelope.from.role == cluster::Role::kWorker) {
     return network_->Send(this, connection, envelope);
   }
   Spend(costs_.Send(envelope.message) * Slowness());
@@ -292,7 +306,13 @@ void SimDevice::Do(const cluster::PeerLines::Deliver& deliver) {
 
 void SimDevice::Do(const cluster::PeerLines::Lost& lost) {
   audience_.Tell(&Observer::OnPeerLost, loop_->now(), worker_.address().device, lost.device);
+  TellRelayLost(lost.device);
   Perform(worker_.OnPeerLost(loop_->now(), lost.device));
+}
+
+void SimDevice::TellRelayLost(cluster::DeviceId device) {
+  if (ended_ || crashed() || relay_ == nullptr) return;
+  Perform(relay_->address(), relay_->OnLost(loop_->now(), device));
 }
 
 // ---- work

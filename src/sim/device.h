@@ -1,6 +1,6 @@
 #pragma once
 // SimDevice: the simulated process of a worker, in a box with a speed, a memory and a link. Where
-// it may lead, a leader stands beside the worker, and other devices dial it.
+// it may lead or relay, a leader and a relay stand beside the worker, and other devices dial it.
 
 #include <cstdint>
 #include <deque>
@@ -13,6 +13,7 @@
 
 #include "cluster/leader.h"
 #include "cluster/peer_lines.h"
+#include "cluster/site_relay.h"
 #include "cluster/update_encoder.h"
 #include "cluster/worker.h"
 #include "data/sample_order.h"
@@ -101,6 +102,8 @@ class SimDevice : public SerialProcess {
     cluster::Range range;
     double seconds = 0;
   };
+  void PassOn(const cluster::Envelope& envelope);
+  void TellRelayLost(cluster::DeviceId device);
   void NoteHost(int64_t samples);
   std::vector<EarlyPart> EarlyParts(const cluster::Compute& compute) const;
   void Produce(const cluster::Compute& compute);
@@ -142,13 +145,14 @@ class SimDevice : public SerialProcess {
   const Options options_;
   const cluster::JobSpec& spec_;
   const int64_t parameter_count_;
-  const bool may_lead_;
+  const bool can_be_dialled_;
   const LeaderCosts costs_;
   std::unique_ptr<codec::Codec> down_;
   engine::LocalMomentum momentum_;
   cluster::UpdateEncoder encoder_;
   cluster::Worker worker_;
   std::unique_ptr<cluster::Leader> leader_;
+  std::unique_ptr<cluster::SiteRelay> relay_;
   cluster::PeerLines peers_;
   std::map<uint64_t, cluster::ConnectionId> dialed_;          // lines that it dialled, by number
   std::map<cluster::ConnectionId, uint64_t> dialed_numbers_;  // and back

@@ -8,6 +8,8 @@ double LeaderCosts::Receive(const cluster::Message& message) const {
   double seconds = options_.message_seconds;
   if (const auto* push = std::get_if<cluster::Push>(&message)) {
     seconds += options_.push_seconds * ShareOf(push->range);
+  } else if (const auto* joint = std::get_if<cluster::JointPush>(&message)) {
+    seconds += options_.push_seconds * ShareOf(joint->range);
   } else if (const auto* replicate = std::get_if<cluster::Replicate>(&message)) {
     seconds += options_.push_seconds * ShareOf(replicate->range);
   }
@@ -36,6 +38,7 @@ double LeaderCosts::Send(const cluster::Message& message) const {
   const auto of = [&](const auto* m) { return options_.send_seconds * ShareOf(m->range); };
   if (const auto* m = std::get_if<cluster::Parameters>(&message)) return of(m);
   if (const auto* m = std::get_if<cluster::Push>(&message)) return of(m);
+  if (const auto* m = std::get_if<cluster::JointPush>(&message)) return of(m);
   if (const auto* m = std::get_if<cluster::Replicate>(&message)) return of(m);
   if (const auto* m = std::get_if<cluster::RangeState>(&message)) return of(m);
   return 0;

@@ -29,7 +29,9 @@ Network::Network(Loop* loop, const NetworkOptions& options) : loop_(loop), optio
 HostId Network::AddHost(const LinkOptions& link) {
   Host& host = hosts_.emplace_back(Host{.link = Link(link)});
   for (size_t i = 0; i < segments_.size() && !link.segment.empty(); ++i) {
-    if (options_.segments[i].name == link.segment) host.segment = &segments_[i];
+    if (options_.segments[i].name != link.segment) continue;
+    host.segment = &segments_[i];
+    host.gateway = options_.segments[i].gateway;
   }
   CHECK(link.segment.empty() || host.segment != nullptr) << "no segment " << link.segment;
   host.to_hub = RouteBetween(host, At(kHub));
@@ -44,9 +46,10 @@ Network::Route Network::RouteBetween(Host& from, Host& to) const {
     bool back;
   };
   const bool same = from.segment == to.segment;
+  const bool within = same && from.gateway;
   const std::array<Pass, kMaxHops> passes = {{
       {&from.link, true, false},
-      {from.segment, true, same},
+      {within ? nullptr : from.segment, true, same},
       {same ? nullptr : to.segment, false, true},
       {&to.link, false, true},
   }};

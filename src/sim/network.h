@@ -5,7 +5,8 @@
 //   device -> hub:     device's link (up), its segment (up), hub's link (down)
 //   device -> device:  the same, then the other's segment (down) and link (down), without the
 //   hub's;
-//                      a segment that both are in is one medium, passed once (up)
+//                      a segment that both are in is one medium, passed once (up), or not at all
+//                      if it is a gateway
 //   back:              reversed
 //
 // Links. Each passes one piece after another at its rate, first come first served (link.h); a
@@ -214,6 +215,7 @@ class Network {
   struct Host {
     Link link;
     Link* segment = nullptr;
+    bool gateway = false;  // the segment is one
     Endpoint* answers = nullptr;
     Route to_hub{};
   };

@@ -92,6 +92,27 @@ TEST(NetworkPeers, SegmentsOnTheWayArePassedAndASharedOneOnce) {
   }
 }
 
+TEST(NetworkPeers, WhatStaysAtASiteDoesNotPassItsGateway) {
+  NetworkOptions options = SlowHub();
+  options.segments = {{"out", Rate(8e6, 8e6), true}, {"other", Rate(8e6, 8e6), true}};
+  LinkOptions link = Rate(800e6, 800e6), other = link;
+  link.segment = "out";
+  other.segment = "other";
+  PeerWorld world(options);
+  for (const LinkOptions& each : {link, link, other}) world.AddPeer(each);
+  const ConnectionId within = world.Join(0, 1);
+  const ConnectionId across = world.Join(0, 2);
+  world.RunTo(1);
+  world.PushOver(within, 0);
+  world.RunTo(2);
+  ASSERT_THAT(world.At(1).arrivals, SizeIs(1));
+  EXPECT_LT(world.At(1).arrivals[0].at - 1, 0.2 * PushTime(8e6));
+  world.PushOver(across, 0);
+  world.RunTo(40);
+  ASSERT_THAT(world.At(2).arrivals, SizeIs(1));
+  EXPECT_GE(world.At(2).arrivals[0].at - 2, PushTime(8e6));
+}
+
 TEST(NetworkPeers, ARadioChannelIsPassedOnceByItsOwnDevices) {
   NetworkOptions options = SlowHub();
   options.segments = {{"radio", {.up_bps = 8e6, .half_duplex = true, .latency = {}}}};

@@ -29,7 +29,8 @@ struct LinkOptions {
 
 struct SegmentOptions {
   std::string name;
-  LinkOptions link;  // its `segment` is unused; up: away from the devices
+  LinkOptions link;      // its `segment` is unused; up: away from the devices
+  bool gateway = false;  // what stays within does not pass it
   bool operator==(const SegmentOptions&) const = default;
 };
 
@@ -95,6 +96,7 @@ struct DeviceOptions {
   SlowdownOptions slowdown;
   // Other devices can dial it, so it may lead ranges of the parameters.
   bool can_lead = true;
+  std::string site;       // where it stands, as it says; empty: it does not
   LeaderOptions leading;  // beside computing, which it does not slow down
   AvailabilityOptions availability;
   LinkOptions link;

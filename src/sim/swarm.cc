@@ -38,6 +38,7 @@ class Draw {
       Aggregation();
       Leading();
       Placement();
+      Sites();
     }
     return std::move(options_);
   }
@@ -263,6 +264,15 @@ class Draw {
       shards.push_back(last ? left : Whole(1, left));
       left -= shards.back();
     }
+  }
+
+  // Some devices at the hub's site, some at others, some do not say.
+  void Sites() {
+    if (!OneIn(3)) return;
+    constexpr const char* kSites[] = {"", "home", "away", "away", "away", "far"};
+    if (OneIn(2)) options_.job.site = "home";
+    options_.job.site_sums = OneIn(3) ? cluster::SiteSums::kAuto : cluster::SiteSums::kAlways;
+    for (DeviceOptions& device : options_.devices) device.site = kSites[rng_.NextBelow(6)];
   }
 
   base::Rng rng_;

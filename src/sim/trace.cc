@@ -109,6 +109,12 @@ void Add(Digest& d, const cluster::Seated& m) {
 }
 void Add(Digest& d, const cluster::Relayout& m) { d << m.term << m.layout; }
 void Add(Digest& d, const cluster::AskSamples& m) { d << m.term << m.request << m.indices; }
+void Add(Digest& d, const cluster::JointPush& m) {
+  d << m.term << m.range;
+  for (const cluster::Push& push : m.updates) Add(d, push);
+}
+void Add(Digest& d, const cluster::PushAgain& m) { d << m.term << m.sequence; }
+void Add(Digest& d, const cluster::UseRelay& m) { d << m.term << m.number << m.relay << m.members; }
 void Add(Digest& d, const cluster::Samples& m) { d << m.term << m.request << m.count; }
 
 }  // namespace

@@ -33,7 +33,7 @@ int64_t Size(const cluster::Layout& layout) {
 
 // What a message has beside its payload and the envelope.
 int64_t Head(const cluster::Hello& m) {
-  return 46 + Size(m.name) + Size(m.token) + Size(m.program) + Size(m.endpoint);
+  return 46 + Size(m.name) + Size(m.token) + Size(m.program) + Size(m.endpoint) + Size(m.site);
 }
 int64_t Head(const cluster::Welcome& m) {
   return 36 + Size(m.run) + Size(m.job) + Size(m.model) + Size(m.layout);
@@ -78,6 +78,15 @@ int64_t Head(const cluster::Relayout& m) { return 5 + Size(m.layout); }
 int64_t Head(const cluster::AskSamples& m) {
   return 12 + 3 * static_cast<int64_t>(m.indices.size());
 }
+int64_t Head(const cluster::JointPush& m) {
+  int64_t bytes = 8 + kRange;
+  for (const cluster::Push& push : m.updates) bytes += 4 + Head(push);
+  return bytes;
+}
+int64_t Head(const cluster::PushAgain&) { return 10; }
+int64_t Head(const cluster::UseRelay& m) {
+  return 12 + Size(m.endpoint) + 3 * static_cast<int64_t>(m.members.size());
+}
 int64_t Head(const cluster::Samples& m) { return 15 + Size(m.problem); }
 
 // Of a payload that is `whole` bytes for all of the vector; a message without a range means all.
@@ -93,6 +102,9 @@ int64_t PayloadBytes(const cluster::Message& message, const WireOptions& wire) {
   };
   if (const auto* push = std::get_if<cluster::Push>(&message)) {
     return told_or_real(wire.push_bytes, push, push->gradient);
+  }
+  if (const auto* joint = std::get_if<cluster::JointPush>(&message)) {
+    return told_or_real(wire.replica_bytes, joint, joint->gradient);  // dense, as that is
   }
   if (const auto* parameters = std::get_if<cluster::Parameters>(&message)) {
     return told_or_real(wire.parameters_bytes, parameters, parameters->values);
@@ -117,6 +129,7 @@ constexpr int64_t Framed(int64_t bytes, int64_t part, int64_t header) {
 
 bool HasPayload(const cluster::Message& message) {
   return std::holds_alternative<cluster::Push>(message) ||
+         std::holds_alternative<cluster::JointPush>(message) ||
          std::holds_alternative<cluster::Parameters>(message) ||
          std::holds_alternative<cluster::Replicate>(message) ||
          std::holds_alternative<cluster::RangeState>(message) ||

@@ -7,6 +7,25 @@ from weft_process import TINY_JOB, WeftTest
 
 
 class ClusterTest(WeftTest):
+    def test_a_site_sends_sums(self):
+        job = self.write("sites.toml", TINY_JOB.replace("deterministic = true", "deterministic = false"))
+        up, join = self.start_up("--out", "joined", "--site", "home", "--set", "cluster.site_sums=always",
+                                 "--set", "job.epochs=400", job=job)
+        workers = {}
+        for name in ("near", "a", "b", "c"):
+            own = ["--site", "home"] if name == "near" else ["--site", "away", "--listen", "127.0.0.1:0"]
+            workers[name] = self.start(*join, "--name", name, *own)
+        sites = up.wait_for(lambda e: e["event"] == "sites" and e["sites"] and e["sites"][0]["devices"] == 3, "sums")
+        self.assertEqual(sites["sites"][0]["site"], "away")
+        names = {e["device"]: e["name"] for e in up.seen if e["event"] == "device" and e["state"] == "joined"}
+        step = up.wait_for_event("step")["step"]
+        up.wait_for(lambda e: e["event"] == "step" and e["step"] > step + 20, "steps")
+        workers[names[sites["sites"][0]["relay"]]].kill()
+        up.wait_for(lambda e: e["event"] == "sites" and e["sites"] and e["sites"][0]["devices"] == 2, "sums without it")
+        result = up.result()
+        self.assertEqual((result["lost_samples"], result["duplicated_samples"]), (0, 0))
+        self.assertEqual(result["outcome"], "completed")
+
     def test_joined_processes_reach_the_weights_of_one_process(self):
         alone = self.run_to_result("train", self.job, "--out", "alone")
         up, join = self.start_up("--out", "joined")
