@@ -1,6 +1,8 @@
 #include "app/worker_host.h"
 
+#include <condition_variable>
 #include <future>
+#include <mutex>
 #include <utility>
 #include <variant>
 
@@ -54,6 +56,36 @@ class WorkerHost::Link : public net::ConnectionHandler {
  private:
   WorkerHost* host_;
   uint64_t number_;
+};
+
+// From the host's thread to the math's, which waits. Threads: any.
+class WorkerHost::Arrivals {
+ public:
+  explicit Arrivals(size_t pieces) : values_(pieces) {}
+
+  void Put(size_t piece, cluster::Payload values) {
+    const std::lock_guard lock(mutex_);
+    values_.at(piece) = std::move(values);
+    changed_.notify_all();
+  }
+  // The others will not come.
+  void End() {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    changed_.notify_all();
+  }
+  // Null if it does not come.
+  cluster::Payload Wait(size_t piece) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return ended_ || values_.at(piece) != nullptr; });
+    return values_.at(piece);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<cluster::Payload> values_;
+  bool ended_ = false;
 };
 
 Status WorkerHost::Run() {
@@ -205,7 +237,8 @@ void WorkerHost::Do(const cluster::ReadAhead& ahead) {
 }
 
 void WorkerHost::Do(const cluster::Compute& compute) {
-  math_.Post([this, compute] {
+  arrivals_ = std::make_shared<Arrivals>(compute.pieces.size());
+  math_.Post([this, compute, arrivals = arrivals_] {
     const Status ready = trainer_ == nullptr ? open_status_ : trainer_->CheckSamples(compute.lease);
     if (!ready.ok()) {
       loop_.Post([this, ready] { Do(worker_.OnCannotCompute(base::SystemClock().Now(), ready)); });
@@ -217,13 +250,22 @@ void WorkerHost::Do(const cluster::Compute& compute) {
         Do(worker_.OnPart(base::SystemClock().Now(), range, packet, loss_sum, correct));
       });
     };
-    auto update = trainer_->Compute(compute, {.on_part = on_part, .await = {}});
-    loop_.Post([this, update = std::move(update)] {
-      const TimePoint now = base::SystemClock().Now();
-      Do(update.ok() ? worker_.OnComputed(now, *update) : worker_.OnFault(now, update.status()));
-    });
+    const auto await = [arrivals](size_t piece) { return arrivals->Wait(piece); };
+    auto update = trainer_->Compute(compute, {.on_part = on_part, .await = await});
+    loop_.Post([this, update = std::move(update)] { Computed(update); });
   });
 }
+
+void WorkerHost::Computed(const Result<cluster::Worker::Update>& update) {
+  const TimePoint now = base::SystemClock().Now();
+  if (update.ok()) return Do(worker_.OnComputed(now, *update));
+  const bool gave_up = update.status().code() == Code::kCancelled;
+  Do(gave_up ? worker_.OnCannotCompute(now, update.status())
+             : worker_.OnFault(now, update.status()));
+}
+
+void WorkerHost::Do(const cluster::HandPiece& hand) { arrivals_->Put(hand.piece, hand.values); }
+void WorkerHost::Do(const cluster::GiveUp&) { arrivals_->End(); }
 
 void WorkerHost::Do(const cluster::Settled& settled) {
   math_.Post([this, settled] {

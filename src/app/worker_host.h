@@ -58,6 +58,7 @@ class WorkerHost {
  private:
   class Link;       // one connection and its callbacks
   class PeerInbox;  // callbacks of lines to other devices
+  class Arrivals;   // pieces of parameters that a lease waits for
 
   void Do(cluster::Actions actions);
   void Do(const cluster::Send& send);
@@ -66,6 +67,8 @@ class WorkerHost {
   void Do(const cluster::OpenRun& open);
   void Do(const cluster::ReadAhead& ahead);
   void Do(const cluster::Compute& compute);
+  void Do(const cluster::HandPiece& hand);
+  void Do(const cluster::GiveUp&);
   void Do(const cluster::Settled& settled);
   void Do(const cluster::KeepSamples& keep);
   void Do(const cluster::DropSamples& drop);
@@ -74,6 +77,7 @@ class WorkerHost {
   void Do(const cluster::Stop& stop);
   template <class Other>
   void Do(const Other& other);
+  void Computed(const Result<cluster::Worker::Update>& update);
   void Dialed(const std::shared_ptr<Link>& link, const Status& status);
   void Lost(uint64_t link, const Status& status);
   bool IsCurrent(uint64_t link) const;
@@ -108,9 +112,10 @@ class WorkerHost {
   std::deque<cluster::Envelope> awaiting_leader_;  // what comes before that
   std::deque<cluster::Envelope> local_;            // for worker and leader
   bool delivering_ = false;
-  cluster::Welcome welcome_;    // the newest
-  std::shared_ptr<Link> link_;  // the current one
-  uint64_t links_ = 0;          // made so far
+  cluster::Welcome welcome_;            // the newest
+  std::shared_ptr<Arrivals> arrivals_;  // of the last lease; null before the first
+  std::shared_ptr<Link> link_;          // the current one
+  uint64_t links_ = 0;                  // made so far
   Status status_;
   bool draining_ = false;
   TimePoint next_poll_;  // when signals are looked for

@@ -6,7 +6,9 @@
 #include <gtest/gtest.h>
 
 #include "app/job_spec.h"
+#include "app/trainer.h"
 #include "base/queue.h"
+#include "codec/codec.h"
 #include "net/server.h"
 
 namespace weft::app {
@@ -59,6 +61,13 @@ class PlayedHub : public net::HubHandler {
   }
   // Messages between devices among those that Await has seen.
   int relayed() const { return relayed_; }
+  // From now on the test leads, these ranges.
+  void Lead(const std::vector<cluster::Range>& ranges) {
+    const std::lock_guard lock(mutex_);
+    for (const cluster::Range& range : ranges) {
+      own_.push_back({.range = range, .leader = {0, Role::kLeader}});
+    }
+  }
   // Of the leader, for whoever joins from now on; as it has said by default.
   void set_endpoint(const std::string& endpoint) {
     const std::lock_guard lock(mutex_);
@@ -81,6 +90,7 @@ class PlayedHub : public net::HubHandler {
         welcome.layout = {
             .number = 1,
             .parts = {{.range = {0, parameters_}, .leader = kLeader, .endpoint = endpoint_}}};
+        if (!own_.empty()) welcome.layout.parts = own_;
       }
       Send({welcome.device, Role::kWorker}, welcome);
     } else if (envelope.to.device != 0) {
@@ -94,6 +104,7 @@ class PlayedHub : public net::HubHandler {
   std::mutex mutex_;
   std::map<DeviceId, uint64_t> lines_;
   std::string endpoint_;
+  std::vector<cluster::Layout::Part> own_;
   int relayed_ = 0;
   base::BoundedQueue<Envelope> heard_{1 << 16};
   std::unique_ptr<net::Hub> hub_;  // last: its callbacks use the above
@@ -178,6 +189,85 @@ TEST_F(WorkerHostTest, WhoCannotReachTheLeaderGoesByTheCoordinatorsProcess) {
   EXPECT_EQ(std::get<cluster::Committed>(committed.message).samples, 8);
   EXPECT_GE(hub_.relayed(), 2) << "pull and push";
   Finish();
+}
+
+// One device, to which the test sends parameters in two ranges.
+class WorkerHostPieces : public WorkerHostTest {
+ protected:
+  WorkerHostPieces() {
+    hub_.Lead({front_, back_});
+    Start("");
+  }
+  cluster::Piece PieceOf(const cluster::Range& range, int64_t version) const {
+    const std::span<const float> values(parameters_);
+    const auto part =
+        values.subspan(static_cast<size_t>(range.begin), static_cast<size_t>(range.count));
+    auto packet = std::make_shared<Bytes>();
+    CHECK(codec::MakeCodec("dense").value()->Encode(part, {}, packet.get()).ok());
+    return {range, version, packet};
+  }
+  void Give(const cluster::Range& range, int64_t version) {
+    const cluster::Piece piece = PieceOf(range, version);
+    hub_.Send({1, Role::kWorker}, cluster::Parameters{1, version, piece.values, range});
+  }
+  static cluster::Lease LeaseOf(int64_t step) {
+    return {.id = static_cast<uint64_t>(step) * 1000 + 1, .step = step, .count = 8};
+  }
+  void Grant(int64_t step) {
+    hub_.Send({1, Role::kWorker}, cluster::Grant{1, LeaseOf(step), step});
+  }
+  void End() {
+    hub_.Send({1, Role::kWorker}, cluster::Finished{.term = 1});
+    const auto status = ended_.PopFor(kPatience);
+    ASSERT_TRUE(status.has_value()) << "it hangs";
+    EXPECT_TRUE(status->ok()) << status->ToString();
+  }
+
+  const std::vector<float> parameters_ = StartParameters(*job_).value();
+  const cluster::Range front_ = {0, 64};
+  const cluster::Range back_ = {64, job_->graph->parameter_count() - 64};
+};
+
+TEST_F(WorkerHostPieces, AreAwaitedAndGiveTheSameUpdate) {
+  Give(front_, 0);
+  Grant(0);
+  EXPECT_EQ(std::get<cluster::Pull>(hub_.Await<cluster::Pull>().message).range, back_);
+  Give(back_, 0);
+  const cluster::Compute whole{.term = 1,
+                               .lease = LeaseOf(0),
+                               .pieces = {PieceOf(front_, 0), PieceOf(back_, 0)},
+                               .ranges = {front_, back_}};
+  const auto want = Trainer::Make(job_, {.threads = 1}).value()->Compute(whole);
+  ASSERT_TRUE(want.ok()) << want.status().ToString();
+  for (int i = 0; i < 2; ++i) {
+    const auto push = std::get<cluster::Push>(hub_.Await<cluster::Push>().message);
+    EXPECT_EQ(push.loss_sum, want->loss_sum);
+    const auto& parts = want->parts;
+    const auto it = std::ranges::find(parts, push.range, &cluster::Worker::Part::range);
+    ASSERT_NE(it, parts.end());
+    EXPECT_EQ(*push.gradient, *it->gradient);
+  }
+  End();
+}
+
+TEST_F(WorkerHostPieces, TheNextStepEndsTheWaitForThem) {
+  Give(front_, 0);
+  Grant(0);
+  hub_.Await<cluster::Pull>();
+  Give(front_, 1);
+  Grant(1);
+  Give(back_, 1);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(std::get<cluster::Push>(hub_.Await<cluster::Push>().message).version, 1);
+  }
+  End();
+}
+
+TEST_F(WorkerHostPieces, TheEndOfTheRunEndsTheWaitForThem) {
+  Give(front_, 0);
+  Grant(0);
+  hub_.Await<cluster::Pull>();
+  End();
 }
 
 TEST_F(WorkerHostTest, ListeningWhereItCannotIsAnError) {

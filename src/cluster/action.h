@@ -76,7 +76,8 @@ struct ReadAhead {
 };
 // Compute the mean gradient of the lease with these parameters, encode each of `ranges` by itself,
 // then call Worker::OnComputed, OnFault or OnCannotCompute. One at a time. A range that is ready
-// before the others may be handed to Worker::OnPart at once.
+// before the others may be handed to Worker::OnPart at once. Pieces that are still on their way
+// have no values: for each a HandPiece follows, or one GiveUp for all.
 struct Compute {
   uint64_t term = 0;
   Lease lease;
@@ -88,6 +89,14 @@ struct Compute {
   // (engine/local_momentum.h).
   bool alone = false;
 };
+// A piece that the Compute which is out had no values for.
+struct HandPiece {
+  size_t piece = 0;
+  Payload values;
+};
+// The pieces that the Compute which is out still lacks will not come, and its result is not wanted
+// any more: where the math waits for one, end it with Worker::OnCannotCompute.
+struct GiveUp {};
 // The fate of an update of one range that was computed: tell the encoder (update_encoder.h).
 struct Settled {
   uint64_t term = 0;
@@ -129,8 +138,8 @@ struct Stop {
 };
 
 using Action = std::variant<Send, Reply, Admit, CloseConnection, SaveCheckpoint, Connect,
-                            Disconnect, OpenRun, ReadAhead, Compute, Settled, UseLayout, Restart,
-                            Emit, Stop, KeepSamples, DropSamples, ReadSamples>;
+                            Disconnect, OpenRun, ReadAhead, Compute, HandPiece, GiveUp, Settled,
+                            UseLayout, Restart, Emit, Stop, KeepSamples, DropSamples, ReadSamples>;
 using Actions = std::vector<Action>;
 
 }  // namespace weft::cluster

@@ -59,11 +59,20 @@ std::optional<std::vector<Piece>> HeldParameters::Exactly(int64_t version) const
   if (cut == nullptr) return std::nullopt;
   std::vector<Piece> pieces;
   for (const auto& [range, slot] : *cut) {
-    const bool newest = slot.newest.version == version;
-    const Piece& piece = newest ? slot.newest : slot.before;
-    if (piece.values == nullptr || piece.version != version) return std::nullopt;
-    pieces.push_back(piece);
+    pieces.push_back({range, version, ValuesIn(slot, version)});
+    if (pieces.back().values == nullptr) return std::nullopt;
   }
+  return pieces;
+}
+
+std::optional<std::vector<Piece>> HeldParameters::Begun(int64_t version) const {
+  std::vector<Piece> pieces;
+  for (const auto& [range, slot] : cut_) {
+    pieces.push_back({range, version, ValuesIn(slot, version)});
+    const bool newer = slot.newest.values != nullptr && slot.newest.version > version;
+    if (pieces.back().values == nullptr && newer) return std::nullopt;
+  }
+  if (pieces.empty() || pieces.front().values == nullptr) return std::nullopt;
   return pieces;
 }
 
@@ -86,15 +95,20 @@ int64_t HeldParameters::NewestOf(const Range& range) const {
   return -1;
 }
 
-bool HeldParameters::Has(const Range& range, int64_t version) const {
-  const auto is_it = [&](const Piece& piece) {
-    return piece.values != nullptr && piece.version == version;
-  };
+Payload HeldParameters::ValuesIn(const Slot& slot, int64_t version) {
+  for (const Piece* piece : {&slot.newest, &slot.before}) {
+    if (piece->version == version && piece->values != nullptr) return piece->values;
+  }
+  return nullptr;
+}
+
+Payload HeldParameters::ValuesOf(const Range& range, int64_t version) const {
   for (const Cut* cut : {&cut_, &old_}) {
     const auto it = cut->find(range);
-    if (it != cut->end() && (is_it(it->second.newest) || is_it(it->second.before))) return true;
+    if (it == cut->end()) continue;
+    if (Payload values = ValuesIn(it->second, version)) return values;
   }
-  return false;
+  return nullptr;
 }
 
 std::optional<HeldParameters::Span> HeldParameters::Versions() const {

@@ -15,7 +15,7 @@ namespace weft::cluster {
 struct Piece {
   Range range;
   int64_t version = 0;
-  Payload values;  // codec packet
+  Payload values;  // codec packet; null: yet to come
 };
 
 class HeldParameters {
@@ -29,12 +29,15 @@ class HeldParameters {
 
   // Pieces that tile the vector, all of this version.
   std::optional<std::vector<Piece>> Exactly(int64_t version) const;
+  // The same before all have come, of the newest cut: those that are older here have no values.
+  // Nothing without the first one, or if one is newer and was not held in this version.
+  std::optional<std::vector<Piece>> Begun(int64_t version) const;
   // The newest of each range, if none is older than this.
   std::optional<std::vector<Piece>> AtLeast(int64_t version) const;
   // The newest version of this range, of either cut; -1: it is not held.
   int64_t NewestOf(const Range& range) const;
-  // Whether this version of this range is held, in either cut.
-  bool Has(const Range& range, int64_t version) const;
+  // This version of this range, of either cut; null: it is not held.
+  Payload ValuesOf(const Range& range, int64_t version) const;
   // The oldest and the newest of the versions that AtLeast would give; nothing: not all is held.
   struct Span {
     int64_t oldest = 0;
@@ -48,6 +51,7 @@ class HeldParameters {
     Piece before;
   };
   using Cut = std::map<Range, Slot>;
+  static Payload ValuesIn(const Slot& slot, int64_t version);
   static bool IsWhole(const Cut& cut);
   // The newest cut that is held whole.
   const Cut* Whole() const;

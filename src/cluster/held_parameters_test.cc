@@ -68,6 +68,24 @@ TEST(HeldParameters, AVersionIsThereOnceAllRangesHaveIt) {
   EXPECT_EQ(held.AtLeast(1)->at(1).version, 2);
 }
 
+TEST(HeldParameters, AVersionHasBegunOnceItsFirstRangeIsThere) {
+  HeldParameters held;
+  held.SetCut(LayoutOf({kFirst, kSecond}));
+  held.Put(Of(kSecond, 1));
+  EXPECT_FALSE(held.Begun(1).has_value());
+  held.Put(Of(kFirst, 1));
+  held.Put(Of(kFirst, 2));
+  const auto begun = held.Begun(2);
+  ASSERT_TRUE(begun.has_value());
+  ASSERT_THAT(*begun, SizeIs(2));
+  EXPECT_EQ(begun->at(0).values->at(0), 2);
+  EXPECT_EQ(begun->at(1).values, nullptr) << "older";
+  EXPECT_EQ(begun->at(1).version, 2);
+  EXPECT_NE(held.Begun(1)->at(1).values, nullptr);
+  held.Put(Of(kSecond, 3));
+  EXPECT_FALSE(held.Begun(2).has_value()) << "newer, and 2 was not seen";
+}
+
 TEST(HeldParameters, WhatIsHeldInOtherRangesStaysUntilTheNewOnesHaveCome) {
   HeldParameters held;
   held.SetCut(LayoutOf({kAll}));

@@ -52,6 +52,7 @@ Actions Worker::OnDisconnected(TimePoint now, const std::string& reason) {
 void Worker::GoOffline(TimePoint now, const std::string& reason) {
   if (phase_ == Phase::kJoined) offline_since_ = now;
   phase_ = Phase::kOffline;
+  if (LacksPieces()) Abandon();
   ClearQueue();
   next_.clear();
   pulled_.clear();
@@ -68,6 +69,7 @@ void Worker::GoOffline(TimePoint now, const std::string& reason) {
 
 void Worker::StopWith(const std::string& reason, const Status& status) {
   phase_ = Phase::kStopped;
+  if (LacksPieces()) Abandon();
   ClearQueue();
   actions_.push_back(Disconnect{});
   Emit(Left{reason});
@@ -207,6 +209,13 @@ void Worker::TakeLayout(const Layout& layout) {
     const auto is_it = [&](const Layout::Part& part) { return part.range == entry.first; };
     return std::ranges::none_of(layout_.parts, is_it);
   });
+  // In ranges that are gone no pieces come. Ranges change between steps: nobody waits for a lease.
+  const auto is_lost = [&](const Piece& piece) {
+    return piece.values == nullptr &&
+           std::ranges::none_of(
+               layout_.parts, [&](const Layout::Part& part) { return part.range == piece.range; });
+  };
+  if (computing_ && std::ranges::any_of(computing_->pieces, is_lost)) Abandon();
   actions_.push_back(UseLayout{layout});
 }
 
@@ -258,7 +267,7 @@ void Worker::ForgetRun() {
   returned_.clear();
   held_.Clear();
   pulled_.clear();
-  abandoned_ = computing_.has_value();
+  Abandon();
 }
 
 void Worker::On(TimePoint now, const Refuse& refuse) {
@@ -366,7 +375,7 @@ void Worker::DropOlderThan(int64_t version) {
   }
   if (std::ranges::any_of(queue_, older)) std::erase_if(queue_, older);
   if (queue_.empty()) next_.clear();
-  if (computing_ && computing_->version < version) abandoned_ = true;
+  if (computing_ && computing_->version < version) Abandon();
 }
 
 bool Worker::IsPushed(const Lease& lease) const {
@@ -391,12 +400,13 @@ bool Worker::IsOver(const Work& work) const {
 // the result would depend on who died when.
 std::optional<std::vector<Piece>> Worker::PiecesFor(const Work& work) const {
   if (work.newest) return held_.AtLeast(work.version);
-  auto pieces = held_.Exactly(work.version);
-  return pieces || !work.overlap ? std::move(pieces) : held_.AtLeast(work.version);
+  if (auto pieces = held_.Exactly(work.version)) return pieces;
+  return work.overlap ? held_.AtLeast(work.version) : FirstPieces(work.version);
 }
 
 void Worker::ComputeNext(TimePoint now) {
-  if (computing_ || queue_.empty()) return;
+  if (computing_) return HandPieces(now);
+  if (queue_.empty()) return;
   const Work work = queue_.front();
   PullUnlessHeld(now, work.version);
   if (!work.newest && !work.overlap) PullBefore(now, work.version);
@@ -438,7 +448,8 @@ void Worker::Begin(const Work& work, std::vector<Piece> pieces) {
 std::optional<Compute> Worker::TakeResult() {
   CHECK(computing_.has_value());
   Compute work = *std::exchange(computing_, std::nullopt);
-  DoneWith(work.lease);
+  const auto is_it = [&](const Work& queued) { return queued.lease == work.lease; };
+  if (std::ranges::none_of(queue_, is_it)) DoneWith(work.lease);  // else granted again since
   const bool wanted = phase_ != Phase::kStopped && !std::exchange(abandoned_, false);
   return wanted ? std::optional(std::move(work)) : std::nullopt;
 }

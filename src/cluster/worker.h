@@ -12,7 +12,8 @@
 // A connection over which nothing was heard for the coordinator's device timeout is lost: somebody
 // answers each heartbeat, so that a way cut in one direction is noticed at both ends.
 //
-// The math runs elsewhere (the host's own thread); one Compute is out at a time.
+// The math runs elsewhere (the host's own thread); one Compute is out at a time. A lease of a step
+// begins once the first range of its parameters is here; the others are handed over as they come.
 
 #include <cstdint>
 #include <deque>
@@ -88,7 +89,8 @@ class Worker {
   Actions OnComputed(TimePoint now, const Update& update);
   // The math failed in a way that concerns the whole run, such as a loss that is not finite.
   Actions OnFault(TimePoint now, const Status& status);
-  // This device cannot compute this lease (it cannot read the data, say); another one may.
+  // This device cannot compute this lease (it cannot read the data, say); another one may. Also
+  // after a GiveUp.
   Actions OnCannotCompute(TimePoint now, const Status& status);
 
   // For the profile (profiler.h) that heartbeats carry.
@@ -161,6 +163,10 @@ class Worker {
   bool IsPushed(const Lease& lease) const;
   bool IsOver(const Work& work) const;
   std::optional<std::vector<Piece>> PiecesFor(const Work& work) const;
+  std::optional<std::vector<Piece>> FirstPieces(int64_t version) const;
+  bool LacksPieces() const;
+  void HandPieces(TimePoint now);
+  void Abandon();
   void ComputeNext(TimePoint now);
   void Begin(const Work& work, std::vector<Piece> pieces);
   void PushPart(TimePoint now, const Part& part, double loss_sum, int64_t correct);

@@ -24,19 +24,35 @@ Lease LeaseOf(int64_t step, int64_t slot = 0) {
       .id = static_cast<uint64_t>(step * 1000 + slot + 1), .step = step, .slot = slot, .count = 10};
 }
 
+Layout LayoutOf(uint64_t number, const std::vector<Range>& ranges, Address leader = kLeader) {
+  Layout layout{.number = number, .parts = {}};
+  for (const Range& range : ranges) {
+    layout.parts.push_back(
+        {.range = range, .leader = leader, .endpoint = {}, .standby = 0, .standby_endpoint = {}});
+  }
+  return layout;
+}
+
 class WorkerParameters : public ::testing::Test {
  protected:
   WorkerParameters() {
     worker_.Start(now_);
+    Join();
+  }
+  Actions Join(uint64_t term = 1) {
     worker_.OnConnected(now_);
     Welcome welcome;
     welcome.device = 5;
-    welcome.term = 1;
+    welcome.term = term;
     welcome.run = "run";
-    welcome.layout = {.number = 1, .parts = {{.range = kFront}, {.range = kBack}}};
-    for (Layout::Part& part : welcome.layout.parts) part.leader = kLeader;
+    welcome.layout = LayoutOf(1, {kFront, kBack});
     welcome.heartbeat_ms = 500;
-    worker_.Handle(now_, kCoordinator, welcome);
+    return worker_.Handle(now_, kCoordinator, welcome);
+  }
+  Actions Rejoin(uint64_t term = 1) {
+    now_ = *worker_.NextWake();
+    worker_.Tick(now_);
+    return Join(term);
   }
   Actions Get(const Range& range, int64_t version) {
     const auto values = std::make_shared<Bytes>(Bytes{1});
@@ -46,6 +62,17 @@ class WorkerParameters : public ::testing::Test {
   Actions Step(int64_t step, int64_t version) {
     return worker_.Handle(now_, kCoordinator,
                           Grant{.term = 1, .lease = LeaseOf(step), .version = version});
+  }
+  Actions Move(const Layout& layout) {
+    return worker_.Handle(now_, kCoordinator, Relayout{1, layout});
+  }
+  // The first lease has begun, and lacks the back.
+  void Begin() {
+    Get(kFront, 0);
+    ASSERT_THAT(Asked<Compute>(Step(0, 0)), SizeIs(1));
+  }
+  Actions Cancelled() {
+    return worker_.OnCannotCompute(now_, {Code::kCancelled, "they did not come"});
   }
   Actions Stream(int64_t slot) {
     return worker_.Handle(
@@ -61,6 +88,133 @@ class WorkerParameters : public ::testing::Test {
   TimePoint now_{};
   Worker worker_{{.name = "pi", .incarnation = 7}};
 };
+
+TEST_F(WorkerParameters, AStepBeginsWithTheFirstRangeAndTheOthersAreHandedOver) {
+  Get(kFront, 0);
+  const Actions begun = Step(0, 0);
+  const auto pulls = Sent<Pull>(begun);
+  ASSERT_THAT(pulls, SizeIs(1));
+  EXPECT_EQ(pulls[0].range, kBack);
+  const auto computes = Asked<Compute>(begun);
+  ASSERT_THAT(computes, SizeIs(1));
+  ASSERT_THAT(computes[0].pieces, SizeIs(2));
+  EXPECT_EQ(computes[0].pieces[0].range, kFront);
+  EXPECT_NE(computes[0].pieces[0].values, nullptr);
+  EXPECT_EQ(computes[0].pieces[1].range, kBack);
+  EXPECT_EQ(computes[0].pieces[1].version, 0);
+  EXPECT_EQ(computes[0].pieces[1].values, nullptr);
+  const auto handed = Asked<HandPiece>(Get(kBack, 0));
+  ASSERT_THAT(handed, SizeIs(1));
+  EXPECT_EQ(handed[0].piece, 1U);
+  EXPECT_NE(handed[0].values, nullptr);
+  EXPECT_THAT(Asked<HandPiece>(Get(kBack, 0)), IsEmpty()) << "twice";
+  const auto pushes = Sent<Push>(Computed());
+  ASSERT_THAT(pushes, SizeIs(2));
+  for (const Push& push : pushes) EXPECT_EQ(push.version, 0);
+}
+
+TEST_F(WorkerParameters, AStepDoesNotBeginWithoutTheFirstRange) {
+  Get(kBack, 0);
+  EXPECT_THAT(Asked<Compute>(Step(0, 0)), IsEmpty());
+  EXPECT_THAT(Asked<Compute>(Get(kFront, 0)), SizeIs(1));
+}
+
+TEST_F(WorkerParameters, AStreamWaitsForAllRanges) {
+  Get(kFront, 0);
+  EXPECT_THAT(Asked<Compute>(Stream(0)), IsEmpty());
+  EXPECT_THAT(Asked<Compute>(Get(kBack, 0)), SizeIs(1));
+}
+
+TEST_F(WorkerParameters, WhatComesOfTheVersionBeforeIsNotHandedOver) {
+  Get(kFront, 1);
+  ASSERT_THAT(Asked<Compute>(Step(1, 1)), SizeIs(1));
+  EXPECT_THAT(Asked<HandPiece>(Get(kBack, 0)), IsEmpty());
+  EXPECT_THAT(Asked<HandPiece>(Get(kBack, 1)), SizeIs(1));
+}
+
+TEST_F(WorkerParameters, TheNextStepEndsTheWait) {
+  Begin();
+  EXPECT_THAT(Asked<GiveUp>(Step(1, 1)), SizeIs(1));
+  EXPECT_THAT(Asked<HandPiece>(Get(kBack, 1)), IsEmpty());
+  Get(kFront, 1);
+  const Actions next = Cancelled();
+  EXPECT_THAT(Sent<ReturnLease>(next), IsEmpty()) << "nobody wants it";
+  ASSERT_THAT(Asked<Compute>(next), SizeIs(1));
+  EXPECT_EQ(Asked<Compute>(next)[0].lease, LeaseOf(1));
+}
+
+TEST_F(WorkerParameters, AStepWithAllPiecesIsNotGivenUp) {
+  Begin();
+  Get(kBack, 0);
+  EXPECT_THAT(Asked<GiveUp>(Step(1, 1)), IsEmpty());
+}
+
+TEST_F(WorkerParameters, ALostConnectionEndsTheWait) {
+  Begin();
+  EXPECT_THAT(Asked<GiveUp>(worker_.OnDisconnected(now_, "gone")), SizeIs(1));
+  Rejoin();
+  // Granted again before the math has ended: computed once it has.
+  EXPECT_THAT(Asked<Compute>(Step(0, 0)), IsEmpty());
+  EXPECT_THAT(Asked<HandPiece>(Get(kBack, 0)), IsEmpty());
+  const Actions next = Cancelled();
+  EXPECT_THAT(Sent<ReturnLease>(next), IsEmpty());
+  ASSERT_THAT(Asked<Compute>(next), SizeIs(1));
+  EXPECT_EQ(Asked<Compute>(next)[0].lease, LeaseOf(0));
+}
+
+TEST_F(WorkerParameters, ALeaseWithAllPiecesOutlivesALostConnection) {
+  Begin();
+  Get(kBack, 0);
+  EXPECT_THAT(Asked<GiveUp>(worker_.OnDisconnected(now_, "gone")), IsEmpty());
+  Rejoin();
+  EXPECT_THAT(Sent<Push>(Computed()), SizeIs(2));
+}
+
+TEST_F(WorkerParameters, AnotherTermEndsTheWait) {
+  Begin();
+  worker_.OnDisconnected(now_, "gone");
+  Rejoin(2);
+  EXPECT_THAT(Sent<ReturnLease>(Cancelled()), IsEmpty());
+}
+
+TEST_F(WorkerParameters, OtherRangesEndTheWait) {
+  Begin();
+  EXPECT_THAT(Asked<GiveUp>(Move(LayoutOf(2, {kFront, {2, 1}, {3, 1}}))), SizeIs(1));
+}
+
+TEST_F(WorkerParameters, AnotherLeaderOfTheRangeIsAsked) {
+  Begin();
+  constexpr Address kOther = {9, Role::kLeader};
+  const Actions moved = Move(LayoutOf(2, {kFront, kBack}, kOther));
+  EXPECT_THAT(Asked<GiveUp>(moved), IsEmpty());
+  const auto pulls = Sent<Pull>(moved);
+  ASSERT_THAT(pulls, SizeIs(1));
+  EXPECT_EQ(pulls[0].range, kBack);
+  EXPECT_EQ(pulls[0].version, 0);
+  EXPECT_THAT(Asked<HandPiece>(Get(kBack, 0)), SizeIs(1));
+}
+
+TEST_F(WorkerParameters, LeavingEndsTheWait) {
+  Begin();
+  const Actions left = worker_.Leave(now_, "asked to");
+  EXPECT_THAT(Asked<GiveUp>(left), SizeIs(1));
+  EXPECT_THAT(Asked<Stop>(left), SizeIs(1));
+}
+
+// Another device has computed the lease as well.
+TEST_F(WorkerParameters, ALeaderThatHasGoneOnIsAskedForThePieceBefore) {
+  Begin();
+  const auto pulls = Sent<Pull>(Get(kBack, 1));
+  ASSERT_THAT(pulls, SizeIs(1));
+  EXPECT_EQ(pulls[0].version, 0);
+  EXPECT_THAT(Asked<HandPiece>(Get(kBack, 0)), SizeIs(1));
+}
+
+TEST_F(WorkerParameters, AStepThatIsAppliedEverywhereIsGivenUp) {
+  Begin();
+  EXPECT_THAT(Asked<GiveUp>(Get(kFront, 1)), IsEmpty());
+  EXPECT_THAT(Asked<GiveUp>(Get(kBack, 1)), SizeIs(1));
+}
 
 TEST_F(WorkerParameters, AStepIsComputedWithItsOwnParametersThoughALeaderIsAheadOfIt) {
   Get(kFront, 3);

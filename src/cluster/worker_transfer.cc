@@ -22,7 +22,7 @@ void Worker::PullUnlessHeld(TimePoint now, int64_t version) {
 void Worker::PullBefore(TimePoint now, int64_t version) {
   if (phase_ != Phase::kJoined) return;
   for (const Layout::Part& part : layout_.parts) {
-    if (held_.NewestOf(part.range) != version + 1 || held_.Has(part.range, version)) continue;
+    if (held_.NewestOf(part.range) != version + 1 || held_.ValuesOf(part.range, version)) continue;
     PullFrom(now, part, version, true);
   }
 }
@@ -54,6 +54,41 @@ void Worker::PullFresher(TimePoint now) {
 bool Worker::WaitsForFresher(TimePoint now) const {
   if (pulled_.empty()) return false;
   return !waits_since_ || now - *waits_since_ < std::max(device_timeout_, 2 * heartbeat_);
+}
+
+// Enough to begin a lease of a step with: the first range, and all others asked for.
+std::optional<std::vector<Piece>> Worker::FirstPieces(int64_t version) const {
+  auto pieces = held_.Begun(version);
+  const auto comes = [&](const Piece& piece) {
+    const auto it = pulled_.find(piece.range);
+    return piece.values != nullptr || (it != pulled_.end() && it->second.version == version);
+  };
+  if (pieces && !std::ranges::all_of(*pieces, comes)) pieces.reset();
+  return pieces;
+}
+
+bool Worker::LacksPieces() const {
+  const auto lacks = [](const Piece& piece) { return piece.values == nullptr; };
+  return computing_ && std::ranges::any_of(computing_->pieces, lacks);
+}
+
+// To the math, what has come for the lease that is being computed.
+void Worker::HandPieces(TimePoint now) {
+  if (abandoned_ || !LacksPieces()) return;
+  if (IsOver(computing_as_)) return Abandon();
+  for (size_t i = 0; i < computing_->pieces.size(); ++i) {
+    Piece& piece = computing_->pieces[i];
+    if (piece.values != nullptr) continue;
+    piece.values = held_.ValuesOf(piece.range, computing_->version);
+    if (piece.values != nullptr) actions_.push_back(HandPiece{i, piece.values});
+  }
+  PullBefore(now, computing_->version);
+}
+
+// Nobody wants the lease that is being computed any more, or it cannot be completed.
+void Worker::Abandon() {
+  if (!computing_ || std::exchange(abandoned_, true)) return;
+  if (LacksPieces()) actions_.push_back(GiveUp{});
 }
 
 // ---- samples that the store feeds

@@ -1,6 +1,7 @@
 #include "net/sender.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -57,8 +58,19 @@ Status Sender::Enqueue(const cluster::Envelope& envelope) {
     return Full("payloads", bulk_bytes_, options_.max_queued_bulk_bytes);
   }
   bulk_bytes_ += outgoing.cost;
-  bulk_.push_back(std::move(outgoing));
+  outgoing.order = cluster::SendOrderOf(envelope.message);
+  QueueBulk(std::move(outgoing));
   return OkStatus();
+}
+
+void Sender::QueueBulk(Outgoing outgoing) {
+  auto place = bulk_.end();
+  for (; place != bulk_.begin(); --place) {
+    const Outgoing& before = *std::prev(place);
+    const bool begun = before.number != 0;
+    if (begun || !cluster::Overtakes(outgoing.order, before.order)) break;
+  }
+  bulk_.insert(place, std::move(outgoing));
 }
 
 bool Sender::Next(v1::Frame* frame) { return NextControl(frame) || NextBulk(frame); }

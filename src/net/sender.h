@@ -1,13 +1,15 @@
 #pragma once
 // Sender: turns messages into frames. Messages without a payload go first; those with one go one
-// after another in chunks, and let the others slip between their chunks: heartbeats must not wait
-// for an update. So chunks are small, and smaller where the link takes long for them.
+// after another in chunks (in the order of cluster/send_order.h, but that what has begun goes on),
+// and let the others slip between their chunks: heartbeats must not wait for an update. So chunks
+// are small, and smaller where the link takes long for them.
 
 #include <cstdint>
 #include <deque>
 
 #include "base/status.h"
 #include "cluster/message.h"
+#include "cluster/send_order.h"
 #include "net/options.h"
 #include "proto/weft.pb.h"
 
@@ -47,8 +49,10 @@ class Sender {
     uint64_t number = 0;       // 0 until its first frame
     uint64_t sent = 0;         // payload bytes
     uint64_t cost = 0;         // what it counts in queued_bytes()
+    cluster::SendOrder order;  // of one with a payload
   };
 
+  void QueueBulk(Outgoing outgoing);
   bool NextControl(v1::Frame* frame);
   bool NextBulk(v1::Frame* frame);
 

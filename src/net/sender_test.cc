@@ -68,6 +68,28 @@ TEST(Sender, MessagesWithoutAPayloadGoBetweenTheChunksOfOthers) {
             (Lines{"2 heartbeat", "3 heartbeat", "1 +4", "1 +2", "4 parameters 3/3"}));
 }
 
+Envelope Of(const cluster::Range& range, size_t bytes) {
+  return Say(cluster::Parameters{.values = std::make_shared<const Bytes>(bytes, uint8_t{7}),
+                                 .range = range});
+}
+
+// By their sizes: what has begun goes on, and lower ranges come before higher ones.
+TEST(Sender, ParametersLeaveInTheOrderOfTheirRangesAndBehindUpdates) {
+  Sender sender({.chunk_bytes = 4});
+  ASSERT_EQ(sender.Enqueue(Of({40, 10}, 5)), OkStatus());
+  EXPECT_EQ(Drain(&sender, 1), (Lines{"1 parameters 4/5"}));
+  ASSERT_EQ(sender.Enqueue(Of({30, 10}, 3)), OkStatus());
+  ASSERT_EQ(sender.Enqueue(Of({10, 10}, 1)), OkStatus());
+  ASSERT_EQ(sender.Enqueue(Of({20, 10}, 2)), OkStatus());
+  cluster::Push push{.gradient = std::make_shared<const Bytes>(4, uint8_t{7})};
+  ASSERT_EQ(sender.Enqueue(Say(push)), OkStatus());
+  v1::Frame frame;
+  std::vector<uint64_t> sizes;
+  while (sender.Next(&frame)) sizes.push_back(frame.data().size());
+  EXPECT_EQ(sizes, (std::vector<uint64_t>{1, 4, 1, 2, 3}));
+  EXPECT_EQ(sender.queued_bytes(), 0u);
+}
+
 size_t NextSize(Sender* sender) {
   v1::Frame frame;
   return sender->Next(&frame) ? frame.data().size() : 0;

@@ -339,62 +339,151 @@ void SimDevice::Do(const cluster::Compute& compute) {
     return After(Duration(0),
                  [this, obstacle] { Perform(worker_.OnCannotCompute(loop_->now(), obstacle)); });
   }
-  audience_.Tell(&Observer::OnActivity, loop_->now(), options_.number, Activity::kCompute);
+  Tell(Activity::kCompute);
   NoteHost(compute.lease.count);
   const DeviceOptions& box = *options_.box;
   const double luck =
       box.spread > 0 ? loop_->rng().NextUniform(1 - box.spread, 1 + box.spread) : 1.0;
   const double warmup = std::exchange(warm_, true) ? 0 : box.warmup_seconds;
-  const TimePoint begin = std::max(ready_, loop_->now());
-  TimePoint at = begin;
-  double passed = 0;
-  for (const EarlyPart& part : EarlyParts(compute)) {
-    const double seconds = warmup + luck * part.seconds;
-    at = options_.tempo->Finish(at, seconds - std::exchange(passed, seconds));
-    After(at - loop_->now(), [this, compute, range = part.range] { HandOver(compute, range); });
+  running_ = Running{.compute = compute,
+                     .milestones = MilestonesOf(compute),
+                     .at = std::max(ready_, loop_->now())};
+  for (Milestone& milestone : running_->milestones) {
+    milestone.seconds = warmup + luck * milestone.seconds;
   }
-  const double seconds =
-      warmup + luck * (box.lease_seconds + box.step_seconds.At(compute.lease.count));
-  const TimePoint done = options_.tempo->Finish(at, seconds - passed);
-  After(done - loop_->now(), [this, compute, took = done - begin] { Finish(compute, took); });
+  Proceed();
 }
 
-// In the order in which they are ready. Half of the time beside the math comes first; the other
-// half packs the gradient, each range by itself.
-std::vector<SimDevice::EarlyPart> SimDevice::EarlyParts(const cluster::Compute& compute) const {
+void SimDevice::Tell(Activity activity) {
+  if (!ended_) audience_.Tell(&Observer::OnActivity, loop_->now(), options_.number, activity);
+}
+
+// Where the first of its stretches is read, as a share of the computing time. What no layer reads
+// is wanted with the loss: the workload takes a whole vector.
+double SimDevice::ReadAt(const cluster::Range& range) const {
+  const bool at_once = options_.stretch_times == nullptr || spec_.aggregation.local_steps > 1;
+  if (at_once) return 0;
+  double first = 1;
+  for (const StretchTime& stretch : *options_.stretch_times) {
+    const bool in_it = stretch.begin < range.end() && range.begin < stretch.begin + stretch.count;
+    first = std::min(first, in_it ? std::min(stretch.read_at, stretch.final_at) : stretch.final_at);
+  }
+  return first;
+}
+
+// Where the last of its gradients is final, likewise.
+double SimDevice::FinalAt(const cluster::Range& range) const {
+  double last = 0;
+  for (const StretchTime& stretch : *options_.stretch_times) {
+    const bool in_it = stretch.begin < range.end() && range.begin < stretch.begin + stretch.count;
+    if (in_it) last = std::max(last, stretch.final_at);
+  }
+  return last;
+}
+
+// In their order, at speed 1. Half of the time beside the math comes first, unpacking the pieces
+// one by one; the other half packs the gradient, each range by itself.
+std::deque<SimDevice::Milestone> SimDevice::MilestonesOf(const cluster::Compute& compute) const {
+  std::vector<Milestone> all = Reads(compute);
+  for (const Milestone& ready : EarlyParts(compute)) all.push_back(ready);
+  std::ranges::stable_sort(all, {}, &Milestone::seconds);
+  const DeviceOptions& box = *options_.box;
+  all.push_back({.seconds = box.lease_seconds + box.step_seconds.At(compute.lease.count)});
+  return {all.begin(), all.end()};
+}
+
+// Of the pieces that are yet to come.
+std::vector<SimDevice::Milestone> SimDevice::Reads(const cluster::Compute& compute) const {
+  const DeviceOptions& box = *options_.box;
+  const double math = box.step_seconds.At(compute.lease.count);
+  std::vector<Milestone> reads;
+  for (size_t i = 0; i < compute.pieces.size(); ++i) {
+    const cluster::Piece& piece = compute.pieces[i];
+    if (piece.values != nullptr) continue;
+    const double unpacked =
+        static_cast<double>(piece.range.begin) / static_cast<double>(parameter_count_);
+    const double seconds = ReadAt(piece.range) * math + 0.5 * unpacked * box.lease_seconds;
+    reads.push_back({seconds, Milestone::Kind::kRead, i});
+  }
+  return reads;
+}
+
+std::vector<SimDevice::Milestone> SimDevice::EarlyParts(const cluster::Compute& compute) const {
   if (compute.ranges.size() < 2 || options_.stretch_times == nullptr) return {};
-  const auto final_at = [&](const cluster::Range& range) {
-    double last = 0;
-    for (const StretchTime& stretch : *options_.stretch_times) {
-      const bool in_it = stretch.begin < range.end() && range.begin < stretch.begin + stretch.count;
-      if (in_it) last = std::max(last, stretch.final_at);
-    }
-    return last;
-  };
-  std::vector<std::pair<double, cluster::Range>> ready;
-  for (const cluster::Range& range : compute.ranges) {
-    const double share = final_at(range);
-    if (share > 0 && share < 1) ready.emplace_back(share, range);
+  std::vector<std::pair<double, size_t>> ready;
+  for (size_t i = 0; i < compute.ranges.size(); ++i) {
+    const double share = FinalAt(compute.ranges[i]);
+    if (share > 0 && share < 1) ready.emplace_back(share, i);
   }
   std::ranges::sort(ready);
   const DeviceOptions& box = *options_.box;
   const double math = box.step_seconds.At(compute.lease.count);
-  std::vector<EarlyPart> parts;
+  std::vector<Milestone> parts;
   int64_t packed = 0;
-  for (const auto& [share, range] : ready) {
-    packed += range.count;
+  for (const auto& [share, i] : ready) {
+    packed += compute.ranges[i].count;
     const double pack = static_cast<double>(packed) / static_cast<double>(parameter_count_);
-    parts.push_back({range, share * math + 0.5 * (1 + pack) * box.lease_seconds});
+    const double seconds = share * math + 0.5 * (1 + pack) * box.lease_seconds;
+    parts.push_back({seconds, Milestone::Kind::kReady, i});
   }
   return parts;
 }
 
+// Computes until the next milestone.
+void SimDevice::Proceed() {
+  Running& running = *running_;
+  const double seconds = running.milestones.front().seconds;
+  const TimePoint from = std::max(running.at, loop_->now());
+  running.at = options_.tempo->Finish(from, seconds - std::exchange(running.passed, seconds));
+  running.took += running.at - from;
+  After(running.at - loop_->now(), [this] { Reach(); });
+}
+
+void SimDevice::Reach() {
+  const Milestone milestone = running_->milestones.front();
+  if (milestone.kind == Milestone::Kind::kDone) return Finish();
+  if (milestone.kind == Milestone::Kind::kRead) {
+    if (running_->compute.pieces[milestone.index].values == nullptr) {
+      if (running_->given_up) return Cancel();
+      running_->waits = true;
+      return Tell(Activity::kIdle);
+    }
+  } else {
+    HandOver(running_->compute.ranges[milestone.index]);
+    if (crashed()) return;
+  }
+  running_->milestones.pop_front();
+  Proceed();
+}
+
+void SimDevice::Do(const cluster::HandPiece& hand) {
+  running_->compute.pieces[hand.piece].values = hand.values;
+  if (!running_->waits || running_->milestones.front().index != hand.piece) return;
+  running_->waits = false;
+  running_->milestones.pop_front();
+  Tell(Activity::kCompute);
+  Proceed();
+}
+
+void SimDevice::Do(const cluster::GiveUp&) {
+  running_->given_up = true;
+  if (running_->waits) After(Duration(0), [this] { Cancel(); });
+}
+
+// A piece that is read now does not come.
+void SimDevice::Cancel() {
+  if (!running_->waits) Tell(Activity::kIdle);
+  running_.reset();
+  Perform(worker_.OnCannotCompute(loop_->now(), {Code::kCancelled, "parameters: they did not come"}));
+}
+
 // Computes the lease, which takes no time by itself.
-void SimDevice::Produce(const cluster::Compute& compute) {
-  if (output_) return;
-  output_.emplace();
+void SimDevice::Produce() {
+  if (running_->output) return;
+  const cluster::Compute& compute = running_->compute;
+  Output& output = running_->output.emplace();
   if (compute.lease.step == options_.troubles.nan_at_step) {
-    output_->status = {Code::kFailedPrecondition, "the loss is not finite (NaN)"};
+    output.status = {Code::kFailedPrecondition, "the loss is not finite (NaN)"};
     return;
   }
   std::vector<float> parameters(static_cast<size_t>(parameter_count_));
@@ -407,7 +496,7 @@ void SimDevice::Produce(const cluster::Compute& compute) {
   }
   auto computed = options_.workload->Compute(parameters, compute);
   if (!computed.ok()) {
-    output_->status = computed.status();
+    output.status = computed.status();
     return;
   }
   if (compute.alone) {
@@ -415,7 +504,7 @@ void SimDevice::Produce(const cluster::Compute& compute) {
   } else {
     momentum_.Clear();
   }
-  cluster::Worker::Update& update = output_->update;
+  cluster::Worker::Update& update = output.update;
   update.loss_sum = computed->loss_sum;
   update.correct = computed->correct;
   for (const cluster::Range& range : compute.ranges) {
@@ -427,28 +516,30 @@ void SimDevice::Produce(const cluster::Compute& compute) {
                  std::span<const float>(computed->gradient), update.parts, encoder_);
 }
 
-void SimDevice::HandOver(const cluster::Compute& compute, const cluster::Range& range) {
-  Produce(compute);
-  if (!output_->status.ok()) return;  // said when the lease is done
-  cluster::Worker::Update& update = output_->update;
+void SimDevice::HandOver(const cluster::Range& range) {
+  Produce();
+  Output& output = *running_->output;
+  if (!output.status.ok()) return;  // said when the lease is done
+  cluster::Worker::Update& update = output.update;
   const auto it = std::ranges::find(update.parts, range, &cluster::Worker::Part::range);
   const cluster::Payload gradient = it->gradient;
   update.parts.erase(it);
   Perform(worker_.OnPart(loop_->now(), range, gradient, update.loss_sum, update.correct));
 }
 
-void SimDevice::Finish(const cluster::Compute& compute, Duration took) {
+void SimDevice::Finish() {
   const TimePoint now = loop_->now();
-  if (!ended_) audience_.Tell(&Observer::OnActivity, now, options_.number, Activity::kIdle);
-  Produce(compute);
-  Output output = *std::exchange(output_, std::nullopt);
+  Tell(Activity::kIdle);
+  Produce();
+  const Running running = *std::exchange(running_, std::nullopt);
+  Output output = *running.output;
   if (!output.status.ok()) return Perform(worker_.OnFault(now, output.status));
-  const double seconds =
-      options_.box->step_seconds.At(compute.lease.count) / options_.tempo->SpeedAt(now);
+  const int64_t samples = running.compute.lease.count;
+  const double seconds = options_.box->step_seconds.At(samples) / options_.tempo->SpeedAt(now);
   if (seconds > 0) {
-    output.update.samples_per_second = static_cast<double>(compute.lease.count) / seconds;
+    output.update.samples_per_second = static_cast<double>(samples) / seconds;
   }
-  output.update.seconds = base::Seconds(took);
+  output.update.seconds = base::Seconds(running.took);
   Perform(worker_.OnComputed(now, output.update));
 }
 

@@ -97,18 +97,39 @@ class SimDevice : public SerialProcess {
     Status status;
     cluster::Worker::Update update;
   };
-  // A range of a gradient that is ready before the lease is done, after so many seconds.
-  struct EarlyPart {
-    cluster::Range range;
+  // What comes about after so many seconds of computing.
+  struct Milestone {
+    enum class Kind { kRead, kReady, kDone };  // a piece, a range of the gradient, the lease
     double seconds = 0;
+    Kind kind = Kind::kDone;
+    size_t index = 0;  // of the piece or range
+  };
+  // The lease that is being computed.
+  struct Running {
+    cluster::Compute compute;           // with the pieces that have come since
+    std::deque<Milestone> milestones;   // to come
+    double passed = 0;                  // seconds of computing at
+    TimePoint at;                       // this time
+    Duration took{};                    // until then, without waiting
+    bool waits = false;                 // for the piece of the next milestone
+    bool given_up = false;              // pieces that are not here will not come
+    std::optional<Output> output = {};  // once it is known
   };
   void PassOn(const cluster::Envelope& envelope);
   void TellRelayLost(cluster::DeviceId device);
   void NoteHost(int64_t samples);
-  std::vector<EarlyPart> EarlyParts(const cluster::Compute& compute) const;
-  void Produce(const cluster::Compute& compute);
-  void HandOver(const cluster::Compute& compute, const cluster::Range& range);
-  void Finish(const cluster::Compute& compute, Duration took);
+  void Tell(Activity activity);
+  double ReadAt(const cluster::Range& range) const;
+  double FinalAt(const cluster::Range& range) const;
+  std::deque<Milestone> MilestonesOf(const cluster::Compute& compute) const;
+  std::vector<Milestone> Reads(const cluster::Compute& compute) const;
+  std::vector<Milestone> EarlyParts(const cluster::Compute& compute) const;
+  void Proceed();
+  void Reach();
+  void Cancel();
+  void Produce();
+  void HandOver(const cluster::Range& range);
+  void Finish();
   void End();
 
   // Lines to other devices.
@@ -135,6 +156,8 @@ class SimDevice : public SerialProcess {
   void Do(const cluster::KeepSamples&) {}  // the workload computes by itself
   void Do(const cluster::DropSamples&) {}
   void Do(const cluster::Compute& compute);
+  void Do(const cluster::HandPiece& hand);
+  void Do(const cluster::GiveUp&);
   void Do(const cluster::Settled& settled);
   void Do(const cluster::UseLayout&) {}
   void Do(const cluster::Emit& emit);
@@ -160,9 +183,9 @@ class SimDevice : public SerialProcess {
   bool delivering_ = false;
   std::optional<cluster::ConnectionId> connection_;
   std::optional<Status> stopped_;
-  std::optional<Output> output_;  // of the lease that is being computed, once it is known
-  TimePoint ready_;               // data and model are open
-  bool warm_ = false;             // a lease was begun
+  std::optional<Running> running_;
+  TimePoint ready_;    // data and model are open
+  bool warm_ = false;  // a lease was begun
   bool ended_ = false;
 };
 

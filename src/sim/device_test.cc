@@ -100,6 +100,7 @@ class DeviceTest : public ::testing::Test {
     options.box = &box->options;
     options.tempo = box->tempo.get();
     options.workload = workload_.get();
+    if (!stretch_times_.empty()) options.stretch_times = &stretch_times_;
     options.find_host = [this](const std::string& name) -> std::optional<HostId> {
       for (const auto& each : boxes_) {
         if (each->options.name == name) return each->host;
@@ -160,6 +161,7 @@ class DeviceTest : public ::testing::Test {
     return hub_.Heard<cluster::Push>().size() + hub_.Heard<cluster::Pull>().size();
   }
 
+  std::vector<StretchTime> stretch_times_;  // empty: not known
   cluster::JobSpec spec_ = ToyJob(320, 1, 32);
   Loop loop_{1};
   Audience audience_;
@@ -266,6 +268,99 @@ TEST_F(DeviceTest, LeadingTakesTheProcessorsTime) {
   const double floor = 0.2 + 0.1 + 0.1 + 0.5;
   EXPECT_GE(now_s() - began, floor);
   EXPECT_LE(now_s() - began, floor + 0.03);
+}
+
+struct ActivityLog : Observer {
+  void OnActivity(TimePoint, int, Activity activity) override { seen.push_back(activity); }
+  std::vector<Activity> seen;
+};
+
+// One device that computes, with parameters in two ranges from the hub.
+class PiecesTest : public DeviceTest {
+ protected:
+  PiecesTest() {
+    const int64_t half = spec_.parameter_count() / 2;
+    front_ = {0, half};
+    back_ = {half, spec_.parameter_count() - half};
+    stretch_times_ = {{0, half, 0.0, 1.0}, {half, back_.count, 0.25, 0.5}};
+    hub_.layout.parts = {{.range = front_, .leader = {0, Role::kLeader}},
+                         {.range = back_, .leader = {0, Role::kLeader}}};
+    audience_.Add(&activities_);
+    Start({.name = "only"});
+    activities_.seen.clear();
+  }
+  void Give(const cluster::Range& range, int64_t version) {
+    auto packet = std::make_shared<Bytes>();
+    const std::vector<float> values(static_cast<size_t>(range.count), 0.25f);
+    CHECK(codec::MakeCodec("dense").value()->Encode(values, {}, packet.get()).ok());
+    hub_.SendTo({1, Role::kWorker}, cluster::Parameters{1, version, packet, range});
+    RunFor(milliseconds(1));
+  }
+  // A lease that takes 100 ms to compute.
+  void Grant(int64_t step) {
+    const cluster::Lease lease{
+        .id = static_cast<uint64_t>(step) * 1000 + 1, .step = step, .count = 100};
+    hub_.SendTo({1, Role::kWorker}, cluster::Grant{1, lease, step});
+    RunFor(milliseconds(1));
+  }
+  std::vector<cluster::Push> Pushes() const {
+    std::vector<cluster::Push> pushes;
+    for (const Envelope& each : hub_.Heard<cluster::Push>()) {
+      pushes.push_back(std::get<cluster::Push>(each.message));
+    }
+    return pushes;
+  }
+
+  cluster::Range front_, back_;
+  ActivityLog activities_;
+};
+
+TEST_F(PiecesTest, WaitsWhereAPieceIsReadThatHasNotCome) {
+  Give(front_, 0);
+  Grant(0);
+  RunFor(milliseconds(500));
+  EXPECT_THAT(Pushes(), IsEmpty());
+  Give(back_, 0);
+  // A quarter of the lease was computed before.
+  RunFor(milliseconds(23));
+  EXPECT_THAT(Pushes(), IsEmpty());
+  RunFor(milliseconds(4));
+  ASSERT_THAT(Pushes(), SizeIs(1));
+  EXPECT_EQ(Pushes()[0].range, back_);
+  RunFor(milliseconds(45));
+  EXPECT_THAT(Pushes(), SizeIs(1));
+  RunFor(milliseconds(5));
+  EXPECT_THAT(Pushes(), SizeIs(2));
+  EXPECT_NEAR(At(0).worker().stats().last_seconds, 0.1, 1e-3) << "without waiting";
+  EXPECT_THAT(activities_.seen, ElementsAre(Activity::kCompute, Activity::kIdle, Activity::kCompute,
+                                            Activity::kIdle));
+}
+
+TEST_F(PiecesTest, DoesNotWaitForAPieceThatComesInTime) {
+  Give(front_, 0);
+  Grant(0);
+  RunFor(milliseconds(15));
+  Give(back_, 0);
+  RunFor(milliseconds(85));
+  EXPECT_THAT(Pushes(), SizeIs(2));
+  EXPECT_THAT(activities_.seen, ElementsAre(Activity::kCompute, Activity::kIdle));
+}
+
+TEST_F(PiecesTest, TheNextStepEndsTheWait) {
+  for (const int wait : {0, 200}) {  // before it has come to the piece, or after
+    SCOPED_TRACE(wait);
+    const int64_t step = wait > 0 ? 3 : 0;
+    Give(front_, step);
+    Grant(step);
+    RunFor(milliseconds(wait));
+    const size_t before = Pushes().size();
+    Give(front_, step + 1);
+    Grant(step + 1);
+    Give(back_, step + 1);
+    RunFor(milliseconds(200));
+    ASSERT_EQ(Pushes().size(), before + 2);
+    for (size_t i = before; i < before + 2; ++i) EXPECT_EQ(Pushes()[i].version, step + 1);
+  }
 }
 
 // Says one thing first.

@@ -18,15 +18,15 @@
 // payload). They slip between the chunks of their own connection, as in net/, and pass the pieces
 // of others, as queues that are fair to flows let them: each waits for those before it and for at
 // most `most_ahead` bytes of the piece in service. Order is kept among them, and among messages
-// with a payload, not between the two. Bytes. Framing and headers are counted (wire_size.h);
-// acknowledgements go back on each link, where they delay the next piece of the other direction.
-// TCP. Slow start, window and random loss set a pace (tcp.h). In a message of up to three packets
-// each lost one costs a retry time, which doubles, and holds up all behind it; reordered packets
-// cost one more jitter, duplicated ones bandwidth. Latency comes once, after the last link. A cut
-// direction holds what comes to it; when it is healed, all goes on when TCP would next try the
-// oldest. What waits for transport_timeout breaks the connection for its sender; the other end is
-// told if it can be reached, else it finds out when it sends in vain. Unlike TCP, which is short of
-// acknowledgements then, the direction that is not cut goes on.
+// with a payload (but for cluster/send_order.h), not between the two. Bytes. Framing and headers
+// are counted (wire_size.h); acknowledgements go back on each link, where they delay the next piece
+// of the other direction. TCP. Slow start, window and random loss set a pace (tcp.h). In a message
+// of up to three packets each lost one costs a retry time, which doubles, and holds up all behind
+// it; reordered packets cost one more jitter, duplicated ones bandwidth. Latency comes once, after
+// the last link. A cut direction holds what comes to it; when it is healed, all goes on when TCP
+// would next try the oldest. What waits for transport_timeout breaks the connection for its sender;
+// the other end is told if it can be reached, else it finds out when it sends in vain. Unlike TCP,
+// which is short of acknowledgements then, the direction that is not cut goes on.
 //
 // Neglected: that acknowledgements limit a sender whose other direction is far slower; queues that
 // overflow; TLS and HTTP/2 settings and window updates; the bytes of dialing and closing; a retry
@@ -254,6 +254,7 @@ class Network {
   void Release(uint32_t parcel);
   void SendSmall(Line& line, uint32_t number);
   void SendEnd(Line& line, bool back);
+  void Queue(Way& way, uint32_t number);
   void Travel(uint32_t number, bool turn);
   TimePoint BeginSmall(const Server& server, TimePoint last, TimePoint left, int64_t bytes) const;
   void Pump(Line& line, bool back);

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <utility>
 
+#include "cluster/send_order.h"
 #include "sim/network.h"
 #include "sim/trace.h"
 #include "sim/wire_size.h"
@@ -107,9 +108,29 @@ void Network::Send(Endpoint* from, ConnectionId connection, cluster::Envelope en
   Way& way = line->ways[back];
   ++way.under_way;
   if (!parcel.payload) return Travel(number, false);
-  (way.first == kNone ? way.first : parcels_[way.last].next) = number;
-  way.last = number;
+  Queue(way, number);
   Pump(*line, back);
+}
+
+// Behind the last of those that it does not overtake.
+void Network::Queue(Way& way, uint32_t number) {
+  const cluster::SendOrder order = cluster::SendOrderOf(parcels_[number].envelope.message);
+  const auto stays_behind = [&](uint32_t other) {
+    const Parcel& waits = parcels_[other];
+    const bool begun = waits.left < waits.stream_bytes;
+    return begun || !cluster::Overtakes(order, cluster::SendOrderOf(waits.envelope.message));
+  };
+  uint32_t before = kNone;
+  if (way.first != kNone && stays_behind(way.last)) {
+    before = way.last;
+  } else {
+    for (uint32_t at = way.first; at != kNone; at = parcels_[at].next) {
+      if (stays_behind(at)) before = at;
+    }
+  }
+  uint32_t& place = before == kNone ? way.first : parcels_[before].next;
+  parcels_[number].next = std::exchange(place, number);
+  if (parcels_[number].next == kNone) way.last = number;
 }
 
 // Tells the other end, after all that was sent, that this one has closed.

@@ -73,6 +73,25 @@ TEST(Network, TheWayBackIsTheSame) {
   EXPECT_NEAR(world.At(0).arrivals[0].at - 1, PushTime(8e6), 0.03 * PushTime(8e6));
 }
 
+TEST(Network, ParametersLeaveInTheOrderOfTheirRangesAndBehindUpdates) {
+  NetworkOptions options = HubRate(8e6, 80e6);
+  options.wire.parameters_bytes = kMega;
+  World world(options);
+  world.Add(Rate(80e6, 80e6));
+  world.RunTo(1);
+  const auto answer = [&](uint64_t term, int64_t begin) {
+    world.Answer(0, cluster::Parameters{.term = term, .range = {begin, 10}});
+  };
+  answer(1, 40);  // begins at once
+  answer(2, 30);
+  answer(3, 10);
+  answer(4, 20);
+  world.Answer(0, cluster::Push{.term = 5});
+  answer(6, 50);
+  world.RunTo(30);
+  EXPECT_THAT(world.At(0).Terms(), ElementsAre(1, 5, 3, 4, 2, 6));
+}
+
 TEST(Network, FlowsShareTheHubFairly) {
   World world(HubRate(0, 8e6));
   for (int i = 0; i < 4; ++i) world.Add(Rate(80e6));
