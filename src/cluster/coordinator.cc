@@ -17,12 +17,13 @@ namespace weft::cluster {
 namespace {
 
 // A device that was started again before its last life was found to be over has the name with a
-// number, and none of the data that stands under the name.
+// number, and none of the data that stands under the name. Of several lives the last; null: none.
 const Device* NewLifeOf(const Device& lost, const DeviceTable& devices) {
+  const Device* last = nullptr;
   for (const auto& [id, device] : devices.living()) {
-    if (device.shard < 0 && device.name.starts_with(lost.name + "-")) return &device;
+    if (device.shard < 0 && device.name.starts_with(lost.name + "-")) last = &device;
   }
-  return nullptr;
+  return last;
 }
 
 }  // namespace
