@@ -68,7 +68,12 @@ Result<DeviceTable::Admission> DeviceTable::Admit(TimePoint now, ConnectionId co
                                .last_seen = now,
                                .endpoint = hello.endpoint};
   Device& device = living_[admission.device];
-  ASSIGN_OR_RETURN(device.shard, ShardFor(device.name));
+  const Result<int64_t> shard = ShardFor(device.name);
+  if (!shard.ok()) {
+    Remove(device.id);  // it was not here before: who was has its shard
+    return shard.status();
+  }
+  device.shard = *shard;
   return admission;
 }
 
