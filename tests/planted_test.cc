@@ -65,7 +65,6 @@ INSTANTIATE_TEST_SUITE_P(
                     Plant{"shard.applies_a_lease_twice", "at-most-once: ", Scope::kElastic},
                     Plant{"shard.refuses_but_applies", "applied-sum: ", Scope::kElastic},
                     Plant{"shard.acknowledges_before_its_standby", "survival: ", Scope::kElastic},
-                    Plant{"dealer.gives_to_anybody", "locality: ", Scope::kElastic},
                     Plant{"shard.skips_a_replica", "applied-sum: ", Scope::kElastic},
                     Plant{"shard.forgets_staleness", "applied-sum: ", Scope::kElastic},
                     Plant{"shard.takes_an_update_for_a_batch", "applied-sum: ", Scope::kElastic},

@@ -5,8 +5,6 @@
 #include <limits>
 #include <utility>
 
-#include "base/planted.h"
-
 namespace weft::cluster {
 
 // ---- devices
@@ -161,7 +159,7 @@ DeviceId Dealer::OwnerOf(size_t slot) const {
 }
 
 DeviceId Dealer::Choose(size_t slot) const {
-  if (only_owners_ && !base::Planted("dealer.gives_to_anybody")) return OwnerOf(slot);
+  if (only_owners_) return OwnerOf(slot);
   if (by_load_.empty()) return 0;
   const Slot& wanted = slots_[slot];
   const size_t share = (slots_.size() + by_load_.size() - 1) / by_load_.size();
