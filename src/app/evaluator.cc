@@ -57,6 +57,30 @@ Result<Evaluated> Evaluator::Evaluate(std::span<const float> parameters, int64_t
   return result;
 }
 
+Status Evaluator::EachBatch(std::span<const float> parameters, const OnBatch& on_batch) {
+  const auto classes = static_cast<size_t>(engine_->graph().classes());
+  const int64_t size = dataset_->size();
+  RETURN_IF_ERROR(engine_->Prepare(plan::Mode::kPredict, RangeAt(0, size).count));
+  engine_->SetParameters(parameters);
+  std::vector<float> logits(classes * static_cast<size_t>(kBatch));
+  data::Batch batch;
+  for (int64_t begin = 0; begin < size; begin += kBatch) {
+    data::ReadBatch(*dataset_, InOrder(*dataset_), RangeAt(begin, size), &batch);
+    const auto part = std::span(logits).first(static_cast<size_t>(batch.size) * classes);
+    RETURN_IF_ERROR(engine_->Predict(batch, part));
+    on_batch(batch, part);
+  }
+  return OkStatus();
+}
+
+Result<std::vector<float>> Evaluator::Predict(std::span<const float> parameters) {
+  std::vector<float> all;
+  RETURN_IF_ERROR(EachBatch(parameters, [&](const data::Batch&, std::span<const float> logits) {
+    all.insert(all.end(), logits.begin(), logits.end());
+  }));
+  return all;
+}
+
 Result<std::optional<Confusion>> Evaluator::Confuse(std::span<const float> parameters) {
   const int64_t known = engine_->graph().classes();
   if (known > kMostConfusionClasses) return std::optional<Confusion>();
@@ -64,23 +88,14 @@ Result<std::optional<Confusion>> Evaluator::Confuse(std::span<const float> param
     return InvalidArgument(fmt::format("the data: got {} classes, want at most the model's {}",
                                        dataset_->classes(), known));
   }
-  const auto classes = static_cast<size_t>(known);
-  const int64_t size = dataset_->size();
-  RETURN_IF_ERROR(engine_->Prepare(plan::Mode::kPredict, RangeAt(0, size).count));
-  engine_->SetParameters(parameters);
   Confusion confusion(known, dataset_->class_names());
-  std::vector<float> logits(classes * static_cast<size_t>(kBatch));
-  data::Batch batch;
-  for (int64_t begin = 0; begin < size; begin += kBatch) {
-    data::ReadBatch(*dataset_, InOrder(*dataset_), RangeAt(begin, size), &batch);
-    const auto n = static_cast<size_t>(batch.size);
-    RETURN_IF_ERROR(engine_->Predict(batch, std::span(logits).first(n * classes)));
-    for (size_t i = 0; i < n; ++i) {
-      const auto row = logits.begin() + static_cast<std::ptrdiff_t>(i * classes);
-      const auto best = std::max_element(row, row + static_cast<std::ptrdiff_t>(classes));
-      confusion.Add(batch.labels[i], best - row);
+  const auto count = [&](const data::Batch& batch, std::span<const float> logits) {
+    for (size_t i = 0; i < static_cast<size_t>(batch.size); ++i) {
+      const auto row = logits.begin() + static_cast<std::ptrdiff_t>(i) * known;
+      confusion.Add(batch.labels[i], std::max_element(row, row + known) - row);
     }
-  }
+  };
+  RETURN_IF_ERROR(EachBatch(parameters, count));
   return std::optional<Confusion>(std::move(confusion));
 }
 

@@ -1,9 +1,12 @@
 #pragma once
 // Evaluator: meets a model with the test data: mean loss and accuracy, and what it takes for what.
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "app/confusion.h"
 #include "app/job.h"
@@ -30,7 +33,15 @@ class Evaluator {
   // of the engine.
   Result<std::optional<Confusion>> Confuse(std::span<const float> parameters);
 
+  // The logits of each sample, row by row: [samples * classes of the model]. Errors: those of the
+  // engine.
+  Result<std::vector<float>> Predict(std::span<const float> parameters);
+
  private:
+  // `logits`: [samples of the batch * classes], gone after the call.
+  using OnBatch = std::function<void(const data::Batch& batch, std::span<const float> logits)>;
+  Status EachBatch(std::span<const float> parameters, const OnBatch& on_batch);
+
   Evaluator(std::unique_ptr<engine::Engine> engine, std::shared_ptr<const data::Dataset> dataset);
 
   std::unique_ptr<engine::Engine> engine_;

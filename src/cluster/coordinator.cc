@@ -14,6 +14,19 @@
 #include "cluster/wire_status.h"
 
 namespace weft::cluster {
+namespace {
+
+// A device that was started again before its last life was found to be over has the name with a
+// number, and none of the data that stands under the name. Of several lives the last; null: none.
+const Device* NewLifeOf(const Device& lost, const DeviceTable& devices) {
+  const Device* last = nullptr;
+  for (const auto& [id, device] : devices.living()) {
+    if (device.shard < 0 && device.name.starts_with(lost.name + "-")) last = &device;
+  }
+  return last;
+}
+
+}  // namespace
 
 Coordinator::Coordinator(JobSpec spec, CoordStore* store, int64_t first_step, int64_t first_version)
     : spec_(std::move(spec)),
@@ -123,6 +136,7 @@ void Coordinator::Admitted(const DeviceTable::Admission& admission, ConnectionId
   dealer_.Add(device);
   stream_.Add(device);
   stream_shares_.clear();
+  unable_.erase(device);
   if (admission.replaced) actions_.push_back(CloseConnection{*admission.replaced});
   actions_.push_back(Admit{connection, device});
   ToWorker(device, Welcome{.device = device,
@@ -153,10 +167,16 @@ void Coordinator::Lose(DeviceId device, const std::string& reason) {
   const Device* lost = devices_.Find(device);
   if (lost == nullptr) return;
   Emit(DeviceLeft{device, lost->name, reason});
+  if (const Device* again = lost->shard < 0 ? nullptr : NewLifeOf(*lost, devices_)) {
+    const std::string why = "it is to have its own data again";
+    ToWorker(again->id, Refuse{CodeNumber(Code::kUnavailable), why, true});
+    actions_.push_back(CloseConnection{again->connection});
+  }
   devices_.Remove(device);
   if (!base::Planted("coordinator.keeps_leases_of_the_lost")) dealer_.Remove(device);
   stream_.Remove(device);
   stream_shares_.clear();
+  unable_.erase(device);
   if (chooser_) chooser_->OnLost(device);
   if (done()) return;
   LoseSeats(device);
@@ -174,29 +194,36 @@ void Coordinator::Lose(DeviceId device, const std::string& reason) {
   Deal();
 }
 
-// A lease that every device here has returned: another device may come, or come back, for a while.
+// What every device here has returned.
+std::optional<Lease> Coordinator::Hopeless() const {
+  if (phase_ == Phase::kStepping) return dealer_.Hopeless();
+  if (phase_ == Phase::kStreaming) return stream_.Hopeless();
+  return std::nullopt;
+}
+
+// Another device may come, or come back, for a while.
 void Coordinator::LookForHope() {
-  std::optional<Lease> hopeless;
-  if (phase_ == Phase::kStepping) hopeless = dealer_.Hopeless();
-  if (phase_ == Phase::kStreaming) hopeless = stream_.Hopeless();
-  if (!hopeless) return hopeless_since_.reset();
+  const std::optional<Lease> hopeless = Hopeless();
+  const bool none = phase_ == Phase::kWaiting && !unable_.empty();
+  if (!hopeless && !none) return hopeless_since_.reset();
   if (!hopeless_since_) hopeless_since_ = now_;
   if (now_ - *hopeless_since_ < Timeout()) return;
   if (phase_ == Phase::kStreaming && stream_.TryAgain(*hopeless)) {
     hopeless_since_.reset();
     return DealStream();
   }
-  Fail({Code::kUnavailable, fmt::format("no device can compute lease {}; the last one said: {}",
-                                        Describe(*hopeless), return_reason_)});
+  const std::string what = hopeless ? "lease " + Describe(*hopeless) : "its own samples";
+  Fail({Code::kUnavailable,
+        fmt::format("no device can compute {}; the last one said: {}", what, return_reason_)});
 }
 
 std::optional<TimePoint> Coordinator::NextWake() const {
   const auto silence = SilenceWake();
   if (done() || !silence) return std::nullopt;
   if (phase_ == Phase::kReshaping) return std::min(*silence, ask_at_);
-  if (phase_ != Phase::kStepping && phase_ != Phase::kStreaming) return silence;
-  const TimePoint ask_at = std::min(*silence, ask_at_);
-  return hopeless_since_ ? std::min(ask_at, *hopeless_since_ + Timeout()) : ask_at;
+  TimePoint wake = *silence;
+  if (phase_ == Phase::kStepping || phase_ == Phase::kStreaming) wake = std::min(wake, ask_at_);
+  return hopeless_since_ ? std::min(wake, *hopeless_since_ + Timeout()) : wake;
 }
 
 Actions Coordinator::Tick(TimePoint now) {
@@ -273,6 +300,7 @@ void Coordinator::On(TimePoint now, Address from, const Heartbeat& heartbeat) {
 void Coordinator::On(TimePoint now, Address from, const Missing& missing) {
   if (seats_.Led(from, missing.range) == nullptr) return NotTaken(from, missing);
   if (missing.term != term_ || missing.step != step_ || phase_ != Phase::kStepping) return;
+  if (IsLocal()) return LeaveOutLate(missing);
   bool expired = false;
   for (int64_t slot : missing.slots) {
     expired = dealer_.Expire(slot, now, patience_.allowed()) || expired;
@@ -284,9 +312,12 @@ void Coordinator::On(TimePoint now, Address from, const Missing& missing) {
 
 void Coordinator::On(TimePoint, Address from, const ReturnLease& returned) {
   if (returned.term != term_) return;
+  if (IsLocal()) NoteReturn(from.device, returned);
   if (phase_ == Phase::kStreaming &&
       stream_.Return(returned.lease, from.device, returned.reason == kUpdateRefused)) {
     return_reason_ = returned.reason;
+    // Nobody else could try.
+    if (IsLocal()) stream_.TryAgain(returned.lease);
     return DealStream();
   }
   if (!dealer_.Return(returned.lease, from.device)) return;
@@ -389,9 +420,10 @@ void Coordinator::FinishWhenSaved() {
 
 // Of the step that is already applied: the leaders save what they have. The ledger's record is kept
 // first, so that there is no checkpoint that nobody knows the samples of; where it cannot be kept
-// there is none, unless nothing is left to count. False: none is under way.
+// there is none, unless nothing is left to count; and none of leases that are half applied. False:
+// none is under way.
 bool Coordinator::AskForCheckpoint() {
-  if (saved_step_ >= step_) return false;
+  if (saved_step_ >= step_ || !carried_.empty()) return false;
   if (asked_step_ == step_) return true;
   if (!SaveLedger() && !StepsTakeWholeBatches() && epoch_ < spec_.epochs) return false;
   asked_step_ = step_;

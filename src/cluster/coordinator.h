@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -135,8 +136,6 @@ class Coordinator {
   void Advance();
   void BeginStep();
   Cut CutStep();
-  void CutShards(const std::vector<DeviceId>& devices, Cut* cut);
-  void AddShard(int64_t shard, int64_t share, DeviceId owner, Cut* cut);
   void AddLeases(int64_t share, DeviceId owner, Cut* cut);
   plan::Pace PaceOf(const Device& device) const;
   std::vector<DeviceId> Fastest(std::vector<DeviceId> devices, size_t count) const;
@@ -144,14 +143,20 @@ class Coordinator {
   void SendBeginStep(const Layout::Part& part);
   bool AskForCheckpoint();
   void SendSave(const Layout::Part& part);
+  std::optional<Lease> Hopeless() const;
   void LookForHope();
   void NoteQuiet();
   void Deal(bool first = false);
   void DealCopies();
   void SendGrant(const Dealer::Dealt& dealt, int64_t joint = 0);
   std::vector<Lease> ProbablyNext() const;
-  // Ranges apply a step when each has its quorum, of leases that need not be the same.
-  bool MayCarry() const { return spec_.aggregation.quorum < 1 && seats_.layout().parts.size() > 1; }
+  // Ranges apply a step when each has its quorum, or what is not left out, of leases that need not
+  // be the same. But of a lease that a part of the ranges has applied, the ledger of a checkpoint
+  // could not tell.
+  bool MayCarry() const {
+    return (spec_.aggregation.quorum < 1 || IsLocal()) && seats_.layout().parts.size() > 1;
+  }
+  bool MayDiffer() const { return !wants_checkpoint_ || seats_.layout().parts.size() == 1; }
   void AskWhatIsMissing();
   Duration Timeout() const { return std::chrono::milliseconds(spec_.device_timeout_ms); }
   Duration Beat() const { return std::chrono::milliseconds(spec_.heartbeat_ms); }
@@ -173,6 +178,22 @@ class Coordinator {
   void NoteSign(DeviceId device);
   void RelieveSilent();
 
+  // coordinator_local.cc: local placement, where only its owner computes a lease.
+  bool IsLocal() const { return !spec_.shard_samples.empty(); }
+  bool HasSamples(const Device& device) const;
+  bool Absent() const;
+  DeviceId OwnerOf(const Lease& lease) const;
+  bool MayHave(const Lease& lease, DeviceId device) const;
+  bool WaitsForOwners();
+  void CutShards(std::vector<DeviceId> devices, Cut* cut);
+  void AddShard(int64_t shard, int64_t share, DeviceId owner, Cut* cut);
+  void LeaveOutLate(const Missing& missing);
+  bool LeaveOutSilent(const std::set<DeviceId>& silent);
+  void TellLeftOut();
+  void NoteReturn(DeviceId device, const ReturnLease& returned);
+  bool OnlyAwaysLeft() const;
+  void StartAgain(const Lease& lease);
+
   // coordinator_stream.cc: runs without steps.
   bool Streams() const { return mode_ != aggregate::Mode::kSync; }
   void BeginStream();
@@ -188,7 +209,6 @@ class Coordinator {
   void EndStreamIfSettled();
   void PutBackUnheld();
   void SendEndStream(const Layout::Part& part);
-  bool Absent() const;
   void StreamOver();
 
   // coordinator_sites.cc: sums of sites.
@@ -276,6 +296,10 @@ class Coordinator {
   std::vector<DeviceId> carried_by_;
   int64_t step_samples_ = 0;
   bool ends_epoch_ = false;  // nothing of the epoch will be left
+  // Local placement: leases of the open step that leaders were told not to wait for, and devices
+  // that have returned one in this epoch.
+  size_t left_out_told_ = 0;
+  std::set<DeviceId> unable_;
 
   plan::ShareKeeper shares_;
   plan::LeaderPlanner leaders_;

@@ -85,7 +85,9 @@ void Coordinator::RelieveSilent() {
   if (silent.empty() || silent.size() == devices_.living().size()) return;
   bool expired = false;
   if (phase_ == Phase::kStreaming) expired = stream_.Copy(silent);
-  if (phase_ == Phase::kStepping) {
+  if (phase_ == Phase::kStepping && IsLocal()) {
+    expired = LeaveOutSilent(silent);
+  } else if (phase_ == Phase::kStepping) {
     for (const DeviceId device : silent) {
       expired = dealer_.ExpireAll(device, now_, Duration(0)) || expired;
     }

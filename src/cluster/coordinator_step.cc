@@ -25,7 +25,7 @@ void Coordinator::Advance() {
     TakeMode();
     TrySites();
     PlanSites();
-    if (ReshapeIfDue()) return;
+    if (WaitsForOwners() || ReshapeIfDue()) return;
     return Streams() ? BeginStream() : BeginStep();
   }
   phase_ = Phase::kWaiting;
@@ -46,22 +46,24 @@ void Coordinator::BeginStep() {
   NoteQuiet();
   Cut cut = CutStep();
   if (cut.leases.empty() && carried_.empty()) {
-    // Of what is left, nothing belongs to a device that is here.
+    // Nothing of what is left belongs to a device that is here.
     phase_ = Phase::kWaiting;
     CloseEpoch();
     return AfterStep(true);
   }
   step_samples_ = cut.samples;
   ends_epoch_ = deck_.left() == 0;
-  const size_t carried = carried_.size();
   cut.leases.insert(cut.leases.end(), carried_.begin(), carried_.end());
-  cut.owners.insert(cut.owners.end(), carried_by_.begin(), carried_by_.end());
-  dealer_.Begin(std::move(cut.leases), cut.owners, carried);
+  for (size_t i = 0; i < carried_.size(); ++i) {
+    cut.owners.push_back(IsLocal() ? OwnerOf(carried_[i]) : carried_by_[i]);
+  }
+  dealer_.Begin(std::move(cut.leases), cut.owners, carried_by_, IsLocal());
+  left_out_told_ = 0;
   next_ = ProbablyNext();
   wants_checkpoint_ = CheckpointAfter(step_);
   for (const Layout::Part& part : seats_.layout().parts) SendBeginStep(part);
   Deal(true);
-  if (spec_.aggregation.over_selection > 0) DealCopies();
+  if (spec_.aggregation.over_selection > 0 && !IsLocal()) DealCopies();
 }
 
 // ---- what a step consists of
@@ -74,7 +76,7 @@ Coordinator::Cut Coordinator::CutStep() {
     return cut;
   }
   const std::vector<DeviceId> ready = dealer_.Ready(step_);
-  if (!spec_.shard_samples.empty()) {
+  if (IsLocal()) {
     CutShards(ready, &cut);
     return cut;
   }
@@ -115,36 +117,6 @@ void Coordinator::CutBySpeed(std::vector<DeviceId> devices, Cut* cut) {
   for (size_t i = 0; i < paces.size(); ++i) AddLeases(kept.shares[i], paces[i].device, cut);
 }
 
-// Each device a part of the batch in proportion to what is left of its own samples: so all parts
-// of the data are in every step, and none is used up before the others.
-void Coordinator::CutShards(const std::vector<DeviceId>& devices, Cut* cut) {
-  std::vector<DeviceId> owners;
-  std::vector<int64_t> shards;
-  std::vector<double> left;
-  for (const DeviceId device : devices) {
-    const int64_t shard = devices_.Find(device)->shard;
-    if (shard < 0 || deck_.LeftOf(shard) == 0) continue;
-    owners.push_back(device);
-    shards.push_back(shard);
-    left.push_back(static_cast<double>(deck_.LeftOf(shard)));
-  }
-  const auto all = static_cast<int64_t>(std::accumulate(left.begin(), left.end(), 0.0));
-  cut->samples = std::min(plan_.batch(), all);
-  if (owners.empty()) return;
-  const std::vector<int64_t> shares = plan::ProportionalShares(cut->samples, left);
-  for (size_t i = 0; i < owners.size(); ++i) AddShard(shards[i], shares[i], owners[i], cut);
-}
-
-void Coordinator::AddShard(int64_t shard, int64_t share, DeviceId owner, Cut* cut) {
-  while (share > 0) {
-    const Deck::Piece piece = deck_.TakeOf(shard, share);
-    share -= piece.count;
-    cut->leases.push_back(plan_.LeaseOf(step_, epoch_, static_cast<int64_t>(cut->leases.size()),
-                                        piece.begin, piece.count));
-    cut->owners.push_back(owner);
-  }
-}
-
 // One lease, or several where positions are not in one piece.
 void Coordinator::AddLeases(int64_t share, DeviceId owner, Cut* cut) {
   while (share > 0) {
@@ -165,15 +137,14 @@ void Coordinator::SendBeginStep(const Layout::Part& part) {
                            .lr = engine::LearningRate(spec_.schedule, step_, total_steps()),
                            .range = part.range,
                            .version = version_};
-  for (const Lease& lease : dealer_.leases()) {
-    if (book_.Has(lease.id, part.range)) continue;
+  for (size_t slot = 0; slot < dealer_.leases().size(); ++slot) {
+    const Lease& lease = dealer_.leases()[slot];
+    if (book_.Has(lease.id, part.range) || dealer_.IsLeftOut(slot)) continue;
     begin.leases.push_back(lease);
     begin.total_samples += lease.count;
   }
   const double quorum = spec_.aggregation.quorum;
-  // Of a lease that a part of the ranges has applied, the ledger of a checkpoint could not tell.
-  const bool splits = wants_checkpoint_ && seats_.layout().parts.size() > 1;
-  if (quorum < 1 && !ends_epoch_ && !splits) {
+  if (quorum < 1 && !ends_epoch_ && MayDiffer()) {
     const double enough = std::ceil(quorum * static_cast<double>(step_samples_));
     begin.quorum_samples = std::max<int64_t>(1, static_cast<int64_t>(enough));
   }
@@ -204,6 +175,7 @@ void Coordinator::Deal(bool first) {
     const auto of_site = joint.find(sites_.Of(dealt.device).relay);
     SendGrant(dealt, of_site == joint.end() || of_site->second < 2 ? 0 : of_site->second);
   }
+  if (IsLocal()) TellLeftOut();
   LookForHope();
 }
 
@@ -232,7 +204,7 @@ void Coordinator::SendGrant(const Dealer::Dealt& dealt, int64_t joint) {
 
 // A device keeps its slot from step to step if as many devices are there then.
 std::vector<Lease> Coordinator::ProbablyNext() const {
-  if (!spec_.shard_samples.empty() || dealer_.leases().empty()) return {};
+  if (IsLocal() || dealer_.leases().empty()) return {};
   const bool same_epoch = deck_.left() > 0;
   if (!same_epoch && epoch_ + 1 >= spec_.epochs) return {};
   const int64_t left = same_epoch ? deck_.left() : spec_.samples;
@@ -244,6 +216,7 @@ void Coordinator::RecordStep(const Committed& first) {
   std::vector<Lease> leases;
   for (const CommitBook::Done& done : committed_) leases.push_back(done.lease);
   ledger_.Commit(leases);
+  if (first.samples == 0) return;  // all of it was left out
   StepDone done{.step = first.step,
                 .epoch = epoch_,
                 .samples = first.samples,
@@ -264,7 +237,7 @@ void Coordinator::RecordStep(const Committed& first) {
 }
 
 void Coordinator::CloseEpoch() {
-  const int64_t absent = spec_.shard_samples.empty() ? 0 : deck_.left();
+  const int64_t absent = IsLocal() ? deck_.left() : 0;
   const Ledger::EpochCount count = ledger_.EndEpoch(absent);
   const auto samples = static_cast<double>(std::max<int64_t>(sums_.samples, 1));
   Emit(EpochDone{.epoch = epoch_,
@@ -277,6 +250,7 @@ void Coordinator::CloseEpoch() {
   sums_ = {};
   ++epoch_;
   deck_.Open({});
+  unable_.clear();
 }
 
 // ---- a step is over
@@ -301,6 +275,7 @@ void Coordinator::FinishStep(TimePoint now) {
     }
     carried_.push_back(lease);
     carried_by_.push_back(dealer_.HolderOf(lease));
+    if (IsLocal() && OwnerOf(lease) == 0) return StartAgain(lease);
   }
   dealer_.End();
   ++step_;

@@ -35,7 +35,7 @@ void Coordinator::SendBeginStream(const Layout::Part& part, aggregate::Mode mode
 
 std::optional<Lease> Coordinator::CutForStream(DeviceId device) {
   if (settling_) return std::nullopt;
-  const int64_t shard = devices_.Find(device)->shard;
+  const Device& owner = *devices_.Find(device);
   const auto devices = static_cast<int64_t>(devices_.living().size());
   const auto found = stream_shares_.find(device);
   // Too slow to help: asked again in a later round.
@@ -44,9 +44,9 @@ std::optional<Lease> Coordinator::CutForStream(DeviceId device) {
   // The last leases of an epoch are smaller, so that all devices are done at about the same time.
   const int64_t fair = deck_.left() / (2 * devices);
   share = std::clamp<int64_t>(fair, std::max<int64_t>(1, share / 4), share);
-  const Deck::Piece piece = spec_.shard_samples.empty() ? deck_.Take(share)
-                            : shard >= 0                ? deck_.TakeOf(shard, share)
-                                                        : Deck::Piece{};
+  const Deck::Piece piece = !IsLocal()          ? deck_.Take(share)
+                            : HasSamples(owner) ? deck_.TakeOf(owner.shard, share)
+                                                : Deck::Piece{};
   if (piece.count == 0) return std::nullopt;
   if (round_dealt_ >= plan_.batch() || round_slots_ + 1 >= kLeaseIdsPerStep) {
     ++step_;
@@ -72,7 +72,7 @@ void Coordinator::ShareStream() {
   if (paces.empty()) return;
   const int64_t even = std::max<int64_t>(1, plan_.batch() / static_cast<int64_t>(paces.size()));
   for (const plan::DevicePace& pace : paces) stream_shares_[pace.device] = even;
-  if (!spec_.share_by_speed || !spec_.shard_samples.empty()) return;
+  if (!spec_.share_by_speed || IsLocal()) return;
   const plan::KeptShares kept = shares_.Next(plan_.batch(), paces);
   for (size_t i = 0; i < paces.size(); ++i) stream_shares_[paces[i].device] = kept.shares[i];
 }
@@ -84,7 +84,7 @@ int64_t Coordinator::AtWork() const {
     if (stream_.IsQuiet(id)) return false;
     if (stream_.Load(id) > 0) return true;
     if (stream_shares_.at(id) == 0) return false;
-    return spec_.shard_samples.empty() || (device.shard >= 0 && deck_.LeftOf(device.shard) > 0);
+    return !IsLocal() || HasSamples(device);
   };
   return std::ranges::count_if(devices_.living(), is_at_work);
 }
@@ -103,8 +103,9 @@ void Coordinator::DealStream() {
   const int64_t devices = at_once > 1 ? std::max<int64_t>(1, AtWork()) : 1;
   const int64_t waiting = (at_once - 1 + devices - 1) / devices;
   stream_.SetDepth(StreamDealer::kDepth + static_cast<size_t>(waiting));
-  const auto dealt =
-      stream_.Deal(now_, ahead, [this](DeviceId device) { return CutForStream(device); });
+  const auto dealt = stream_.Deal(
+      now_, ahead, [this](DeviceId device) { return CutForStream(device); },
+      [this](const Lease& lease, DeviceId device) { return MayHave(lease, device); });
   for (const StreamDealer::Dealt& each : dealt) {
     if (each.before != 0 && each.before != each.device) {
       Emit(LeaseRedealt{each.lease, each.before, each.device});
@@ -186,7 +187,7 @@ void Coordinator::EndStreamIfSettled() {
   }
   if (!nothing_new && !alone) return;
   // Without devices, what the leader has may still count: what does not is put back after that.
-  if (stream_.open() > 0 && !alone) return;
+  if (stream_.open() > 0 && !alone && !OnlyAwaysLeft()) return;
   phase_ = Phase::kSettling;
   flushing_ = false;
   ++step_;
@@ -201,15 +202,6 @@ void Coordinator::PutBackUnheld() {
     deck_.PutBack({lease.begin, lease.count});
     stream_.Forget(lease);
   }
-}
-
-// Local placement: what is left of the epoch belongs to devices that are not here.
-bool Coordinator::Absent() const {
-  if (spec_.shard_samples.empty()) return false;
-  for (const auto& [id, device] : devices_.living()) {
-    if (device.shard >= 0 && deck_.LeftOf(device.shard) > 0) return false;
-  }
-  return true;
 }
 
 void Coordinator::SendEndStream(const Layout::Part& part) {
@@ -229,6 +221,9 @@ void Coordinator::On(TimePoint, Address from, const StreamEnded& ended) {
 void Coordinator::StreamOver() {
   phase_ = Phase::kWaiting;
   PutBackUnheld();
+  for (const Lease& lease : stream_.Unheld()) {
+    if (IsLocal() && OwnerOf(lease) == 0) return StartAgain(lease);
+  }
   EmitRound();
   if (uneven_ && next_mode_ == aggregate::Mode::kSync) {
     // Steps start from one version of all ranges.
@@ -236,7 +231,9 @@ void Coordinator::StreamOver() {
     actions_.push_back(Restart{"the leaders' ranges hold versions that do not belong together"});
     return;
   }
-  const bool ends_epoch = deck_.left() == 0 || (Absent() && !settling_);
+  const bool none_open = stream_.open() == 0;
+  const bool ends_epoch =
+      none_open && (deck_.left() == 0 || (Absent() && !settling_ && ledger_.covered() > 0));
   if (ends_epoch) CloseEpoch();
   AskForCheckpoint();
   AfterStep(ends_epoch);

@@ -76,17 +76,22 @@ void Dealer::SeatUntil(int64_t step) {
 
 // ---- steps
 
-void Dealer::Begin(std::vector<Lease> leases, const std::vector<DeviceId>& owners, size_t carried) {
+void Dealer::Begin(std::vector<Lease> leases, const std::vector<DeviceId>& owners,
+                   const std::vector<DeviceId>& holders, bool only_owners) {
   End();
+  only_owners_ = only_owners;
   leases_ = std::move(leases);
-  own_ = leases_.size() - carried;
+  own_ = leases_.size() - holders.size();
   slots_.assign(leases_.size(), {});
   for (size_t slot = 0; slot < slots_.size(); ++slot) free_.insert(free_.end(), slot);
   if (last_holder_.size() < leases_.size()) last_holder_.resize(leases_.size());
   for (size_t slot = 0; slot < owners.size(); ++slot) {
     if (owners[slot] == 0) continue;
     last_holder_[slot] = owners[slot];
-    if (slot >= own_ && seats_.contains(owners[slot])) Give(slot, owners[slot], {});
+    slots_[slot].owner = owners[slot];
+  }
+  for (size_t i = 0; i < holders.size(); ++i) {
+    if (seats_.contains(holders[i])) Give(own_ + i, holders[i], {});
   }
 }
 
@@ -114,6 +119,8 @@ void Dealer::End() {
   own_ = 0;
   slots_.clear();
   free_.clear();
+  only_owners_ = false;
+  left_out_ = 0;
 }
 
 void Dealer::SetLoad(DeviceId device, Seat& seat, size_t slot, bool held) {
@@ -145,7 +152,15 @@ DeviceId Dealer::LeastLoaded(const Slot& slot, bool late_too) const {
   return 0;
 }
 
+// If it is here and has not returned the lease.
+DeviceId Dealer::OwnerOf(size_t slot) const {
+  const DeviceId owner = slots_[slot].owner;
+  return seats_.contains(owner) && !slots_[slot].returned_by.contains(owner) ? owner : 0;
+}
+
 DeviceId Dealer::Choose(size_t slot) const {
+  if (only_owners_) return OwnerOf(slot);
+  if (by_load_.empty()) return 0;
   const Slot& wanted = slots_[slot];
   const size_t share = (slots_.size() + by_load_.size() - 1) / by_load_.size();
   const DeviceId last = last_holder_[slot];
@@ -162,7 +177,7 @@ std::vector<Dealer::Dealt> Dealer::Deal(TimePoint now) {
   if (leases_.empty()) return dealt;
   SeatUntil(leases_.front().step);
   DealFree(now, &dealt);
-  if (!free_.empty() && (!out_.empty() || !quiet_.empty())) {
+  if (!free_.empty() && !only_owners_ && (!out_.empty() || !quiet_.empty())) {
     // Better to one that was slow, or is quiet, than to nobody.
     SeatUntil(std::numeric_limits<int64_t>::max());
     Hush({});
@@ -185,7 +200,6 @@ std::vector<Dealer::Dealt> Dealer::DealCopies(const std::vector<size_t>& leases,
 }
 
 void Dealer::DealFree(TimePoint now, std::vector<Dealt>* dealt) {
-  if (by_load_.empty()) return;
   // First the slots that stay where their samples are, so that the others see the full load.
   for (const bool keep : {true, false}) {
     const std::vector<size_t> free(free_.begin(), free_.end());
@@ -243,6 +257,31 @@ bool Dealer::ExpireAll(DeviceId device, TimePoint now, Duration allowed) {
   return expired;
 }
 
+void Dealer::LeaveOut(size_t slot) {
+  if (slots_[slot].holder != 0) Free(slot);
+  free_.erase(slot);
+  if (!std::exchange(slots_[slot].left_out, true)) ++left_out_;
+}
+
+void Dealer::LeaveOutFree() {
+  if (!only_owners_) return;
+  while (!free_.empty()) LeaveOut(*free_.begin());
+}
+
+void Dealer::LeaveOutOf(DeviceId device) {
+  const auto it = seats_.find(device);
+  if (it == seats_.end() || !only_owners_) return;
+  while (!it->second.slots.empty()) LeaveOut(*it->second.slots.begin());
+}
+
+void Dealer::LeaveOutLate(int64_t slot) {
+  if (slot < 0 || slot >= static_cast<int64_t>(slots_.size()) || !only_owners_) return;
+  const auto at = static_cast<size_t>(slot);
+  const DeviceId late = OwnerOf(at);
+  LeaveOut(at);
+  if (late != 0) SitOut(late, leases_.front().step);
+}
+
 // A slot is cleared of this by one device that has not returned it, so few need a closer look.
 std::optional<Lease> Dealer::Hopeless() const {
   if (seats_.empty()) return std::nullopt;
@@ -260,15 +299,18 @@ void Dealer::Committed(const Lease& lease, DeviceId device) {
   if (!at) return;
   if (const auto it = seats_.find(device); it != seats_.end()) it->second.steps_out = 0;
   for (const DeviceId late : slots_[*at].late) {
-    const auto it = seats_.find(late);
-    if (late == device || it == seats_.end()) continue;
-    Seat& seat = it->second;
-    const bool was_quiet = std::erase(quiet_, late) > 0;
-    if (by_load_.erase({seat.slots.size(), late}) == 0 && !was_quiet) continue;  // sits out already
-    seat.steps_out = std::min(2 * seat.steps_out + 1, kMostStepsOut);
-    seat.out_until = lease.step + 1 + seat.steps_out;
-    out_.insert({seat.out_until, late});
+    if (late != device && seats_.contains(late)) SitOut(late, lease.step);
   }
+}
+
+// From the step after this one on.
+void Dealer::SitOut(DeviceId device, int64_t step) {
+  Seat& seat = seats_.at(device);
+  const bool was_quiet = std::erase(quiet_, device) > 0;
+  if (by_load_.erase({seat.slots.size(), device}) == 0 && !was_quiet) return;  // it does already
+  seat.steps_out = std::min(2 * seat.steps_out + 1, kMostStepsOut);
+  seat.out_until = step + 1 + seat.steps_out;
+  out_.insert({seat.out_until, device});
 }
 
 }  // namespace weft::cluster

@@ -29,9 +29,10 @@ class Dealer {
   // `step`: the open one, or the next.
   void SetQuiet(int64_t step, const std::vector<DeviceId>& quiet);
   // Opens a step; nobody holds anything yet. owners: for whom each lease was cut, 0 or empty: for
-  // anybody. The last `carried` leases are of earlier steps, and their owners hold them already.
+  // anybody. The last leases are of earlier steps, and these `holders` hold them (0: nobody).
+  // only_owners: nobody but its owner may compute a lease (local placement).
   void Begin(std::vector<Lease> leases, const std::vector<DeviceId>& owners = {},
-             size_t carried = 0);
+             const std::vector<DeviceId>& holders = {}, bool only_owners = false);
   // No step is open.
   void End();
 
@@ -70,6 +71,15 @@ class Dealer {
   bool Expire(int64_t slot, TimePoint now, Duration allowed);
   // Likewise for all leases of a device, which does not know of some of them. False if none is.
   bool ExpireAll(DeviceId device, TimePoint now, Duration allowed);
+  // The step no longer waits for these leases: those that are free although all that can be dealt
+  // is; those of a device; the one at a place, whose holder sits out steps as if another device had
+  // overtaken it. Only where nobody else may compute them.
+  void LeaveOutFree();
+  void LeaveOutOf(DeviceId device);
+  void LeaveOutLate(int64_t slot);
+  bool IsLeftOut(size_t slot) const { return slots_[slot].left_out; }
+  size_t left_out() const { return left_out_; }
+
   // A free lease that every device has returned: nobody can compute it.
   std::optional<Lease> Hopeless() const;
 
@@ -83,7 +93,9 @@ class Dealer {
     DeviceId holder = 0;  // 0: free
     DeviceId before = 0;
     TimePoint dealt_at;
-    int64_t expired = 0;  // times
+    int64_t expired = 0;    // times
+    DeviceId owner = 0;     // for whom it was cut
+    bool left_out = false;  // nobody will hold it in this step
     std::set<DeviceId> returned_by;
     std::set<DeviceId> late;    // held it until it expired
     std::set<DeviceId> copies;  // have it beside the holder
@@ -100,6 +112,9 @@ class Dealer {
   // The place of a lease of this step.
   std::optional<size_t> PlaceOf(const Lease& lease) const;
   DeviceId Choose(size_t slot) const;
+  DeviceId OwnerOf(size_t slot) const;
+  void LeaveOut(size_t slot);
+  void SitOut(DeviceId device, int64_t step);
   DeviceId LeastLoaded(const Slot& slot, bool late_too) const;
   bool Sits(DeviceId device) const;
   // Those that sit out steps up to this one no longer do.
@@ -112,6 +127,8 @@ class Dealer {
   std::vector<Lease> leases_;
   size_t own_ = 0;  // of them, the first so many are of this step
   std::vector<Slot> slots_;
+  bool only_owners_ = false;
+  size_t left_out_ = 0;  // of slots_
   std::set<size_t> free_;
   std::map<DeviceId, Seat> seats_;
   ByLoad by_load_;                              // those that do not sit out and are not quiet

@@ -253,5 +253,24 @@ TEST(Dealer, IfThereIsNobodyElseWhoSitsOutIsDealtTo) {
   EXPECT_EQ(dealer.Available(2), 1);
 }
 
+TEST(Dealer, WhatOnlyItsOwnerMayComputeIsLeftOut) {
+  Dealer dealer;
+  Add(dealer, {7, 8, 9});
+  dealer.Begin(Leases(0, 3), {7, 8, 8}, {}, /*only_owners=*/true);
+  EXPECT_THAT(Deal(dealer), ElementsAre(7, 8, 8));
+  dealer.LeaveOutFree();
+  EXPECT_EQ(dealer.left_out(), 0u);
+  dealer.Remove(7);
+  dealer.Return(Leases(0, 3)[1], 8);
+  EXPECT_THAT(Deal(dealer), IsEmpty()) << "not to 9";
+  dealer.LeaveOutFree();
+  EXPECT_EQ(dealer.left_out(), 2u);
+  EXPECT_TRUE(dealer.IsLeftOut(0) && dealer.IsLeftOut(1) && !dealer.IsLeftOut(2));
+  dealer.LeaveOutLate(2);
+  EXPECT_EQ(dealer.left_out(), 3u);
+  EXPECT_THAT(dealer.Ready(1), ElementsAre(9)) << "8 sits out";
+  EXPECT_THAT(dealer.Ready(2), ElementsAre(8, 9));
+}
+
 }  // namespace
 }  // namespace weft::cluster

@@ -72,6 +72,10 @@ Deck::Piece Deck::TakeOf(int64_t shard, int64_t most) {
   return none ? Piece{} : TakeAt(it, most);
 }
 
+int64_t Deck::ShardOf(int64_t position) const {
+  return std::upper_bound(ends_.begin(), ends_.end(), position) - ends_.begin();
+}
+
 int64_t Deck::LeftOf(int64_t shard) const {
   const auto at = static_cast<size_t>(shard);
   int64_t left = 0;

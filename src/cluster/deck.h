@@ -30,6 +30,7 @@ class Deck {
 
   int64_t left() const { return left_; }
   int64_t LeftOf(int64_t shard) const;
+  int64_t ShardOf(int64_t position) const;
   // Where the next piece of any shard begins; -1: none is left.
   int64_t next() const { return free_.empty() ? -1 : free_.begin()->first; }
 

@@ -83,5 +83,13 @@ TEST(Deck, EveryPositionIsDealtOnceWhateverComesBack) {
   }
 }
 
+TEST(Deck, KnowsWhoseAPositionIs) {
+  const Deck deck(6, {1, 3, 2});
+  EXPECT_EQ(deck.ShardOf(0), 0);
+  EXPECT_EQ(deck.ShardOf(1), 1);
+  EXPECT_EQ(deck.ShardOf(3), 1);
+  EXPECT_EQ(deck.ShardOf(5), 2);
+}
+
 }  // namespace
 }  // namespace weft::cluster

@@ -71,7 +71,7 @@ Result<DeviceTable::Admission> DeviceTable::Admit(TimePoint now, ConnectionId co
   Device& device = living_[admission.device];
   const Result<int64_t> shard = ShardFor(device.name);
   if (!shard.ok()) {
-    Remove(admission.device);
+    Remove(device.id);  // it was not here before: who was has its shard
     return shard.status();
   }
   device.shard = *shard;

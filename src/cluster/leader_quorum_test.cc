@@ -113,6 +113,47 @@ TEST_F(LeaderQuorum, WhatTheNextStepDoesNotNameIsRefused) {
   EXPECT_EQ(leaders_->At(0).kept(), 0u);
 }
 
+// ---- leases that are left out
+
+TEST_F(LeaderQuorum, AStepSaidAgainWithFewerLeasesWaitsForThoseOnly) {
+  Start(Spec());
+  Begin(0, 0);
+  Push(0, 2, {1});
+  BeginStep rest{.term = 1, .step = 0, .leases = {LeaseOf(0, 0)}, .lr = 1};
+  leaders_->Order(0, rest);
+  EXPECT_THAT(leaders_->Heard<Committed>(), IsEmpty());
+  leaders_->Order(0, AskMissing{1, 0, {0, 1}});
+  EXPECT_THAT(leaders_->Heard<Missing>().at(0).slots, ElementsAre(0));
+  Push(0, 0, {3});
+  const Committed record = leaders_->Heard<Committed>().at(0);
+  EXPECT_THAT(record.leases, ElementsAre(LeaseOf(0, 0), LeaseOf(0, 2)));
+  EXPECT_EQ(record.samples, 8);
+  EXPECT_THAT(Parameters(), ElementsAre(8));
+}
+
+TEST_F(LeaderQuorum, AStepOfNothingIsAVersionOfTheSameParameters) {
+  JobSpec spec = Spec();
+  spec.optimizer.momentum = 0.9;
+  Start(spec);
+  Begin(0, 0);
+  for (int64_t slot : {0, 1, 2}) Push(0, slot, {1});
+  const float before = Parameters()[0];
+  Begin(1, 0);
+  leaders_->Forget();
+  const BeginStep nothing{.term = 1, .step = 1, .lr = 1, .version = 1};
+  leaders_->Order(0, nothing);
+  const Committed record = leaders_->Heard<Committed>().at(0);
+  EXPECT_THAT(record.leases, IsEmpty());
+  EXPECT_EQ(record.samples, 0);
+  EXPECT_EQ(record.version, 2);
+  EXPECT_EQ(Parameters()[0], before) << "momentum did not move it either";
+  leaders_->Order(0, nothing);
+  EXPECT_THAT(leaders_->Heard<Committed>(), SizeIs(1)) << "said again";
+  Begin(2, 0);
+  for (int64_t slot : {0, 1, 2}) Push(2, slot, {1});
+  EXPECT_THAT(leaders_->Heard<Committed>(), SizeIs(1));
+}
+
 TEST_F(LeaderQuorum, SaysWhichOfAllLeasesAreMissing) {
   Start(Spec());
   Begin(0, 8);

@@ -86,6 +86,7 @@ void Shard::CloseStep() {
   open_.reset();
   in_step_.clear();
   keys_in_step_.clear();
+  waived_.clear();
 }
 
 void Shard::AdoptTerm() {

@@ -166,6 +166,7 @@ class Shard {
   // shard_step.cc
   bool WasBegun(const BeginStep& begin) const;
   void TellAgain(const BeginStep& begin);
+  void GoOn(const BeginStep& begin);
   void Open(const BeginStep& begin);
   std::optional<size_t> SlotOf(const Push& push) const;
   void AddToStep(Held held);
@@ -221,10 +222,11 @@ class Shard {
   size_t leases_in_step_ = static_cast<size_t>(kMaxSlots);  // of the newest one
   // By slot; without their gradients, which are in the aggregator.
   std::vector<std::optional<Held>> in_step_;
-  std::set<Key> keys_in_step_;
-  std::set<uint64_t> left_;  // leases that the last step did not wait for
-  Kept beaten_;              // another device filled the slot first: refused once the step is done
-  Kept early_;               // their step has not begun here
+  std::set<Key> keys_in_step_;  // of those
+  std::set<size_t> waived_;     // empty slots that the step does not wait for any more
+  std::set<uint64_t> left_;     // leases that the last step did not wait for
+  Kept beaten_;  // another device filled the slot first: refused once the step is done
+  Kept early_;   // their step has not begun here
   std::vector<JointPush> early_joint_;  // likewise
   std::map<Address, Pull> pulls_;       // for versions to come
 

@@ -26,8 +26,10 @@ void Shard::Apply(Joint joint, std::span<const float> combined) {
   record.problem = ProblemWith(joint, combined);
   const bool applied = record.problem.empty();
   if (applied) {
-    record.gradient_norm =
-        kernel::Norm(combined.first(combined.size() - optimizer_.statistics_count()));
+    if (!combined.empty()) {
+      record.gradient_norm =
+          kernel::Norm(combined.first(combined.size() - optimizer_.statistics_count()));
+    }
     // With local steps the devices have used up the rate of the job.
     const aggregate::Options& options = context_->spec.aggregation;
     if (options.local_steps > 1) joint.lr = options.outer_lr;
@@ -62,15 +64,16 @@ void Shard::Apply(Joint joint, std::span<const float> combined) {
   AnswerPulls();
 }
 
-// One version on. Where there are other ranges, the last device that has a step's parameters may
-// die when it has pushed to some of them: its lease can be computed again from the version before.
+// One version on; without a gradient, of the same parameters. Where there are other ranges, the
+// last device that has a step's parameters may die when it has pushed to some of them: its lease
+// can be computed again from the version before.
 void Shard::Advance(double lr, const engine::Optimizer::Portion& portion,
                     std::span<const float> combined) {
   const aggregate::Options& options = context_->spec.aggregation;
   const bool steps = !stream_ && (options.mode == aggregate::Mode::kSync || options.automatic);
   const bool alone = range_.count == context_->spec.parameter_count();
   before_ = steps && !alone ? Encoded() : nullptr;
-  optimizer_.Apply(lr, combined, parameters_, portion);
+  if (!combined.empty()) optimizer_.Apply(lr, combined, parameters_, portion);
   ++version_;
   encoded_ = nullptr;
   progress_.Advance(portion.fraction);
@@ -102,7 +105,7 @@ void Shard::TellRecords() {
 void Shard::SendReplica(Joint joint, std::span<const float> combined, Due due) {
   auto packet = std::make_shared<Bytes>();
   packet->reserve(context_->dense->MaxBytes(combined.size()));
-  CHECK(context_->dense->Encode(combined, {}, packet.get()).ok());
+  if (!combined.empty()) CHECK(context_->dense->Encode(combined, {}, packet.get()).ok());
   Replicate message{.term = term(),
                     .layout = context_->layout,
                     .range = range_,
@@ -158,7 +161,9 @@ void Shard::On(Address from, const Replicated& replicated) {
 void Shard::On(Address from, const Replicate& replicate) {
   if (leads_) return;
   if (replicate.record.version == version_ + 1) {
-    const Status status = replicate.gradient == nullptr
+    const bool empty = replicate.record.leases.empty();  // a step without any update
+    const Status status = empty ? OkStatus()
+                          : replicate.gradient == nullptr
                               ? base::DataLoss("no gradient")
                               : context_->dense->Decode(*replicate.gradient, gradient_);
     if (!status.ok() || !(replicate.fraction > 0) || !std::isfinite(replicate.lr)) {
@@ -167,7 +172,9 @@ void Shard::On(Address from, const Replicate& replicate) {
                                         status.ok() ? "wrong rate" : status.message()));
     }
     if (base::Planted("shard.skips_a_replica")) std::ranges::fill(gradient_, 0.0f);
-    Advance(replicate.lr, {replicate.fraction, replicate.has_momentum}, gradient_);
+    const std::span<const float> combined =
+        empty ? std::span<const float>() : std::span<const float>(gradient_);
+    Advance(replicate.lr, {replicate.fraction, replicate.has_momentum}, combined);
     next_step_ = std::max(next_step_, replicate.record.step + 1);
     for (const Applied& applied : replicate.applied) memory_.Remember(applied);
     Remember(replicate.record);

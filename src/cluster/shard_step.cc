@@ -21,7 +21,8 @@ int64_t SamplesOf(const std::vector<Lease>& leases) {
 
 bool CanBegin(const BeginStep& begin) {
   const auto has_samples = [](const Lease& lease) { return lease.count > 0; };
-  return !begin.leases.empty() && std::ranges::all_of(begin.leases, has_samples);
+  const bool only_asks = begin.leases.empty() && begin.checkpoint;
+  return !only_asks && std::ranges::all_of(begin.leases, has_samples);
 }
 
 }  // namespace
@@ -31,10 +32,7 @@ void Shard::On(const BeginStep& begin) {
     return context_->Warn(fmt::format("step {} of {} has come to its standby; dropped", begin.step,
                                       Describe(range_)));
   }
-  if (open_ && open_->step == begin.step) {  // said again, to ask for a checkpoint
-    open_->checkpoint |= begin.checkpoint;
-    return;
-  }
+  if (open_ && open_->step == begin.step) return GoOn(begin);
   if (WasBegun(begin)) return TellAgain(begin);
   if (open_ || stream_ || begin.version != version_ || !CanBegin(begin)) {
     return context_->ToCoordinator(
@@ -44,6 +42,18 @@ void Shard::On(const BeginStep& begin) {
                           version_, begin.step, begin.leases.size(), begin.version)});
   }
   Open(begin);
+}
+
+// Said again, to ask for a checkpoint, or because fewer leases are waited for.
+void Shard::GoOn(const BeginStep& begin) {
+  open_->checkpoint |= begin.checkpoint;
+  if (begin.checkpoint) return;
+  std::set<uint64_t> wanted;
+  for (const Lease& lease : begin.leases) wanted.insert(lease.id);
+  for (size_t slot = 0; slot < in_step_.size(); ++slot) {
+    if (!in_step_[slot] && !wanted.contains(open_->leases[slot].id)) waived_.insert(slot);
+  }
+  if (StepIsFull()) ApplyStep();
 }
 
 // It is applied already.
@@ -57,7 +67,8 @@ void Shard::TellAgain(const BeginStep& begin) {
   SendReplicas();
   if (begin.step + 1 != next_step_) return;
   const bool known = !records_.empty() && records_.back().step == begin.step;
-  if (known && !begin.leases.empty() && !replicas_.HoldsStep(begin.step)) {
+  const bool asks = !begin.leases.empty() || !begin.checkpoint;
+  if (known && asks && !replicas_.HoldsStep(begin.step)) {
     context_->ToCoordinator(records_.back());
   }
   if (begin.checkpoint) SayWhenSafe({.actions = {}, .save = next_step_});
@@ -70,9 +81,12 @@ void Shard::Open(const BeginStep& begin) {
   left_.clear();
   took_over_ = false;
   before_ = nullptr;  // this step begins everywhere
-  aggregator_->Begin(static_cast<int64_t>(begin.leases.size()), SamplesOf(begin.leases));
+  if (!begin.leases.empty()) {
+    aggregator_->Begin(static_cast<int64_t>(begin.leases.size()), SamplesOf(begin.leases));
+  }
   // A pull for the version that is there now may have come before its term did.
   AnswerPulls();
+  if (begin.leases.empty()) return ApplyStep();
   DrainEarly();
 }
 
@@ -115,6 +129,7 @@ void Shard::AddToStep(Held held) {
   held.push.gradient = nullptr;
   if (base::Planted("leader.acknowledges_early")) Acknowledge(held, true);
   keys_in_step_.insert(key);
+  waived_.erase(*at);
   slot = std::move(held);
   if (StepIsFull()) ApplyStep();
 }
@@ -162,6 +177,7 @@ Status Shard::Join(const JointPush& joint, const std::vector<int64_t>& slots) {
     Held held{{joint.updates[i].device, Role::kWorker}, joint.updates[i]};
     held.push.gradient = nullptr;
     keys_in_step_.insert(KeyOf(held));
+    waived_.erase(static_cast<size_t>(slots[i]));
     in_step_[static_cast<size_t>(slots[i])] = std::move(held);
   }
   return OkStatus();
@@ -179,7 +195,7 @@ void Shard::AskForEach(const JointPush& joint) {
 // ----
 
 bool Shard::StepIsFull() const {
-  if (aggregator_->Ready()) return true;
+  if (keys_in_step_.size() + waived_.size() == in_step_.size()) return true;
   return open_->quorum_samples > 0 && aggregator_->samples() >= open_->quorum_samples;
 }
 
@@ -199,7 +215,9 @@ void Shard::ApplyStep() {
   }
   joint.beaten = std::exchange(beaten_, {}).updates;
   CloseStep();
-  Apply(std::move(joint), aggregator_->Finish());
+  // Of a step without any update only the version is applied, so that all ranges keep the same.
+  const bool any = !joint.in.empty();
+  Apply(std::move(joint), any ? aggregator_->Finish() : std::span<const float>());
 }
 
 Committed Shard::RecordOfStep() const {
@@ -210,7 +228,7 @@ Committed Shard::RecordOfStep() const {
                    .devices = {},
                    .loss_sum = 0,
                    .correct = 0,
-                   .samples = aggregator_->samples(),
+                   .samples = keys_in_step_.empty() ? 0 : aggregator_->samples(),
                    .gradient_norm = 0,
                    .problem = {},
                    .range = range_};
@@ -232,7 +250,10 @@ void Shard::On(const AskMissing& ask) {
   if (!open_ || open_->step != ask.step) return;
   Missing missing{.term = term(), .step = ask.step, .slots = {}, .range = range_};
   for (size_t slot = 0; slot < in_step_.size(); ++slot) {
-    if (!in_step_[slot]) missing.slots.push_back(static_cast<int64_t>(slot));
+    if (in_step_[slot] || waived_.contains(slot)) continue;
+    // Those of this step by their slot: a leader that took over may have been told of fewer.
+    const Lease& lease = open_->leases[slot];
+    missing.slots.push_back(lease.step == open_->step ? lease.slot : static_cast<int64_t>(slot));
   }
   context_->ToCoordinator(std::move(missing));
 }

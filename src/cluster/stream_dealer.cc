@@ -58,10 +58,11 @@ bool StreamDealer::TooFarAhead(const Seat& seat, int64_t ahead) const {
   });
 }
 
-std::optional<uint64_t> StreamDealer::FreeFor(DeviceId device) {
+std::optional<uint64_t> StreamDealer::FreeFor(DeviceId device, const May& may) {
   const auto can = [&](uint64_t id) {
     const Out& out = leases_.at(id);
-    return !out.holders.contains(device) && !out.returned_by.contains(device);
+    if (out.holders.contains(device) || out.returned_by.contains(device)) return false;
+    return !may || may(out.lease, device);
   };
   const auto it = std::ranges::find_if(free_, can);
   if (it == free_.end()) return std::nullopt;
@@ -71,7 +72,8 @@ std::optional<uint64_t> StreamDealer::FreeFor(DeviceId device) {
 }
 
 std::vector<StreamDealer::Dealt> StreamDealer::Deal(
-    TimePoint now, int64_t ahead, const std::function<std::optional<Lease>(DeviceId)>& fresh) {
+    TimePoint now, int64_t ahead, const std::function<std::optional<Lease>(DeviceId)>& fresh,
+    const May& may) {
   std::vector<Dealt> dealt;
   const auto give = [&](Out& out, DeviceId device, Seat& seat) {
     out.holders[device] = now;
@@ -82,7 +84,7 @@ std::vector<StreamDealer::Dealt> StreamDealer::Deal(
   for (size_t depth = 0; depth < depth_; ++depth) {
     for (auto& [device, seat] : seats_) {
       if (seat.held.size() > depth || quiet_.contains(device) || TooFarAhead(seat, ahead)) continue;
-      if (const auto id = FreeFor(device)) {
+      if (const auto id = FreeFor(device, may)) {
         give(leases_.at(*id), device, seat);
       } else if (const auto lease = fresh(device)) {
         Out& out = leases_[lease->id];

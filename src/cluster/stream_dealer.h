@@ -39,9 +39,12 @@ class StreamDealer {
   };
   // Fills the devices: first with leases that came back, then with what `fresh` cuts for them
   // (nothing: it has none for this device). `ahead`: a device is not filled if it has done so many
-  // leases more than the slowest that is at work; 0: any.
+  // leases more than the slowest that is at work; 0: any. `may`: whether a device may have a lease
+  // that came back; left out: each may.
+  using May = std::function<bool(const Lease&, DeviceId)>;
   std::vector<Dealt> Deal(TimePoint now, int64_t ahead,
-                          const std::function<std::optional<Lease>(DeviceId)>& fresh);
+                          const std::function<std::optional<Lease>(DeviceId)>& fresh,
+                          const May& may = {});
 
   // The device gives the lease back, because it cannot compute it or because its update was
   // refused, and gets it no more. False if it did not hold it.
@@ -88,7 +91,7 @@ class StreamDealer {
   };
 
   bool TooFarAhead(const Seat& seat, int64_t ahead) const;
-  std::optional<uint64_t> FreeFor(DeviceId device);
+  std::optional<uint64_t> FreeFor(DeviceId device, const May& may);
   void Drop(Out& out, DeviceId device);
 
   size_t depth_ = kDepth;

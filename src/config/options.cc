@@ -264,7 +264,8 @@ void VisitCluster(ClusterOptions* cluster, OptionVisitor* v) {
   VisitAggregation(cluster, v);
   v->Visit({.key = "leaders",
             .meaning = "Devices that lead a range of the parameters each; 1: the coordinator's "
-                       "process leads all of them; 0: as many as pay.",
+                       "process leads all of them; 0: as many as pay. `weft train` is one "
+                       "process, which leads all of them whatever is said here.",
             .min = 0,
             .max = 4096},
            &cluster->leaders);

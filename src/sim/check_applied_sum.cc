@@ -299,7 +299,10 @@ class AppliedSum : public Checker {
       judged = step != versions.end() && WorkOut(range, v, *book, &step->second);
       if (!judged) break;
       last = &step->second;
-      book->optimizer->Apply(last->rate, last->combined, wanted, {last->fraction, last->in_stream});
+      if (!last->updates.empty()) {
+        book->optimizer->Apply(last->rate, last->combined, wanted,
+                               {last->fraction, last->in_stream});
+      }
       book->progress.Advance(last->fraction);
     }
     if (judged && last != nullptr) Compare(now, self, shard, *book, *last, wanted);
@@ -317,7 +320,8 @@ class AppliedSum : public Checker {
 
   // What the updates of a version make, as the leader ought to join them.
   bool WorkOut(const Range& range, int64_t version, const Book& book, Step* step) {
-    if (!step->combined.empty()) return true;
+    // Of a step of which all was left out.
+    if (!step->combined.empty() || (step->samples == 0 && !step->in_stream)) return true;
     if (spec_.aggregation.delay_compensation > 0 || step->updates.empty()) return false;
     const auto round = static_cast<double>(cluster::StepPlan(spec_).batch());
     const auto aggregator = aggregate::MakeAggregator(

@@ -190,7 +190,7 @@ TEST_F(Progress, AsksNothingWithoutDevicesOrHubOrAfterTheEnd) {
 
 TEST(AllCheckers, HaveNamesAndSayWhatTheyFound) {
   const auto all = AllCheckers(Job());
-  EXPECT_EQ(all.size(), 8u);
+  EXPECT_EQ(all.size(), 9u);
   EXPECT_THAT(ViolationsOf(all), IsEmpty());
   for (const auto& checker : all) checker->OnHubStarted({}, 0, 0);
   EXPECT_THAT(ViolationsOf(all),

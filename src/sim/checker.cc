@@ -19,6 +19,7 @@ std::vector<std::unique_ptr<Checker>> AllCheckers(const cluster::JobSpec& spec,
   all.push_back(MakeAppliedSumChecker(spec));
   all.push_back(MakeTermChecker(spec));
   all.push_back(MakeBoundsChecker(spec));
+  all.push_back(MakeLocalityChecker(spec));
   all.push_back(MakeProgressChecker(spec, most_between_steps));
   return all;
 }

@@ -78,6 +78,10 @@ std::unique_ptr<Checker> MakeBoundsChecker(const cluster::JobSpec& spec);
 // Cost: O(1) an event.
 std::unique_ptr<Checker> MakeProgressChecker(const cluster::JobSpec& spec, Duration most);
 
+// Where devices have data of their own, each is granted leases of that only.
+// Cost: O(log n) a grant.
+std::unique_ptr<Checker> MakeLocalityChecker(const cluster::JobSpec& spec);
+
 // All of them. `most_between_steps`: for the progress checker; far above what a step takes.
 std::vector<std::unique_ptr<Checker>> AllCheckers(
     const cluster::JobSpec& spec, Duration most_between_steps = std::chrono::hours(1));

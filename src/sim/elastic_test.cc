@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "sim/checker.h"
 #include "sim/cluster.h"
 
 namespace weft::sim {
@@ -227,6 +228,32 @@ TEST(Elastic, ShardsStayWithTheirDevices) {
     for (const auto& part : step.parts) of_first += part.device == 1 ? part.samples : 0;
   }
   EXPECT_EQ(of_first, 4 * 50);
+}
+
+// What an owner has is computed by it or by nobody: none is lost, none counts twice, and what was
+// not there is said to be absent. The checkers look at every step.
+TEST(Elastic, OwnersThatComeAndGoKeepTheirSamples) {
+  int64_t absent = 0;
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
+    ClusterOptions options = Calm(4);
+    options.seed = seed;
+    options.job.shard_samples = {50, 100, 90, 60};
+    options.job.start_workers = 4;
+    options.job.leaders = seed % 3 == 0 ? 2 : 1;
+    if (seed % 4 == 0) options.job.aggregation.mode = Mode::kAsync;
+    options.faults.kill_device = std::chrono::milliseconds(400);
+    options.faults.break_connection = std::chrono::milliseconds(400);
+    SCOPED_TRACE(seed);
+    const auto checkers = AllCheckers(options.job);
+    Cluster run(options);
+    for (const auto& checker : checkers) run.Watch(checker.get());
+    ASSERT_TRUE(run.Run());
+    ExpectExactlyOnce(run);
+    EXPECT_EQ(ViolationsOf(checkers), std::vector<std::string>());
+    for (const auto& epoch : run.Events<cluster::EpochDone>()) absent += epoch.absent;
+    EXPECT_LT(LastLoss(run), 0.3 * RunToy(options.job).losses.front());
+  }
+  EXPECT_GT(absent, 0) << "or the faults are too few";
 }
 
 }  // namespace
