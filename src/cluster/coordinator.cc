@@ -135,6 +135,7 @@ void Coordinator::Admitted(const DeviceTable::Admission& admission, ConnectionId
                            .shard = devices_.Find(device)->shard});
   Emit(DeviceJoined{device, devices_.Find(device)->name, admission.again});
   if (admission.again) TellLeaderAgain(device);
+  SeatStandbys();
   if (phase_ == Phase::kWaiting) return Advance();
   if (phase_ == Phase::kStepping) Deal();
   if (phase_ == Phase::kStreaming) DealStream();
@@ -189,9 +190,9 @@ void Coordinator::LookForHope() {
 std::optional<TimePoint> Coordinator::NextWake() const {
   const auto silence = SilenceWake();
   if (done() || !silence) return std::nullopt;
-  if (phase_ == Phase::kReshaping) return std::min(*silence, ask_at_);
-  if (phase_ != Phase::kStepping && phase_ != Phase::kStreaming) return silence;
-  const TimePoint ask_at = std::min(*silence, ask_at_);
+  const TimePoint look_at = seats_.changing() ? std::min(*silence, reshape_at_) : *silence;
+  if (phase_ != Phase::kStepping && phase_ != Phase::kStreaming) return look_at;
+  const TimePoint ask_at = std::min(look_at, ask_at_);
   return hopeless_since_ ? std::min(ask_at, *hopeless_since_ + Timeout()) : ask_at;
 }
 
@@ -204,7 +205,7 @@ Actions Coordinator::Tick(TimePoint now) {
     ask_at_ = now + Timeout();
     if (stream_.ExpireOverdue(now, Timeout())) DealStream();
   }
-  if (phase_ == Phase::kReshaping && now >= ask_at_) SayReshapeAgain();
+  if (seats_.changing() && now >= reshape_at_) SayReshapeAgain();
   LookForHope();
   return Take();
 }
@@ -365,7 +366,10 @@ void Coordinator::End(RunDone::How how, const std::string& reason) {
   if (phase_ == Phase::kStepping && !devices_.living().empty()) return;
   if (phase_ == Phase::kStreaming) return Settle();
   if (phase_ == Phase::kSettling) return;
-  if (phase_ == Phase::kReshaping) seats_.Abandon();
+  if (phase_ == Phase::kReshaping) {
+    seats_.Abandon();
+    TellLayout();
+  }
   dealer_.End();
   FinishWhenSaved();
 }
