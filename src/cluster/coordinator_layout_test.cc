@@ -90,9 +90,9 @@ TEST_F(CoordinatorLayout, ALeaderThatIsBackIsToldWhatItIsToDo) {
 
 // ---- standbys in mid-step
 
-class StandbyInStep : public CoordinatorLayout {
+class CoordinatorStandby : public CoordinatorLayout {
  protected:
-  StandbyInStep() {
+  CoordinatorStandby() {
     Join(1);
     Seat(Sent<Reshape>(Join(2)).at(0));
     Join(3);
@@ -117,7 +117,7 @@ class StandbyInStep : public CoordinatorLayout {
   }
 };
 
-TEST_F(StandbyInStep, ARangeThatLostItsLeaderGetsOneAtOnce) {
+TEST_F(CoordinatorStandby, ARangeThatLostItsLeaderGetsOneAtOnce) {
   const Actions lost = Lose(FirstLeader());
   EXPECT_THAT(Sent<BeginStep>(lost), SizeIs(1)) << "the one that takes over goes on";
   const auto reshapes = Sent<Reshape>(lost);
@@ -132,7 +132,7 @@ TEST_F(StandbyInStep, ARangeThatLostItsLeaderGetsOneAtOnce) {
   EXPECT_EQ(coordinator_->layout(), reshapes[0].to);
 }
 
-TEST_F(StandbyInStep, ASecondDeathInTheStepLosesNothing) {
+TEST_F(CoordinatorStandby, ASecondDeathInTheStepLosesNothing) {
   SeatStandbys(Sent<Reshape>(Lose(FirstLeader())).at(0));
   const Actions second = Lose(FirstLeader());
   EXPECT_THAT(testing::Asked<Restart>(second), SizeIs(0));
@@ -141,12 +141,12 @@ TEST_F(StandbyInStep, ASecondDeathInTheStepLosesNothing) {
   EXPECT_FALSE(Sent<Reshape>(second).empty()) << "and another standby is looked for";
 }
 
-TEST_F(StandbyInStep, ADeathBeforeTheSeatSendsTheRunBack) {
+TEST_F(CoordinatorStandby, ADeathBeforeTheSeatSendsTheRunBack) {
   Lose(FirstLeader());
   EXPECT_THAT(testing::Asked<Restart>(Lose(FirstLeader())), SizeIs(1));
 }
 
-TEST_F(StandbyInStep, OneThatDiesOnItsWayIsReplaced) {
+TEST_F(CoordinatorStandby, OneThatDiesOnItsWayIsReplaced) {
   const Reshape first = Sent<Reshape>(Lose(FirstLeader())).at(0);
   DeviceId standby = 0;
   for (const Layout::Part& part : first.to.parts) {
@@ -162,7 +162,7 @@ TEST_F(StandbyInStep, OneThatDiesOnItsWayIsReplaced) {
   EXPECT_NE(coordinator_->layout(), first.to) << "too late";
 }
 
-TEST_F(StandbyInStep, ADeviceThatJoinsIsWelcomeAsOne) {
+TEST_F(CoordinatorStandby, ADeviceThatJoinsIsWelcomeAsOne) {
   Lose(4);
   Lose(3);
   const DeviceId leader = FirstLeader();
@@ -170,7 +170,7 @@ TEST_F(StandbyInStep, ADeviceThatJoinsIsWelcomeAsOne) {
   EXPECT_FALSE(Sent<Reshape>(Join(5)).empty());
 }
 
-TEST_F(StandbyInStep, ItIsSaidAgainWhileTheStepGoesOn) {
+TEST_F(CoordinatorStandby, ItIsSaidAgainWhileTheStepGoesOn) {
   const Reshape asked = Sent<Reshape>(Lose(FirstLeader())).at(0);
   std::vector<Reshape> again;
   for (int i = 0; i < 100 && again.empty(); ++i) {
