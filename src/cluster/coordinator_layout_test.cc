@@ -88,6 +88,52 @@ TEST_F(CoordinatorLayout, ALeaderThatIsBackIsToldWhatItIsToDo) {
   EXPECT_THAT(Sent<BeginStep>(actions), SizeIs(led));
 }
 
+// ---- quorums of ranges
+
+class CoordinatorQuorum : public CoordinatorLayout {
+ protected:
+  CoordinatorQuorum() {
+    spec_.aggregation.quorum = 0.5;
+    coordinator_ = std::make_unique<Coordinator>(spec_, store_.get(), 0);
+    coordinator_->Start(now_);
+    Join(1);
+    begun_ = Sent<BeginStep>(Seat(Sent<Reshape>(Join(2)).at(0)));
+  }
+  // The range with this number applies these leases of the step.
+  Actions Apply(size_t range, const std::vector<Lease>& leases) {
+    const Layout::Part& part = coordinator_->layout().parts.at(range);
+    Committed record{.term = coordinator_->term(),
+                     .step = begun_.at(0).step,
+                     .version = begun_[0].version + 1,
+                     .leases = leases,
+                     .devices = std::vector<DeviceId>(leases.size(), 1),
+                     .samples = 4,
+                     .problem = {},
+                     .range = part.range};
+    return Say(part.leader, record);
+  }
+  std::vector<BeginStep> begun_;
+};
+
+TEST_F(CoordinatorQuorum, ARunEndsWithNothingHalfApplied) {
+  const std::vector<Lease> leases = begun_.at(0).leases;
+  ASSERT_THAT(leases, SizeIs(2));
+  EXPECT_GT(begun_[0].quorum_samples, 0);
+  coordinator_->Drain(now_, "asked to");
+  Apply(0, {leases[0]});
+  begun_ = Sent<BeginStep>(Apply(1, {leases[1]}));
+  ASSERT_THAT(begun_, SizeIs(2)) << "one more step";
+  for (const BeginStep& begin : begun_) {
+    EXPECT_FALSE(begin.checkpoint);
+    EXPECT_EQ(begin.quorum_samples, 0) << "which waits for all";
+  }
+  Apply(0, begun_[0].leases);
+  const auto saves = Sent<BeginStep>(Apply(1, begun_[1].leases));
+  ASSERT_THAT(saves, SizeIs(2));
+  EXPECT_TRUE(saves[0].checkpoint);
+  EXPECT_EQ(saves[0].step, begun_[0].step);
+}
+
 // ---- standbys in mid-step
 
 class CoordinatorStandby : public CoordinatorLayout {

@@ -60,11 +60,10 @@ void LayoutKeeper::TakeSeated() {
 // up.
 void LayoutKeeper::EndChange(const std::function<bool(DeviceId)>& lost, Loss* loss) {
   if (next_ && (loss->changed || std::ranges::any_of(concerned_, lost))) {
-    Abandon();
+    next_.reset();
     loss->abandoned = loss->changed = true;
-  } else if (loss->changed) {
-    layout_.number = ++last_number_;
   }
+  if (loss->changed) layout_.number = ++last_number_;
 }
 
 LayoutKeeper::Loss LayoutKeeper::Relieve(const std::set<DeviceId>& silent) {
@@ -156,7 +155,6 @@ bool LayoutKeeper::OnSeated(Address from, const Seated& seated) {
 void LayoutKeeper::Abandon() {
   TakeSeated();
   next_.reset();
-  empty_.clear();
   layout_.number = ++last_number_;
 }
 

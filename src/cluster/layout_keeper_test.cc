@@ -140,6 +140,18 @@ TEST_F(LayoutKeeperTest, AStandbyThatIsSeatedCountsThoughOthersAreNot) {
   EXPECT_EQ(leader.orphaned, kSecond);
 }
 
+TEST_F(LayoutKeeperTest, ASeatedStandbyThatLeadsDoesNotStandByForItself) {
+  Split();
+  keeper_.Lose(1);
+  keeper_.BeginSeating(1, {{kFirst, 3, "host:3"}, {kSecond, 4, "host:4"}});
+  keeper_.OnSeated(LeaderAt(3), SeatOf(4, kFirst, true));
+  EXPECT_TRUE(keeper_.Relieve({2}).abandoned);
+  const Layout::Part& first = keeper_.layout().parts[0];
+  EXPECT_EQ(first.leader, LeaderAt(3));
+  EXPECT_EQ(first.standby, 0u);
+  EXPECT_EQ(keeper_.layout().parts[1].leader, LeaderAt(2)) << "nobody else has it";
+}
+
 TEST_F(LayoutKeeperTest, OnceAllStandbysAreSeatedTheirLayoutHolds) {
   Split();
   keeper_.Lose(1);

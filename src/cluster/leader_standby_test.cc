@@ -78,9 +78,7 @@ class StandbyInStep : public ::testing::Test {
   static Layout With(uint64_t number, DeviceId standby) {
     return LayoutOf(number, {{kFront, 2, standby}, {kBack, 4, 0}});
   }
-  void Seat(uint64_t number) {
-    leaders_.OrderAll(Reshape{1, leaders_.layout(), With(number, 3)});
-  }
+  void Seat(uint64_t number) { leaders_.OrderAll(Reshape{1, leaders_.layout(), With(number, 3)}); }
   // The leader dies, and its standby leads.
   void LoseLeader(uint64_t number) {
     leaders_.Kill(2);

@@ -497,7 +497,7 @@ class AppliedSum : public Checker {
   std::map<Range, Address> leaders_;  // who took it over last
   std::set<Place> layout_;            // that holds
   std::map<Address, size_t> books_of_;
-  std::map<Range, std::map<int64_t, std::vector<float>>> bits_;  // by version
+  std::map<Range, std::map<int64_t, std::vector<float>>> bits_;          // by version
   std::map<Range, std::map<int64_t, engine::OptimizerState>> memories_;  // likewise
 };
 
