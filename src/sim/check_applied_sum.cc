@@ -357,6 +357,9 @@ class AppliedSum : public Checker {
   bool WorkOut(const Range& range, int64_t version, const Book& book, Step* step) {
     if (!step->combined.empty()) return true;
     if (spec_.aggregation.delay_compensation > 0 || step->updates.empty()) return false;
+    // How late an update is its leader knows; a standby may have been seated since.
+    const bool weighs = step->in_stream && spec_.aggregation.staleness_exponent > 0;
+    if (weighs && !book.leads) return false;
     const auto round = static_cast<double>(cluster::StepPlan(spec_).batch());
     const auto aggregator = aggregate::MakeAggregator(
         {.count = range.count,
