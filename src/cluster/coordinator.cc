@@ -150,6 +150,7 @@ void Coordinator::Admitted(const DeviceTable::Admission& admission, ConnectionId
                            .shard = devices_.Find(device)->shard});
   Emit(DeviceJoined{device, devices_.Find(device)->name, admission.again});
   if (admission.again) TellLeaderAgain(device);
+  SeatStandbys();
   sites_.Forget(device);
   PlanSites();
   if (phase_ == Phase::kWaiting) return Advance();
@@ -220,8 +221,8 @@ void Coordinator::LookForHope() {
 std::optional<TimePoint> Coordinator::NextWake() const {
   const auto silence = SilenceWake();
   if (done() || !silence) return std::nullopt;
-  if (phase_ == Phase::kReshaping) return std::min(*silence, ask_at_);
   TimePoint wake = *silence;
+  if (seats_.changing()) wake = std::min(wake, reshape_at_);
   if (phase_ == Phase::kStepping || phase_ == Phase::kStreaming) wake = std::min(wake, ask_at_);
   return hopeless_since_ ? std::min(wake, *hopeless_since_ + Timeout()) : wake;
 }
@@ -235,7 +236,7 @@ Actions Coordinator::Tick(TimePoint now) {
     ask_at_ = now + Timeout();
     if (stream_.ExpireOverdue(now, Timeout())) DealStream();
   }
-  if (phase_ == Phase::kReshaping && now >= ask_at_) SayReshapeAgain();
+  if (seats_.changing() && now >= reshape_at_) SayReshapeAgain();
   LookForHope();
   return Take();
 }
@@ -400,7 +401,10 @@ void Coordinator::End(RunDone::How how, const std::string& reason) {
   if (phase_ == Phase::kStepping && !devices_.living().empty()) return;
   if (phase_ == Phase::kStreaming) return Settle();
   if (phase_ == Phase::kSettling) return;
-  if (phase_ == Phase::kReshaping) seats_.Abandon();
+  if (phase_ == Phase::kReshaping) {
+    seats_.Abandon();
+    TellLayout();
+  }
   dealer_.End();
   FinishWhenSaved();
 }

@@ -232,7 +232,9 @@ class Coordinator {
   std::vector<plan::LedRange> Held() const;
   void NoteLeaders();
   void BeginReshape(Layout next);
+  void SendReshape(const Reshape& reshape);
   void SayReshapeAgain();
+  void SeatStandbys();
   void TellLeaderAgain(DeviceId device);
   void TellPartAgain(const Layout::Part& part);
   void LoseSeats(DeviceId device);
@@ -281,7 +283,7 @@ class Coordinator {
   TimePoint spare_until_;   // nobody is taken out before,
   TimePoint listen_until_;  // and nobody counts as silent before
   TimePoint step_began_;
-  TimePoint ask_at_;         // what the open step still misses, or say the change again
+  TimePoint ask_at_;         // what the open step still misses
   bool disturbed_ = false;   // the open step lasts longer than it would by itself
   std::vector<Lease> next_;  // of the step after the open one, probably
 
@@ -311,7 +313,8 @@ class Coordinator {
   std::string site_reason_;  // why relays change
   std::vector<SitesChanged::Site> told_sites_;
   double leading_s_ = 0;     // of a leader's processor, an update of the whole vector
-  Duration reshape_wait_{};  // before a change of the layout is said again
+  Duration reshape_wait_{};  // before a change of the layout is said again,
+  TimePoint reshape_at_;     // that is, then
   bool wants_flat_ = false;  // the split was not worth it
   std::string change_;       // why leaders change
 

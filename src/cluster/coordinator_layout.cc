@@ -63,7 +63,7 @@ Layout Coordinator::LayoutOf(const std::vector<plan::LedRange>& ranges) const {
 
 // Between steps, with nothing under way.
 bool Coordinator::ReshapeIfDue() {
-  if (spec_.leaders == 1 || !carried_.empty()) return false;
+  if (spec_.leaders == 1 || !carried_.empty() || seats_.changing()) return false;
   if (std::exchange(wants_flat_, false)) {
     const std::vector<plan::LedRange> flat = {{.begin = 0, .count = spec_.parameter_count()}};
     leaders_.Holds(step_, flat);
@@ -87,19 +87,44 @@ bool Coordinator::ReshapeIfDue() {
 
 void Coordinator::BeginReshape(Layout next) {
   phase_ = Phase::kReshaping;
-  const Reshape reshape = seats_.Begin(term_, std::move(next));
+  SendReshape(seats_.Begin(term_, std::move(next)));
+}
+
+void Coordinator::SendReshape(const Reshape& reshape) {
   for (const DeviceId device : seats_.concerned()) {
     actions_.push_back(Send{{device, Role::kLeader}, reshape});
   }
   reshape_wait_ = Timeout();
-  ask_at_ = now_ + reshape_wait_;
+  reshape_at_ = now_ + reshape_wait_;
+}
+
+// A range without a standby gets one at once, in the middle of a step or a stream: until it has, a
+// death would send the run back to its last checkpoint. Between steps the planner looks for it.
+void Coordinator::SeatStandbys() {
+  const bool under_way = phase_ == Phase::kStepping || phase_ == Phase::kStreaming ||
+                         phase_ == Phase::kSettling || phase_ == Phase::kPaused;
+  if (!under_way || seats_.changing() || !seats_.NeedsStandby()) return;
+  std::vector<plan::LinkedDevice> devices;
+  const plan::LeaderInput input = LinksOf(&devices);
+  std::vector<plan::LedRange> chosen = Held();
+  plan::ChooseStandbys(input, &chosen);
+  std::map<DeviceId, DeviceId> standby_of;  // by leader
+  for (const plan::LedRange& range : chosen) standby_of[range.leader] = range.standby;
+  std::vector<LayoutKeeper::Standby> standbys;
+  for (const Layout::Part& part : seats_.layout().parts) {
+    const Device* leader = devices_.Find(part.leader.device);
+    if (part.standby != 0 || leader == nullptr || leader->silent) continue;
+    const Device* standby = devices_.Find(standby_of[leader->id]);
+    if (standby != nullptr) standbys.push_back({part.range, standby->id, standby->endpoint});
+  }
+  if (!standbys.empty()) SendReshape(seats_.BeginSeating(term_, standbys));
 }
 
 // What leaders have sent each other may be lost with a line between them. Twice as late each time,
 // as what they send may be much.
 void Coordinator::SayReshapeAgain() {
   reshape_wait_ *= 2;
-  ask_at_ = now_ + reshape_wait_;
+  reshape_at_ = now_ + reshape_wait_;
   for (const DeviceId device : seats_.concerned()) {
     actions_.push_back(Send{{device, Role::kLeader}, seats_.Again(term_)});
   }
@@ -110,11 +135,11 @@ void Coordinator::TellLeaderAgain(DeviceId device) {
   if (devices_.Find(device)->endpoint.empty()) return;
   const Address leader{device, Role::kLeader};
   actions_.push_back(Send{leader, Relayout{term_, seats_.layout()}});
-  if (phase_ == Phase::kReshaping && seats_.concerned().contains(device)) {
-    actions_.push_back(Send{leader, seats_.Again(term_)});
-  }
   for (const Layout::Part& part : seats_.layout().parts) {
     if (part.leader == leader) TellPartAgain(part);
+  }
+  if (seats_.changing() && seats_.concerned().contains(device)) {
+    actions_.push_back(Send{leader, seats_.Again(term_)});
   }
 }
 
@@ -130,21 +155,25 @@ void Coordinator::TellPartAgain(const Layout::Part& part) {
 
 void Coordinator::On(TimePoint, Address from, const Seated& seated) {
   if (from.role != Role::kLeader) return NotTaken(from, seated);
-  if (seated.term != term_ || phase_ != Phase::kReshaping) return;
+  if (seated.term != term_ || !seats_.Awaits(seated)) return;
+  const bool moves = !seats_.seating();
+  std::string reason = moves ? change_ : "a standby for each range again";
   if (!seated.problem.empty()) {
-    Emit(Warning{fmt::format("{} cannot hold {}: {}", Describe(from), Describe(seated.range),
-                             seated.problem)});
+    reason = fmt::format("{} cannot hold {}: {}", Describe(from), Describe(seated.range),
+                         seated.problem);
+    Emit(Warning{reason});
     seats_.Abandon();
-    NoteLeaders();
   } else if (!seats_.OnSeated(from, seated)) {
     return;
-  } else {
-    TellLayout();
-    Emit(LeadersChanged{seats_.layout().number, seats_.layout().parts, change_});
+  } else if (moves) {
     if (seats_.flat()) split_.Forget();
     if (!site_watch_.on_trial()) site_watch_.Forget();
     book_.SetRanges(seats_.layout());
   }
+  NoteLeaders();
+  TellLayout();
+  Emit(LeadersChanged{seats_.layout().number, seats_.layout().parts, reason});
+  if (!moves) return;
   phase_ = Phase::kWaiting;
   Advance();
 }
@@ -191,16 +220,17 @@ void Coordinator::AfterLoss(const LayoutKeeper::Loss& loss, const std::string& r
     TellLayout();
     Emit(LeadersChanged{seats_.layout().number, seats_.layout().parts, reason});
   }
-  if (phase_ == Phase::kStreaming && spec_.leaders != 1 && seats_.NeedsStandby()) settling_ = true;
   for (const Range& range : loss.promoted) {
     const auto part = std::ranges::find(seats_.layout().parts, range, &Layout::Part::range);
     TellPartAgain(*part);
   }
   if (loss.abandoned && phase_ == Phase::kReshaping) {
-    NoteLeaders();
     phase_ = Phase::kWaiting;
     Advance();
   }
+  SeatStandbys();
+  // Where there is nobody, the planner has to choose other leaders.
+  if (phase_ == Phase::kStreaming && seats_.NeedsStandby() && !seats_.changing()) settling_ = true;
 }
 
 }  // namespace weft::cluster

@@ -77,6 +77,7 @@ void Coordinator::NoteSign(DeviceId device) {
   Emit(DeviceHeard{device, devices_.Find(device)->name});
   // It can do what those cannot that are still silent.
   RelieveSilent();
+  SeatStandbys();
 }
 
 // If none is heard, the fault is probably here, and there is nobody to do better.

@@ -60,7 +60,7 @@ void Coordinator::BeginStep() {
   dealer_.Begin(std::move(cut.leases), cut.owners, carried_by_, IsLocal());
   left_out_told_ = 0;
   next_ = ProbablyNext();
-  wants_checkpoint_ = CheckpointAfter(step_);
+  wants_checkpoint_ = CheckpointAfter(step_) || ending_;
   for (const Layout::Part& part : seats_.layout().parts) SendBeginStep(part);
   Deal(true);
   if (spec_.aggregation.over_selection > 0 && !IsLocal()) DealCopies();
@@ -285,8 +285,11 @@ void Coordinator::FinishStep(TimePoint now) {
   AfterStep(ends_epoch);
 }
 
-// A step, or a stream, is over.
+// A step, or a stream, is over. Where quorums have left leases half applied, a run that ends takes
+// one more step, which waits for all of them.
 void Coordinator::AfterStep(bool ends_epoch) {
+  const bool one_more = !carried_.empty() && !devices_.living().empty();
+  if (phase_ == Phase::kWaiting && ending_ && one_more) return BeginStep();
   if (phase_ == Phase::kFinishing || ending_) return FinishWhenSaved();
   if (ends_epoch && spec_.pause_for_eval) {
     phase_ = Phase::kPaused;

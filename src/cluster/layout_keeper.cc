@@ -45,8 +45,31 @@ void LayoutKeeper::DropStandby(Layout::Part* part, Loss* loss) {
   loss->changed = true;
 }
 
+// The standbys that are seated count, though others of the change are not.
+void LayoutKeeper::TakeSeated() {
+  if (!seating()) return;
+  for (size_t i = 0; i < layout_.parts.size(); ++i) {
+    const Layout::Part& then = next_->parts[i];
+    if (empty_.contains({then.standby, then.range, true})) continue;
+    layout_.parts[i].standby = then.standby;
+    layout_.parts[i].standby_endpoint = then.standby_endpoint;
+  }
+}
+
+// A change that goes without one of its devices, or from a layout that holds no longer, is given
+// up.
+void LayoutKeeper::EndChange(const std::function<bool(DeviceId)>& lost, Loss* loss) {
+  if (next_ && (loss->changed || std::ranges::any_of(concerned_, lost))) {
+    next_.reset();
+    loss->abandoned = loss->changed = true;
+  }
+  if (loss->changed) layout_.number = ++last_number_;
+}
+
 LayoutKeeper::Loss LayoutKeeper::Relieve(const std::set<DeviceId>& silent) {
   Loss loss;
+  const std::vector<Layout::Part> before = layout_.parts;
+  TakeSeated();
   for (Layout::Part& part : layout_.parts) {
     if (part.leader == hub_ || part.standby == 0) continue;
     const bool stands_by = !silent.contains(part.standby);
@@ -54,17 +77,15 @@ LayoutKeeper::Loss LayoutKeeper::Relieve(const std::set<DeviceId>& silent) {
     if (!leads && stands_by) Promote(&part, &loss);
     if (leads && !stands_by) DropStandby(&part, &loss);
   }
-  const auto concerned = [&](DeviceId device) { return concerned_.contains(device); };
-  if (next_ && std::ranges::any_of(silent, concerned)) {
-    Abandon();
-    loss.abandoned = true;
-  }
-  if (loss.changed) layout_.number = ++last_number_;
+  EndChange([&](DeviceId device) { return silent.contains(device); }, &loss);
+  if (!loss.changed) layout_.parts = before;
   return loss;
 }
 
 LayoutKeeper::Loss LayoutKeeper::Lose(DeviceId device) {
   Loss loss;
+  const std::vector<Layout::Part> before = layout_.parts;
+  TakeSeated();
   for (Layout::Part& part : layout_.parts) {
     if (part.leader.device == device && part.leader != hub_) {
       if (part.standby == 0) {
@@ -76,17 +97,15 @@ LayoutKeeper::Loss LayoutKeeper::Lose(DeviceId device) {
       DropStandby(&part, &loss);
     }
   }
-  if (next_ && concerned_.contains(device)) {
-    Abandon();
-    loss.abandoned = true;
-  }
-  if (loss.changed) layout_.number = ++last_number_;
+  EndChange([&](DeviceId each) { return each == device; }, &loss);
+  if (!loss.changed) layout_.parts = before;
   return loss;
 }
 
 Reshape LayoutKeeper::Begin(uint64_t term, Layout next) {
   CHECK(!next.parts.empty());
   next.number = ++last_number_;
+  seating_ = false;
   empty_.clear();
   concerned_.clear();
   for (const Layout::Part& part : layout_.parts) concerned_.insert(part.leader.device);
@@ -101,13 +120,32 @@ Reshape LayoutKeeper::Begin(uint64_t term, Layout next) {
   return Again(term);
 }
 
+Reshape LayoutKeeper::BeginSeating(uint64_t term, const std::vector<Standby>& standbys) {
+  CHECK(!next_.has_value());
+  next_ = layout_;
+  next_->number = ++last_number_;
+  seating_ = true;
+  empty_.clear();
+  concerned_.clear();
+  for (const Standby& standby : standbys) {
+    const auto part = std::ranges::find(next_->parts, standby.range, &Layout::Part::range);
+    CHECK(part != next_->parts.end() && part->standby == 0);
+    part->standby = standby.device;
+    part->standby_endpoint = standby.endpoint;
+    empty_.insert({standby.device, standby.range, true});
+    concerned_.insert(part->leader.device);
+    concerned_.insert(standby.device);
+  }
+  return Again(term);
+}
+
 Reshape LayoutKeeper::Again(uint64_t term) const {
   CHECK(next_.has_value());
   return {.term = term, .from = layout_, .to = *next_};
 }
 
 bool LayoutKeeper::OnSeated(Address from, const Seated& seated) {
-  if (!next_ || seated.layout != next_->number || from.role != Role::kLeader) return false;
+  if (!Awaits(seated) || from.role != Role::kLeader) return false;
   empty_.erase({from.device, seated.range, seated.standby});
   if (!empty_.empty()) return false;
   layout_ = *std::exchange(next_, std::nullopt);
@@ -115,8 +153,9 @@ bool LayoutKeeper::OnSeated(Address from, const Seated& seated) {
 }
 
 void LayoutKeeper::Abandon() {
+  TakeSeated();
   next_.reset();
-  empty_.clear();
+  layout_.number = ++last_number_;
 }
 
 }  // namespace weft::cluster

@@ -115,14 +115,63 @@ TEST_F(LayoutKeeperTest, ALossEndsTheChangeThatItConcerns) {
   }
 }
 
+TEST_F(LayoutKeeperTest, AStandbyThatIsSeatedCountsThoughOthersAreNot) {
+  Split();
+  keeper_.Lose(1);  // device 2 leads both alone
+  const Reshape change = keeper_.BeginSeating(1, {{kFirst, 3, "host:3"}, {kSecond, 4, "host:4"}});
+  EXPECT_EQ(change.to.number, 4u);
+  EXPECT_TRUE(keeper_.seating());
+  EXPECT_THAT(keeper_.concerned(), ElementsAre(2, 3, 4));
+  EXPECT_FALSE(keeper_.OnSeated(LeaderAt(3), SeatOf(4, kFirst, true)));
+  EXPECT_EQ(keeper_.layout().parts[0].standby, 0u) << "others have not been told";
+  EXPECT_FALSE(keeper_.Lose(9).changed);
+  EXPECT_EQ(keeper_.layout().parts[0].standby, 0u);
+  const LayoutKeeper::Loss loss = keeper_.Lose(4);
+  EXPECT_TRUE(loss.changed);
+  EXPECT_TRUE(loss.abandoned);
+  EXPECT_FALSE(keeper_.changing());
+  EXPECT_EQ(keeper_.layout().number, 5u);
+  EXPECT_EQ(keeper_.layout().parts[0].standby, 3u);
+  EXPECT_EQ(keeper_.layout().parts[0].standby_endpoint, "host:3");
+  EXPECT_EQ(keeper_.layout().parts[1].standby, 0u);
+  keeper_.BeginSeating(1, {{kSecond, 3, "host:3"}});
+  const LayoutKeeper::Loss leader = keeper_.Lose(2);
+  EXPECT_THAT(leader.promoted, ElementsAre(kFirst));
+  EXPECT_EQ(leader.orphaned, kSecond);
+}
+
+TEST_F(LayoutKeeperTest, ASeatedStandbyThatLeadsDoesNotStandByForItself) {
+  Split();
+  keeper_.Lose(1);
+  keeper_.BeginSeating(1, {{kFirst, 3, "host:3"}, {kSecond, 4, "host:4"}});
+  keeper_.OnSeated(LeaderAt(3), SeatOf(4, kFirst, true));
+  EXPECT_TRUE(keeper_.Relieve({2}).abandoned);
+  const Layout::Part& first = keeper_.layout().parts[0];
+  EXPECT_EQ(first.leader, LeaderAt(3));
+  EXPECT_EQ(first.standby, 0u);
+  EXPECT_EQ(keeper_.layout().parts[1].leader, LeaderAt(2)) << "nobody else has it";
+}
+
+TEST_F(LayoutKeeperTest, OnceAllStandbysAreSeatedTheirLayoutHolds) {
+  Split();
+  keeper_.Lose(1);
+  keeper_.BeginSeating(1, {{kFirst, 3, "host:3"}, {kSecond, 3, "host:3"}});
+  EXPECT_FALSE(keeper_.OnSeated(LeaderAt(3), SeatOf(4, kFirst, true)));
+  EXPECT_TRUE(keeper_.OnSeated(LeaderAt(3), SeatOf(4, kSecond, true)));
+  EXPECT_EQ(keeper_.layout().number, 4u);
+  EXPECT_FALSE(keeper_.NeedsStandby());
+  EXPECT_EQ(keeper_.layout().parts[1].leader, LeaderAt(2));
+}
+
 TEST_F(LayoutKeeperTest, NumbersAreNeverGivenTwice) {
   keeper_.Begin(1, {.parts = {PartOf({0, 8}, 1, 2)}});
   keeper_.Abandon();
   EXPECT_FALSE(keeper_.OnSeated(LeaderAt(1), SeatOf(2, {0, 8}, false)));
-  EXPECT_EQ(keeper_.Begin(1, {.parts = {PartOf({0, 8}, 1, 2)}}).to.number, 3u);
+  EXPECT_EQ(keeper_.layout().number, 3u) << "so that it can be told";
+  EXPECT_EQ(keeper_.Begin(1, {.parts = {PartOf({0, 8}, 1, 2)}}).to.number, 4u);
   EXPECT_FALSE(keeper_.OnSeated(LeaderAt(1), SeatOf(2, {0, 8}, false)));
-  EXPECT_FALSE(keeper_.OnSeated(LeaderAt(1), SeatOf(3, {0, 8}, false)));
-  EXPECT_TRUE(keeper_.OnSeated(LeaderAt(2), SeatOf(3, {0, 8}, true)));
+  EXPECT_FALSE(keeper_.OnSeated(LeaderAt(1), SeatOf(4, {0, 8}, false)));
+  EXPECT_TRUE(keeper_.OnSeated(LeaderAt(2), SeatOf(4, {0, 8}, true)));
 }
 
 }  // namespace

@@ -179,7 +179,7 @@ void Leader::On(Address from, const Replicate& replicate) {
     return part.range == replicate.range && part.leader == from;
   });
   const bool seated = to_come != seatings_.end();
-  if (seated ? replicate.layout == to_come->first : its_leader) shard->On(from, replicate);
+  if (seated ? replicate.layout >= to_come->first : its_leader) shard->On(from, replicate);
 }
 
 void Leader::On(Address from, const Replicated& replicated) {
@@ -218,22 +218,26 @@ void Leader::SendStates(const Reshape& reshape) {
   for (const auto& [begin, shard] : shards_) {
     const bool leads = shard->leads() && Holds(reshape.from, context_.self, shard->range());
     if (!leads) continue;
-    for (const Layout::Part& part : reshape.to.parts) SendState(*shard, reshape, part);
+    for (const Layout::Part& part : reshape.to.parts) SendState(shard.get(), reshape, part);
   }
 }
 
 // To whoever is to hold the part and does not hold just that already.
-void Leader::SendState(const Shard& shard, const Reshape& reshape, const Layout::Part& part) {
-  const Range overlap = Overlap(shard.range(), part.range);
+void Leader::SendState(Shard* shard, const Reshape& reshape, const Layout::Part& part) {
+  const Range overlap = Overlap(shard->range(), part.range);
   if (overlap.count == 0) return;
   std::optional<RangeState> state;
   std::vector<Address> targets = {part.leader};
   if (part.standby != 0) targets.push_back({part.standby, Role::kLeader});
   for (const Address& target : targets) {
     if (Holds(reshape.from, target, part.range)) continue;
-    if (!state) state = shard.StateOf(overlap, reshape.to.number, shard.next_step());
+    if (overlap == part.range && GetsStandby(reshape, context_.self, part.range)) {
+      context_.SendTo(target, shard->Adopt(part.standby, reshape.to.number));
+      continue;
+    }
+    if (!state) state = shard->StateOf(overlap, reshape.to.number, shard->next_step());
     if (target == context_.self) {
-      SeatingOf(reshape.to.number).Add(shard.PieceOf(overlap), state->applied);
+      SeatingOf(reshape.to.number).Add(shard->PieceOf(overlap), state->applied);
     } else {
       context_.SendTo(target, *state);
     }
@@ -294,14 +298,8 @@ void Leader::TakeSeat(const Layout::Part& part, bool repeated,
                       std::map<int64_t, std::unique_ptr<Shard>>* next) {
   const bool leads = Leads(part, context_.self);
   if (!leads && !StandsBy(part, context_.self)) return;
-  std::unique_ptr<Shard> shard;
-  const auto seating = seatings_.find(layout_.number);
-  const bool seated = seating != seatings_.end();
-  if (seated) shard = seating->second.TakeShard(part.range);
-  const auto it = shards_.find(part.range.begin);
-  if (shard == nullptr && it != shards_.end() && it->second->range() == part.range) {
-    shard = std::move(it->second);
-  }
+  std::unique_ptr<Shard> shard = TakeShard(part.range);
+  const bool seated = seatings_.contains(layout_.number);
   if (shard == nullptr) return TellSeated(part.range, 0, !leads, "the range is not here");
   const bool took_over = leads && !shard->leads() && !seated;
   if (leads) {
@@ -312,6 +310,17 @@ void Leader::TakeSeat(const Layout::Part& part, bool repeated,
   // The coordinator has to know where one that took over goes on; and it asks by saying it again.
   if (took_over || repeated) TellSeated(part.range, shard->version(), !leads, "");
   next->emplace(part.range.begin, std::move(shard));
+}
+
+// The newest: of a seat for this layout, or for one before it that came about in part; or what was
+// here already.
+std::unique_ptr<Shard> Leader::TakeShard(const Range& range) {
+  for (auto seating = seatings_.upper_bound(layout_.number); seating != seatings_.begin();) {
+    if (auto shard = (--seating)->second.TakeShard(range)) return shard;
+  }
+  const auto it = shards_.find(range.begin);
+  if (it == shards_.end() || it->second->range() != range) return nullptr;
+  return std::move(it->second);
 }
 
 void Leader::TellSeated(const Range& range, int64_t version, bool standby,

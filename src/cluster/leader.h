@@ -103,7 +103,8 @@ class Leader {
   bool IsTooOld(uint64_t number) const;
   Seating& SeatingOf(uint64_t number);
   void SendStates(const Reshape& reshape);
-  void SendState(const Shard& shard, const Reshape& reshape, const Layout::Part& part);
+  void SendState(Shard* shard, const Reshape& reshape, const Layout::Part& part);
+  std::unique_ptr<Shard> TakeShard(const Range& range);
   void TakeSeat(const Layout::Part& part, bool repeated,
                 std::map<int64_t, std::unique_ptr<Shard>>* next);
   void TellSeated(const Range& range, int64_t version, bool standby, const std::string& problem);

@@ -31,6 +31,19 @@ bool Holds(const Layout& layout, Address self, const Range& range) {
   });
 }
 
+const Layout::Part* PartOf(const Layout& layout, Address leader, const Range& range) {
+  const auto it = std::ranges::find_if(layout.parts, [&](const Layout::Part& part) {
+    return part.leader == leader && part.range == range;
+  });
+  return it == layout.parts.end() ? nullptr : &*it;
+}
+
+bool GetsStandby(const Reshape& plan, Address leader, const Range& range) {
+  const Layout::Part* before = PartOf(plan.from, leader, range);
+  const Layout::Part* then = PartOf(plan.to, leader, range);
+  return before != nullptr && then != nullptr && before->standby == 0 && then->standby != 0;
+}
+
 void Seating::Begin(const Reshape& plan, const std::map<int64_t, std::unique_ptr<Shard>>& held) {
   const bool again = plan_.has_value();
   plan_ = plan;
@@ -77,17 +90,36 @@ void Seating::Add(Address from, const RangeState& state) {
     return context_->Warn(fmt::format("{} sent the state of {}, which it does not lead; dropped",
                                       Describe(from), Describe(state.range)));
   }
-  const auto values = DecodeRangeValues(*state.values, ShapeOf(context_->spec, state.range));
+  const RangeShape shape = ShapeOf(context_->spec, state.range);
+  const ByteView payload(*state.values);
+  const size_t size = std::min(RangeValuesBytes(shape), payload.size());
+  const auto values = DecodeRangeValues(payload.first(size), shape);
   if (!values.ok()) {
     return context_->Warn(fmt::format("the state of {} from {} dropped: {}", Describe(state.range),
                                       Describe(from), values.status().message()));
   }
+  if (!TakeHistory(from, state.range, payload.subspan(size))) return;
   Add({.range = state.range,
        .step = state.step,
        .version = state.version,
        .optimizer_steps = state.optimizer_steps,
        .values = values->View()},
       state.applied);
+}
+
+// That of a standby to be; there is none between steps. False if it is damaged.
+bool Seating::TakeHistory(Address from, const Range& range, ByteView payload) {
+  if (payload.empty()) return true;
+  auto history = DecodeRangeHistory(payload);
+  if (!history.ok()) {
+    context_->Warn(fmt::format("the state of {} from {} dropped: {}", Describe(range),
+                               Describe(from), history.status().message()));
+    return false;
+  }
+  const auto it = seats_.find(range.begin);
+  const bool is_its = it != seats_.end() && it->second.range == range;
+  if (is_its && it->second.parts != nullptr) it->second.history = std::move(history).value();
+  return true;
 }
 
 void Seating::Add(const RangeAssembly::Piece& piece, const std::vector<Applied>& applied) {
@@ -109,7 +141,19 @@ void Seating::Finish(Seat* seat) {
   seat->parts.reset();
   if (!shard.ok()) return Tell(*seat, 0, shard.status().message());
   seat->shard = std::move(shard).value();
+  seat->shard->Recall(std::move(seat->history));
   Tell(*seat, seat->shard->version(), "");
+  if (seat->standby) TellLeader(*seat);
+}
+
+// What came between the state and the seat is missed here: a leader that waits for this standby
+// already says it again.
+void Seating::TellLeader(const Seat& seat) const {
+  for (const Layout::Part& part : plan_->to.parts) {
+    if (part.range != seat.range || !GetsStandby(*plan_, part.leader, part.range)) continue;
+    context_->SendTo(part.leader,
+                     Replicated{context_->term, number_, seat.range, seat.shard->version()});
+  }
 }
 
 void Seating::Tell(const Seat& seat, int64_t version, const std::string& problem) const {

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "cluster/range_history.h"
 #include "cluster/range_state.h"
 #include "cluster/shard.h"
 
@@ -22,6 +23,10 @@ bool Leads(const Layout::Part& part, Address self);
 bool StandsBy(const Layout::Part& part, Address self);
 // The device holds just this range in this layout, as leader or standby.
 bool Holds(const Layout& layout, Address self, const Range& range);
+// The part with this range, if this leader leads it; or null.
+const Layout::Part* PartOf(const Layout& layout, Address leader, const Range& range);
+// Between the layouts the range keeps its leader and gets a standby, having none.
+bool GetsStandby(const Reshape& plan, Address leader, const Range& range);
 
 class Seating {
  public:
@@ -32,7 +37,6 @@ class Seating {
   // For the layout of this number, in this term.
   Seating(ShardContext* context, uint64_t number) : context_(context), number_(number) {}
 
-  uint64_t number() const { return number_; }
   // The plan, which may be said again. `held` says whether this device has a range already, as it
   // is in plan.from: then that seat needs nothing.
   void Begin(const Reshape& plan, const std::map<int64_t, std::unique_ptr<Shard>>& held);
@@ -60,6 +64,7 @@ class Seating {
     bool was_here = false;
     std::unique_ptr<RangeAssembly> parts;  // until it is whole
     AppliedMemory memory;
+    RangeHistory history;
     std::unique_ptr<Shard> shard;  // then
   };
 
@@ -67,6 +72,8 @@ class Seating {
   void AddEarly();
   void AddTo(Seat* seat, const RangeAssembly::Piece& piece, const std::vector<Applied>& applied);
   void Finish(Seat* seat);
+  bool TakeHistory(Address from, const Range& range, ByteView payload);
+  void TellLeader(const Seat& seat) const;
   void Tell(const Seat& seat, int64_t version, const std::string& problem) const;
 
   ShardContext* const context_;

@@ -28,11 +28,11 @@ Status Mismatch(const char* what, uint64_t got, uint64_t want) {
   return base::DataLoss(fmt::format("range state {}: got {}, want {}", what, got, want));
 }
 
-size_t BytesOf(const RangeShape& shape) {
+}  // namespace
+
+size_t RangeValuesBytes(const RangeShape& shape) {
   return kHeaderBytes + (shape.count + shape.moments * shape.trainable) * sizeof(float);
 }
-
-}  // namespace
 
 RangeView RangeValues::View() const { return {parameters, {moments.begin(), moments.end()}}; }
 
@@ -41,7 +41,7 @@ Bytes EncodeRangeValues(const RangeView& values) {
                          .trainable = values.moments.empty() ? 0 : values.moments.front().size(),
                          .moments = values.moments.size()};
   Bytes payload;
-  payload.reserve(BytesOf(shape));
+  payload.reserve(RangeValuesBytes(shape));
   base::ByteWriter out(&payload);
   out.Put(uint32_t{0});
   out.Put(static_cast<uint32_t>(shape.moments));
@@ -58,7 +58,9 @@ Bytes EncodeRangeValues(const RangeView& values) {
 }
 
 Result<RangeValues> DecodeRangeValues(ByteView payload, const RangeShape& shape) {
-  if (payload.size() != BytesOf(shape)) return Mismatch("bytes", payload.size(), BytesOf(shape));
+  if (payload.size() != RangeValuesBytes(shape)) {
+    return Mismatch("bytes", payload.size(), RangeValuesBytes(shape));
+  }
   base::ByteReader in(payload);
   uint32_t checksum = 0, moments = 0;
   uint64_t count = 0, trainable = 0;

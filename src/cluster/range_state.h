@@ -38,6 +38,8 @@ struct RangeValues {
   RangeView View() const;
 };
 
+// What a payload of this shape takes. RangeState.values may go on behind it (range_history.h).
+size_t RangeValuesBytes(const RangeShape& shape);
 Bytes EncodeRangeValues(const RangeView& values);
 // Errors: kDataLoss for a payload that is damaged or not of this shape. Never allocates by what the
 // payload claims.

@@ -59,8 +59,10 @@ void Shard::Lead(DeviceId standby) {
   took_over_ |= !leads_;
   leads_ = true;
   if (aggregator_ == nullptr) aggregator_ = MakeAggregator();
+  if (standby == 0 && context_->layout < adopted_for_) return SendReplicas();
   if (standby != standby_) Release(replicas_.TakeAll());
   standby_ = standby;
+  adopted_for_ = 0;
   SendReplicas();
 }
 
@@ -77,6 +79,7 @@ std::unique_ptr<aggregate::Aggregator> Shard::MakeAggregator() const {
 void Shard::Stand() {
   leads_ = false;
   standby_ = 0;
+  adopted_for_ = 0;
   CloseStep();
   stream_.reset();
   replicas_.Clear();
@@ -91,6 +94,7 @@ void Shard::CloseStep() {
 
 void Shard::AdoptTerm() {
   CloseStep();
+  adopted_for_ = 0;
   stream_.reset();
   left_.clear();
   records_.clear();
@@ -160,7 +164,15 @@ bool Shard::IsHere(const Held& held) const {
 bool Shard::IsToCome(const Push& push) const {
   if (push.term > term() || !leads_) return true;
   if (stream_) return replicas_.full() && !base::Planted("shard.lets_replicas_pile_up");
-  return !open_ && (push.version == version_ || MayBeLate(push));
+  return !open_ && (push.version == version_ || MayBeLate(push) || MayBeOfNextStream(push));
+}
+
+// With nothing under way here, a stream that begins may take it, and so may a leader that has been
+// told of one already.
+bool Shard::MayBeOfNextStream(const Push& push) const {
+  const aggregate::Options& how = context_->spec.aggregation;
+  const bool streams = how.automatic || how.mode != aggregate::Mode::kSync;
+  return streams && push.lease.step >= over_before_;
 }
 
 // The next step may name its lease again. A leader that has just taken over does not know which

@@ -7,6 +7,7 @@
 // lease. It is acknowledged, and its step committed, only after it is in the parameters, and in
 // those of the standby if there is one.
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -22,6 +23,7 @@
 #include "cluster/action.h"
 #include "cluster/job_spec.h"
 #include "cluster/message.h"
+#include "cluster/range_history.h"
 #include "cluster/range_state.h"
 #include "cluster/shard_memory.h"
 #include "cluster/shard_replicas.h"
@@ -67,8 +69,15 @@ class Shard {
                                              Snapshot start, AppliedMemory memory);
 
   // From now on it leads, with this standby (0: none). What waits for another standby waits no
-  // longer; the same one is told again what it has not confirmed.
+  // longer; the same one is told again what it has not confirmed. A standby that is adopted for a
+  // layout to come stays.
   void Lead(DeviceId standby);
+  // The standby that a layout to come gives it, while it has none; steps and streams go on. From
+  // now on what is told waits for it, so the state, which is to be sent to it, has all that was
+  // told before, and what may still be asked.
+  RangeState Adopt(DeviceId standby, uint64_t layout);
+  // What the leader had told when it sent the numbers that this standby has.
+  void Recall(RangeHistory history);
   // From now on it follows the range's leader.
   void Stand();
   bool leads() const { return leads_; }
@@ -149,6 +158,7 @@ class Shard {
   bool IsHere(const Held& held) const;
   bool IsToCome(const Push& push) const;
   bool MayBeLate(const Push& push) const;
+  bool MayBeOfNextStream(const Push& push) const;
   void Keep(Held held, Kept* kept);
   void DrainEarly();
   void Take(Held held);
@@ -195,6 +205,7 @@ class Shard {
   void Say(Due due);
   void SayWhenSafe(Due due);
   void SendReplicas();
+  uint64_t ReplicaLayout() const { return std::max(context_->layout, adopted_for_); }
   void Advance(double lr, const engine::Optimizer::Portion& portion,
                std::span<const float> combined);
 
@@ -212,6 +223,7 @@ class Shard {
 
   bool leads_ = false;
   DeviceId standby_ = 0;
+  uint64_t adopted_for_ = 0;  // layout, of the standby; 0: it is the present one's
   Replicas replicas_;
   AppliedMemory memory_;
   std::vector<Committed> records_;  // newest last

@@ -102,12 +102,34 @@ void Shard::TellRecords() {
 
 // ---- the leader and its standby
 
+// In a stream its step is the one that it is over before, as leases of that are refused.
+RangeState Shard::Adopt(DeviceId standby, uint64_t layout) {
+  CHECK(leads_);
+  if (standby != standby_) Release(replicas_.TakeAll());
+  standby_ = standby;
+  adopted_for_ = layout;
+  RangeState state = StateOf(range_, layout, stream_ ? over_before_ : next_step_);
+  auto payload = std::make_shared<Bytes>(*state.values);
+  EncodeRangeHistory({records_, before_}, payload.get());
+  state.values = std::move(payload);
+  return state;
+}
+
+void Shard::Recall(RangeHistory history) {
+  records_ = std::move(history.records);
+  for (Committed& record : records_) {
+    record.term = term();
+    record.range = range_;
+  }
+  before_ = std::move(history.before);
+}
+
 void Shard::SendReplica(Joint joint, std::span<const float> combined, Due due) {
   auto packet = std::make_shared<Bytes>();
   packet->reserve(context_->dense->MaxBytes(combined.size()));
   if (!combined.empty()) CHECK(context_->dense->Encode(combined, {}, packet.get()).ok());
   Replicate message{.term = term(),
-                    .layout = context_->layout,
+                    .layout = ReplicaLayout(),
                     .range = range_,
                     .record = std::move(joint.record),
                     .lr = joint.lr,
@@ -121,7 +143,7 @@ void Shard::SendReplica(Joint joint, std::span<const float> combined, Due due) {
 }
 
 void Shard::SendReplicas() {
-  for (Replicate& message : replicas_.Messages(context_->layout)) {
+  for (Replicate& message : replicas_.Messages(ReplicaLayout())) {
     context_->SendTo({standby_, Role::kLeader}, std::move(message));
   }
 }

@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <tuple>
 #include <unordered_map>
 
@@ -52,15 +53,22 @@ class AppliedSum : public Checker {
     acknowledged_.clear();
     pushes_.clear();
     told_.clear();
+    seen_.clear();
     books_.clear();
     bits_.clear();
+    memories_.clear();
     leaders_.clear();
+    layout_ = {{spec_.leader, all_}};
     fresh_ = true;
   }
 
   void OnEvent(TimePoint, const cluster::Event& event) override {
     const auto* saved = std::get_if<cluster::CheckpointSaved>(&event);
     if (saved != nullptr) states_.Forget(saved->step);
+    if (const auto* changed = std::get_if<cluster::LeadersChanged>(&event)) {
+      layout_.clear();
+      for (const auto& part : changed->parts) layout_.insert({part.leader, part.range});
+    }
   }
 
   void OnSent(TimePoint now, const cluster::Envelope& envelope) override {
@@ -204,7 +212,10 @@ class AppliedSum : public Checker {
       const auto [it, is_new] = books_.try_emplace({self, shard.range()});
       Book& book = it->second;
       if (is_new) Open(now, self, shard, &book);
-      if (shard.leads() && !std::exchange(book.leads, shard.leads())) TakeOver(self, shard);
+      if (shard.leads() && !std::exchange(book.leads, shard.leads())) {
+        TakeOver(self, shard);
+        NoteMemory(shard.range(), book);
+      }
       book.leads = shard.leads();
       if (is_new) return Keep(shard.range(), book);
       if (book.leads && !LeadsNow(self, shard.range())) return;
@@ -219,10 +230,13 @@ class AppliedSum : public Checker {
   // What the leader before had applied, and its standby had not got, never counted.
   void TakeOver(Address self, const Shard& shard) {
     leaders_[shard.range()] = self;
-    auto& told = told_[shard.range()];
-    told.erase(told.upper_bound(shard.version()), told.end());
-    auto& bits = bits_[shard.range()];
-    bits.erase(bits.upper_bound(shard.version()), bits.end());
+    const auto forget = [&](auto* versions) {
+      versions->erase(versions->upper_bound(shard.version()), versions->end());
+    };
+    forget(&told_[shard.range()]);
+    forget(&seen_[shard.range()]);
+    forget(&bits_[shard.range()]);
+    forget(&memories_[shard.range()]);
   }
 
   // Ranges that it holds no longer.
@@ -250,24 +264,34 @@ class AppliedSum : public Checker {
     book->progress = cluster::Progress(shard.version());
     book->next_step = shard.next_step();
     Adopt(shard, book);
-    if (const auto moved = Assemble(self, range)) {
-      book->sound = moved->version == 0 || book->optimizer->Restore(moved->optimizer).ok();
-      if (moved->version == book->version && moved->parameters != book->parameters) {
-        Violate(now, fmt::format("{} moves to {} with other numbers in version {}; want the same "
-                                 "bits",
-                                 cluster::Describe(range), cluster::Describe(self), book->version));
-      }
+    const auto moved = Assemble(self, range);
+    if (!moved) return;
+    if (moved->version != book->version) return OpenBehind(now, self, range, book);
+    book->sound = moved->version == 0 || book->optimizer->Restore(moved->optimizer).ok();
+    if (moved->parameters != book->parameters) {
+      Violate(now, fmt::format("{} moves to {} with other numbers in version {}; want the same "
+                               "bits",
+                               cluster::Describe(range), cluster::Describe(self), book->version));
     }
   }
 
-  // From the books of those that led it.
+  // A standby that is seated in mid-step: its leader has gone on since it sent the numbers.
+  void OpenBehind(TimePoint now, Address self, const Range& range, Book* book) {
+    const auto& memories = memories_[range];
+    const auto memory = memories.find(book->version);
+    if (memory == memories.end()) return;
+    book->sound = book->version == 0 || book->optimizer->Restore(memory->second).ok();
+    CompareBits(now, self, range, *book);
+  }
+
+  // From the books of those that led it. One that has died has its books for ever.
   std::optional<cluster::Snapshot> Assemble(Address self, const Range& range) const {
     cluster::RangeAssembly whole(spec_, range);
     for (const auto& [place, book] : books_) {
       const Range part = cluster::Overlap(place.second, range);
       const bool itself = place == Place{self, range};
       if (itself || part.count == 0 || !book.leads || !book.sound) continue;
-      if (!LeadsNow(place.first, place.second)) continue;
+      if (!layout_.contains(place) || !LeadsNow(place.first, place.second)) continue;
       const auto at = static_cast<size_t>(part.begin - place.second.begin);
       cluster::RangeAssembly::Piece piece{.range = part,
                                           .step = 0,
@@ -295,10 +319,10 @@ class AppliedSum : public Checker {
     auto& versions = told_[range];
     bool judged = book->sound;
     for (int64_t v = book->version + 1; judged && v <= shard.version(); ++v) {
-      const auto step = versions.find(v);
-      judged = step != versions.end() && WorkOut(range, v, *book, &step->second);
+      Step* step = StepTo(range, v);
+      judged = step != nullptr && WorkOut(range, v, *book, step);
       if (!judged) break;
-      last = &step->second;
+      last = step;
       if (!last->updates.empty()) {
         book->optimizer->Apply(last->rate, last->combined, wanted,
                                {last->fraction, last->in_stream});
@@ -310,12 +334,26 @@ class AppliedSum : public Checker {
     if (!judged) states_.NoteGap();
     Adopt(shard, book);
     CompareBits(now, self, range, *book);
+    NoteMemory(range, *book);
     // A standby may still have to come to it.
     if (std::ranges::none_of(books_, [&](const auto& entry) {
           return entry.first.second == range && entry.second.version < shard.version();
         })) {
-      versions.erase(versions.begin(), versions.upper_bound(shard.version()));
+      // One that is seated later may have to as well.
+      auto& seen = seen_[range];
+      while (!versions.empty() && versions.begin()->first <= shard.version()) {
+        seen.insert(versions.extract(versions.begin()));
+      }
+      while (seen.size() > kVersionsKept) seen.erase(seen.begin());
     }
+  }
+
+  Step* StepTo(const Range& range, int64_t version) {
+    for (auto* versions : {&told_[range], &seen_[range]}) {
+      const auto step = versions->find(version);
+      if (step != versions->end()) return &step->second;
+    }
+    return nullptr;
   }
 
   // What the updates of a version make, as the leader ought to join them.
@@ -323,6 +361,9 @@ class AppliedSum : public Checker {
     // Of a step of which all was left out.
     if (!step->combined.empty() || (step->samples == 0 && !step->in_stream)) return true;
     if (spec_.aggregation.delay_compensation > 0 || step->updates.empty()) return false;
+    // How late an update is its leader knows; a standby may have been seated since.
+    const bool weighs = step->in_stream && spec_.aggregation.staleness_exponent > 0;
+    if (weighs && !book.leads) return false;
     const auto round = static_cast<double>(cluster::StepPlan(spec_).batch());
     const auto aggregator = aggregate::MakeAggregator(
         {.count = range.count,
@@ -432,6 +473,14 @@ class AppliedSum : public Checker {
     });
   }
 
+  // For standbys that are seated later with the numbers of this version.
+  void NoteMemory(const Range& range, const Book& book) {
+    if (!book.leads || !book.sound) return;
+    auto& memories = memories_[range];
+    memories.insert_or_assign(book.version, book.optimizer->state());
+    while (memories.size() > kVersionsKept) memories.erase(memories.begin());
+  }
+
   void Keep(const Range& range, const Book& book) {
     if (!book.leads || !book.sound) return;
     states_.Keep({range, book.next_step, book.parameters, book.optimizer->state()});
@@ -450,10 +499,13 @@ class AppliedSum : public Checker {
   std::map<Address, std::vector<Key>> acknowledged_;  // since the leader's last record
   std::map<Key, cluster::Push> pushes_;
   std::map<Range, std::map<int64_t, Step>> told_;  // by version
+  std::map<Range, std::map<int64_t, Step>> seen_;  // those that all who hold the range are past
   std::map<Place, Book> books_;
   std::map<Range, Address> leaders_;  // who took it over last
+  std::set<Place> layout_;            // that holds
   std::map<Address, size_t> books_of_;
-  std::map<Range, std::map<int64_t, std::vector<float>>> bits_;  // by version
+  std::map<Range, std::map<int64_t, std::vector<float>>> bits_;          // by version
+  std::map<Range, std::map<int64_t, engine::OptimizerState>> memories_;  // likewise
 };
 
 }  // namespace

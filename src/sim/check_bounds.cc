@@ -86,6 +86,8 @@ class Bounds : public Checker {
       most_leases_ = std::max(most_leases_, kLeasesInStream + buffer_);
     } else if (const auto* copy = std::get_if<cluster::Replicate>(&envelope.message)) {
       CheckReplica(now, envelope, *copy);
+    } else if (const auto* state = std::get_if<cluster::RangeState>(&envelope.message)) {
+      NoteState(envelope, *state);
     }
   }
 
@@ -192,6 +194,13 @@ class Bounds : public Checker {
                              confirmed, kMostReplicas));
   }
 
+  // The same standby may be seated once more, for a later layout: it then has what it is sent.
+  void NoteState(const cluster::Envelope& envelope, const cluster::RangeState& state) {
+    const auto it = confirmed_.find({envelope.from, state.range});
+    if (it == confirmed_.end() || state.layout <= it->second.seated_for) return;
+    it->second = {envelope.to, state.version, state.layout};
+  }
+
   void Open(const cluster::BeginStep& begin) {
     step_ = begin.step;
     losses_ = 0;
@@ -230,6 +239,7 @@ class Bounds : public Checker {
   struct Confirmed {
     cluster::Address standby;
     int64_t version = 0;
+    uint64_t seated_for = 0;  // layout
   };
   // By leader and range, since the layout changed last.
   std::map<std::pair<cluster::Address, cluster::Range>, Confirmed> confirmed_;

@@ -5,6 +5,7 @@
 
 #include "cluster/describe.h"
 #include "cluster/leader.h"
+#include "cluster/leader_seats.h"
 #include "sim/checker.h"
 #include "sim/push_log.h"
 #include "sim/range_lines.h"
@@ -31,6 +32,8 @@ class Survival : public Checker {
     }
     term_ = term;
     confirmed_.clear();
+    layout_ = 1;
+    change_ = {};
     lines_.VisitAll([&](Line& line) { line = {.leader = hub_}; });
   }
 
@@ -54,6 +57,10 @@ class Survival : public Checker {
       if (copy->term == term_) Copied(*copy);
     } else if (const auto* word = std::get_if<cluster::Replicated>(&envelope.message)) {
       if (word->term == term_) Confirm(from.device, word->range, word->version);
+    } else if (const auto* reshape = std::get_if<cluster::Reshape>(&envelope.message)) {
+      if (reshape->term == term_) change_ = *reshape;
+    } else if (const auto* state = std::get_if<cluster::RangeState>(&envelope.message)) {
+      if (state->term == term_) TakeStandby(envelope, *state);
     } else if (const auto* seated = std::get_if<cluster::Seated>(&envelope.message)) {
       if (seated->term == term_ && seated->problem.empty()) {
         Confirm(from.device, seated->range, seated->version);
@@ -85,7 +92,19 @@ class Survival : public Checker {
     std::vector<Waiting> waiting;
   };
 
+  // A leader that has none waits for its standby to be from when it sends it the state.
+  void TakeStandby(const cluster::Envelope& envelope, const cluster::RangeState& state) {
+    if (state.layout <= layout_ || state.layout != change_.to.number) return;
+    if (!cluster::GetsStandby(change_, envelope.from, state.range)) return;
+    const DeviceId standby = envelope.to.device;
+    Confirm(standby, state.range, state.version);
+    lines_.VisitRange(state.range, [&](Line& line) {
+      if (line.leader == envelope.from) line.standby = standby;
+    });
+  }
+
   void TakeLayout(TimePoint now, const cluster::LeadersChanged& changed) {
+    layout_ = changed.layout;
     for (const cluster::Layout::Part& part : changed.parts) {
       if (part.leader != hub_ && part.standby == 0 && changed.reason.starts_with("a new plan")) {
         Violate(now, fmt::format("a new plan leaves {} with {} alone; want a standby for it",
@@ -195,6 +214,8 @@ class Survival : public Checker {
   PushLog pushes_;
   uint64_t term_ = 0;
   int64_t saved_ = 0;
+  uint64_t layout_ = 1;      // number of the one that holds
+  cluster::Reshape change_;  // the newest
   RangeLines<Line> lines_;
   std::map<std::pair<DeviceId, Range>, int64_t> confirmed_;  // versions
 };

@@ -71,6 +71,43 @@ TEST(Elastic, ALeaderThatDiesIsReplacedByItsStandby) {
   EXPECT_LT(Distance(run.parameters(), RunToy(options.job).parameters), 1e-5);
 }
 
+// Of the coordinator's process.
+struct Starts : Observer {
+  void OnHubStarted(TimePoint, uint64_t, int64_t) override { ++count; }
+  int count = 0;
+};
+
+// A step takes 100 ms here, and the second death comes within it.
+TEST(Elastic, ALeaderAndItsSuccessorThatDieInOneStepLoseNothing) {
+  for (const Mode mode : {Mode::kSync, Mode::kAsync}) {
+    ClusterOptions options = Calm(6);
+    options.devices = EqualDevices(6, 20e-3);
+    options.job.leaders = 3;
+    options.job.epochs = 8;
+    options.job.aggregation.mode = mode;
+    Starts starts;
+    Cluster run(options);
+    run.Watch(&starts);
+    ASSERT_TRUE(run.RunUntil<cluster::StepDone>(10));
+    const size_t steps = run.Events<cluster::StepDone>().size();
+    for (int deaths = 0; deaths < 2; ++deaths) {
+      const auto layout = run.Events<cluster::LeadersChanged>();
+      run.KillDevice(static_cast<int>(layout.back().parts.front().leader.device) - 1);
+      // Its standby leads, and has one itself.
+      ASSERT_TRUE(run.RunUntil<cluster::LeadersChanged>(layout.size() + 2));
+    }
+    if (mode == Mode::kSync) {
+      EXPECT_EQ(run.Events<cluster::StepDone>().size(), steps) << "within one step";
+    }
+    ASSERT_TRUE(run.Run());
+    ExpectExactlyOnce(run);
+    EXPECT_EQ(starts.count, 1) << "no return to a checkpoint";
+    if (mode == Mode::kSync) {
+      EXPECT_LT(Distance(run.parameters(), RunToy(options.job).parameters), 1e-5);
+    }
+  }
+}
+
 TEST(Elastic, LeadersComeAndGoWhileItTrains) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     ClusterOptions options = Calm(6);
