@@ -137,6 +137,7 @@ class Coordinator {
   void AddShard(int64_t shard, int64_t share, DeviceId owner, Cut* cut);
   void AddLeases(int64_t share, DeviceId owner, Cut* cut);
   plan::Pace PaceOf(const Device& device) const;
+  plan::DevicePace DevicePaceOf(const Device& device) const;
   std::vector<DeviceId> Fastest(std::vector<DeviceId> devices, size_t count) const;
   void CutBySpeed(std::vector<DeviceId> devices, Cut* cut);
   void SendBeginStep(const Layout::Part& part);

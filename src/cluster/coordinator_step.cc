@@ -90,6 +90,18 @@ plan::Pace Coordinator::PaceOf(const Device& device) const {
   return {.fixed_s = stats.lease_seconds, .per_sample_s = stats.sample_seconds};
 }
 
+plan::DevicePace Coordinator::DevicePaceOf(const Device& device) const {
+  plan::DevicePace pace{.device = device.id,
+                        .pace = PaceOf(device),
+                        .plan_s = device.stats.plan_seconds,
+                        .least_per_sample_s = 0};
+  if (device.overdue) {
+    pace.least_per_sample_s =
+        base::Seconds(now_ - device.overdue->since) / static_cast<double>(device.overdue->samples);
+  }
+  return pace;
+}
+
 // The `count` fastest of them, by id.
 std::vector<DeviceId> Coordinator::Fastest(std::vector<DeviceId> devices, size_t count) const {
   if (devices.size() <= count) return devices;
@@ -104,7 +116,7 @@ std::vector<DeviceId> Coordinator::Fastest(std::vector<DeviceId> devices, size_t
 void Coordinator::CutBySpeed(std::vector<DeviceId> devices, Cut* cut) {
   std::vector<plan::DevicePace> paces;
   for (const DeviceId device : devices) {
-    if (const Device* known = devices_.Find(device)) paces.push_back({device, PaceOf(*known)});
+    if (const Device* known = devices_.Find(device)) paces.push_back(DevicePaceOf(*known));
   }
   if (paces.empty()) return AddLeases(cut->samples, 0, cut);
   const plan::KeptShares kept = shares_.Next(cut->samples, paces);
@@ -192,6 +204,9 @@ void Coordinator::Deal() {
     told_waiting_ = false;
     if (dealt.before != 0 && dealt.before != dealt.device) {
       Emit(LeaseRedealt{dealt.lease, dealt.before, dealt.device});
+    }
+    if (dealt.overdue_since) {
+      devices_.NoteOverdue(dealt.before, {dealt.lease.count, *dealt.overdue_since});
     }
     SendGrant(dealt);
   }

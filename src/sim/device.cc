@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "cluster/describe.h"
 #include "cluster/range_state.h"
+#include "engine/engine.h"
 #include "sim/trace.h"
 
 namespace weft::sim {
@@ -326,7 +327,9 @@ void SimDevice::Do(const cluster::Compute& compute) {
       box.spread > 0 ? loop_->rng().NextUniform(1 - box.spread, 1 + box.spread) : 1.0;
   const double warmup = std::exchange(warm_, true) ? 0 : box.warmup_seconds;
   const TimePoint begin = std::max(ready_, loop_->now());
-  TimePoint at = begin;
+  const double plan = PlanSeconds(compute.lease.count);
+  const TimePoint planned = plan > 0 ? options_.tempo->Finish(begin, plan) : begin;
+  TimePoint at = planned;
   double passed = 0;
   for (const EarlyPart& part : EarlyParts(compute)) {
     const double seconds = warmup + luck * part.seconds;
@@ -336,7 +339,18 @@ void SimDevice::Do(const cluster::Compute& compute) {
   const double seconds =
       warmup + luck * (box.lease_seconds + box.step_seconds.At(compute.lease.count));
   const TimePoint done = options_.tempo->Finish(at, seconds - passed);
-  After(done - loop_->now(), [this, compute, took = done - begin] { Finish(compute, took); });
+  After(done - loop_->now(),
+        [this, compute, took = done - planned, plan = base::Seconds(planned - begin)] {
+          Finish(compute, took, plan);
+        });
+}
+
+// At speed 1; of a size that it has a plan for none.
+double SimDevice::PlanSeconds(int64_t samples) {
+  const bool is_new = std::erase(planned_, samples) == 0;
+  planned_.push_back(samples);
+  if (planned_.size() > engine::kPreparedSizes) planned_.pop_front();
+  return is_new ? options_.box->plan_seconds : 0;
 }
 
 // In the order in which they are ready. Half of the time beside the math comes first; the other
@@ -417,7 +431,7 @@ void SimDevice::HandOver(const cluster::Compute& compute, const cluster::Range& 
   Perform(worker_.OnPart(loop_->now(), range, gradient, update.loss_sum, update.correct));
 }
 
-void SimDevice::Finish(const cluster::Compute& compute, Duration took) {
+void SimDevice::Finish(const cluster::Compute& compute, Duration took, double plan_seconds) {
   const TimePoint now = loop_->now();
   if (!ended_) audience_.Tell(&Observer::OnActivity, now, options_.number, Activity::kIdle);
   Produce(compute);
@@ -429,6 +443,7 @@ void SimDevice::Finish(const cluster::Compute& compute, Duration took) {
     output.update.samples_per_second = static_cast<double>(compute.lease.count) / seconds;
   }
   output.update.seconds = base::Seconds(took);
+  output.update.plan_seconds = plan_seconds;
   Perform(worker_.OnComputed(now, output.update));
 }
 

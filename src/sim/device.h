@@ -105,7 +105,8 @@ class SimDevice : public SerialProcess {
   std::vector<EarlyPart> EarlyParts(const cluster::Compute& compute) const;
   void Produce(const cluster::Compute& compute);
   void HandOver(const cluster::Compute& compute, const cluster::Range& range);
-  void Finish(const cluster::Compute& compute, Duration took);
+  void Finish(const cluster::Compute& compute, Duration took, double plan_seconds);
+  double PlanSeconds(int64_t samples);
   void End();
 
   // Lines to other devices.
@@ -159,6 +160,7 @@ class SimDevice : public SerialProcess {
   std::optional<Output> output_;  // of the lease that is being computed, once it is known
   TimePoint ready_;               // data and model are open
   bool warm_ = false;             // a lease was begun
+  std::deque<int64_t> planned_;   // sizes of leases, the one used last at the end
   bool ended_ = false;
 };
 
