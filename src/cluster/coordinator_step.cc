@@ -96,8 +96,9 @@ plan::DevicePace Coordinator::DevicePaceOf(const Device& device) const {
                         .plan_s = device.stats.plan_seconds,
                         .least_per_sample_s = 0};
   if (device.overdue) {
-    pace.least_per_sample_s =
-        base::Seconds(now_ - device.overdue->since) / static_cast<double>(device.overdue->samples);
+    // What is under way for so long may take as long again, and only then comes another sample.
+    const double busy_s = base::Seconds(now_ - device.overdue->since);
+    pace.least_per_sample_s = busy_s + busy_s / static_cast<double>(device.overdue->samples);
   }
   return pace;
 }
