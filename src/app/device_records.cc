@@ -34,6 +34,7 @@ Result<cluster::DeviceStats> ReadStats(const base::Doc* table, const std::string
   fields.Get("temperature", &stats.temperature);
   fields.Get("changes", &stats.changes);
   fields.Get("stored_bytes", &stats.stored_bytes);
+  fields.Get("plan_seconds", &stats.plan_seconds);
   RETURN_IF_ERROR(fields.Finish());
   return stats;
 }

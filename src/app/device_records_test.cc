@@ -76,7 +76,8 @@ TEST(DeviceRecords, JsonHoldsAllOfIt) {
                                       .other_load = 0.7,
                                       .temperature = 8,
                                       .changes = 9,
-                                      .stored_bytes = 10};
+                                      .stored_bytes = 10,
+                                      .plan_seconds = 11};
   records.Add(cluster::DeviceProgress{1, 11, 0.5, stats}, kStart + 2);
   records.Add(Step({{1, 16}}), kStart + 3);
   records.Add(cluster::DeviceLeft{3, "pi \"4\"", "asked to stop"}, kStart + 4);

@@ -204,7 +204,8 @@ ordered_json ToJson(const cluster::DeviceStats& stats) {
           {"other_load", Finite(stats.other_load)},
           {"temperature", Finite(stats.temperature)},
           {"changes", stats.changes},
-          {"stored_bytes", stats.stored_bytes}};
+          {"stored_bytes", stats.stored_bytes},
+          {"plan_seconds", Finite(stats.plan_seconds)}};
 }
 
 ordered_json ToJson(const cluster::Event& event, double seconds) {

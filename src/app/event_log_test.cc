@@ -45,7 +45,7 @@ TEST(EventLog, EveryEvent) {
             R"("samples_per_second":100.5,"loss":0.25,"stats":{"lease_seconds":0.0,)"
             R"("sample_seconds":0.5,"up_bytes_per_second":0.0,"down_bytes_per_second":0.0,)"
             R"("round_trip_seconds":0.0,"free_bytes":7,"other_load":0.0,"temperature":0.0,)"
-            R"("changes":0,"stored_bytes":0}})"
+            R"("changes":0,"stored_bytes":0,"plan_seconds":0.0}})"
             "\n");
   cluster::Lease lease;
   lease.step = 9;

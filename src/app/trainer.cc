@@ -278,15 +278,19 @@ engine::LocalOptions Trainer::LocalOptionsFor(double lr) const {
           .lr = lr};
 }
 
-// Plans, and says what was given up for the memory budget.
-Status Trainer::Prepare(int64_t samples) {
+// Plans, and says what was given up for the memory budget. Returns the seconds of a size that is
+// new, else 0.
+Result<double> Trainer::Prepare(int64_t samples) {
   const plan::Mode mode = ModeOf(options_.local_steps);
   const int64_t steps = engine::LocalStepsOf(LocalOptionsFor(0), samples);
   const int64_t batch = plan::EqualShares(samples, steps)[0];
+  const bool is_new = !engine_->IsPrepared(mode, batch);
+  const TimePoint start = base::SystemClock().Now();
   RETURN_IF_ERROR(engine_->Prepare(mode, batch));
+  const double seconds = base::Seconds(base::SystemClock().Now() - start);
   const std::string& given_up = engine_->plan(mode, batch).given_up;
   if (given_up != given_up_) base::LogInfo("{}", given_up_ = given_up);
-  return OkStatus();
+  return is_new ? seconds : 0;
 }
 
 Status Trainer::ComputeGradient(const data::Batch& batch, Arrival* arrival, Departure* departure) {
@@ -313,7 +317,7 @@ Result<cluster::Worker::Update> Trainer::Compute(const cluster::Compute& compute
   const cluster::Lease& lease = compute.lease;
   const TimePoint start = base::SystemClock().Now();
   RETURN_IF_ERROR(Check(compute));
-  RETURN_IF_ERROR(Prepare(lease.count));
+  ASSIGN_OR_RETURN(const double plan_seconds, Prepare(lease.count));
   if (!compute.alone) momentum_.Clear();
   Arrival arrival(this, compute, hooks);
   Departure departure(this, compute, hooks);
@@ -322,9 +326,11 @@ Result<cluster::Worker::Update> Trainer::Compute(const cluster::Compute& compute
                                            : ComputeGradient(batch, &arrival, &departure));
   reader_.Recycle(std::move(batch));
   ASSIGN_OR_RETURN(cluster::Worker::Update update, departure.Finish());
-  const double seconds = base::Seconds(base::SystemClock().Now() - start - arrival.waited());
+  const double seconds =
+      base::Seconds(base::SystemClock().Now() - start - arrival.waited()) - plan_seconds;
   update.samples_per_second = static_cast<double>(lease.count) / std::max(seconds, 1e-9);
   update.seconds = seconds;
+  update.plan_seconds = plan_seconds;
   return update;
 }
 

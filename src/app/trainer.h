@@ -79,7 +79,7 @@ class Trainer {
           std::unique_ptr<engine::Engine> engine, std::unique_ptr<codec::Codec> up,
           std::unique_ptr<codec::Codec> down);
   Status Check(const cluster::Compute& compute) const;
-  Status Prepare(int64_t samples);
+  Result<double> Prepare(int64_t samples);
   engine::LocalOptions LocalOptionsFor(double lr) const;
   Status ComputeGradient(const data::Batch& batch, Arrival* arrival, Departure* departure);
   Status ComputeLocally(const data::Batch& batch, double lr, Arrival* arrival,

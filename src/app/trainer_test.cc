@@ -158,6 +158,19 @@ TEST_F(TrainerTest, TheUpdateIsTheEnginesGradient) {
   EXPECT_GT(update->samples_per_second, 0);
 }
 
+TEST_F(TrainerTest, APlanIsTimedApartFromItsLease) {
+  cluster::Compute compute = Whole();
+  const auto first = trainer_->Compute(compute);
+  const auto again = trainer_->Compute(compute);
+  compute.lease.count = 11;
+  const auto other = trainer_->Compute(compute);
+  ASSERT_TRUE(first.ok() && again.ok() && other.ok());
+  EXPECT_GT(first->plan_seconds, 0);
+  EXPECT_EQ(again->plan_seconds, 0) << "it has that plan";
+  EXPECT_GT(other->plan_seconds, 0);
+  for (const auto* update : {&*first, &*again, &*other}) EXPECT_GT(update->seconds, 0);
+}
+
 TEST_F(TrainerTest, RangesLeaveAsSoonAsTheyAreFinal) {
   engine::StepResult want;
   const std::vector<float> gradient = Gradient(&want);

@@ -138,6 +138,7 @@ class Coordinator {
   Cut CutStep();
   void AddLeases(int64_t share, DeviceId owner, Cut* cut);
   plan::Pace PaceOf(const Device& device) const;
+  plan::DevicePace DevicePaceOf(const Device& device) const;
   std::vector<DeviceId> Fastest(std::vector<DeviceId> devices, size_t count) const;
   void CutBySpeed(std::vector<DeviceId> devices, Cut* cut);
   void SendBeginStep(const Layout::Part& part);

@@ -96,6 +96,19 @@ plan::Pace Coordinator::PaceOf(const Device& device) const {
   return {.fixed_s = stats.lease_seconds, .per_sample_s = stats.sample_seconds};
 }
 
+plan::DevicePace Coordinator::DevicePaceOf(const Device& device) const {
+  plan::DevicePace pace{.device = device.id,
+                        .pace = PaceOf(device),
+                        .plan_s = device.stats.plan_seconds,
+                        .least_per_sample_s = 0};
+  if (device.overdue) {
+    // What is under way for so long may take as long again, and only then comes another sample.
+    const double busy_s = base::Seconds(now_ - device.overdue->since);
+    pace.least_per_sample_s = busy_s + busy_s / static_cast<double>(device.overdue->samples);
+  }
+  return pace;
+}
+
 // The `count` fastest of them, by id.
 std::vector<DeviceId> Coordinator::Fastest(std::vector<DeviceId> devices, size_t count) const {
   if (devices.size() <= count) return devices;
@@ -110,7 +123,7 @@ std::vector<DeviceId> Coordinator::Fastest(std::vector<DeviceId> devices, size_t
 void Coordinator::CutBySpeed(std::vector<DeviceId> devices, Cut* cut) {
   std::vector<plan::DevicePace> paces;
   for (const DeviceId device : devices) {
-    if (const Device* known = devices_.Find(device)) paces.push_back({device, PaceOf(*known)});
+    if (const Device* known = devices_.Find(device)) paces.push_back(DevicePaceOf(*known));
   }
   if (paces.empty()) return AddLeases(cut->samples, 0, cut);
   const plan::KeptShares kept = shares_.Next(cut->samples, paces);
@@ -171,6 +184,9 @@ void Coordinator::Deal(bool first) {
     told_waiting_ = false;
     if (dealt.before != 0 && dealt.before != dealt.device) {
       Emit(LeaseRedealt{dealt.lease, dealt.before, dealt.device});
+    }
+    if (dealt.overdue_since) {
+      devices_.NoteOverdue(dealt.before, {dealt.lease.count, *dealt.overdue_since});
     }
     const auto of_site = joint.find(sites_.Of(dealt.device).relay);
     SendGrant(dealt, of_site == joint.end() || of_site->second < 2 ? 0 : of_site->second);

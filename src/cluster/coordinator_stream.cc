@@ -67,7 +67,7 @@ void Coordinator::ShareStream() {
   stream_shares_.clear();
   std::vector<plan::DevicePace> paces;
   for (const auto& [id, device] : devices_.living()) {
-    if (!stream_.IsQuiet(id)) paces.push_back({id, PaceOf(device)});
+    if (!stream_.IsQuiet(id)) paces.push_back(DevicePaceOf(device));
   }
   if (paces.empty()) return;
   const int64_t even = std::max<int64_t>(1, plan_.batch() / static_cast<int64_t>(paces.size()));

@@ -297,6 +297,31 @@ TEST_F(CoordinatorTest, AGrantThatDidNotComeGoesToAnother) {
   EXPECT_THAT(Sent<Grant>(Say(WorkerAt(1), knows_nothing)), IsEmpty()) << "it holds nothing now";
 }
 
+TEST_F(CoordinatorTest, AFirstLeaseThatTakesTooLongTellsThatTheDeviceIsSlow) {
+  JobSpec spec = Spec();
+  spec.samples = 160;
+  spec.start_workers = 2;
+  Make(spec);
+  Join(1);
+  BeginStep begin = Begun(Join(2));
+  const auto beat = [&](DeviceId device, double sample_seconds) {
+    Say(WorkerAt(device), Heartbeat{.term = 1, .stats = {.sample_seconds = sample_seconds}});
+  };
+  for (int i = 0; i < 61; ++i) {
+    Pass(seconds(1));
+    beat(1, 0.1);
+    beat(2, 0);
+  }
+  Say(kLeader, Missing{.term = 1, .step = 0, .slots = {1}, .range = begin.range});
+  begin = Begun(Commit(begin));
+  EXPECT_THAT(begin.leases, SizeIs(1)) << "the second device sits the next step out";
+  begin = Begun(Commit(begin));
+  EXPECT_THAT(begin.leases, SizeIs(1)) << "it is not free yet";
+  beat(2, 0.1);
+  begin = Begun(Commit(begin));
+  EXPECT_THAT(begin.leases, SizeIs(2)) << "it said that it does not";
+}
+
 TEST_F(CoordinatorTest, AGrantThatDidNotComeIsSaidAgainIfThereIsNobodyElse) {
   Make(Spec());
   Join(1);

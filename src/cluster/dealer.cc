@@ -194,7 +194,7 @@ std::vector<Dealer::Dealt> Dealer::DealCopies(const std::vector<size_t>& leases,
     if (next == leases.end()) break;
     if (Load(device) > 0 || !seats_.contains(device)) continue;
     slots_[*next].copies.insert(device);
-    dealt.push_back({leases_[*next++], device, 0, false});
+    dealt.push_back({leases_[*next++], device, 0, false, {}});
   }
   return dealt;
 }
@@ -206,10 +206,12 @@ void Dealer::DealFree(TimePoint now, std::vector<Dealt>* dealt) {
     for (const size_t slot : free) {
       const DeviceId device = Choose(slot);
       if (device == 0 || (keep && device != last_holder_[slot])) continue;
+      const TimePoint before_at = slots_[slot].dealt_at;
       Give(slot, device, now);
       last_holder_[slot] = device;
       const Slot& given = slots_[slot];
-      dealt->push_back({leases_[slot], device, given.before, given.late.contains(device)});
+      dealt->push_back({leases_[slot], device, given.before, given.late.contains(device), {}});
+      if (given.late.contains(given.before)) dealt->back().overdue_since = before_at;
     }
   }
 }

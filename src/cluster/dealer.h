@@ -49,8 +49,9 @@ class Dealer {
   struct Dealt {
     Lease lease;
     DeviceId device = 0;
-    DeviceId before = 0;  // who held it last in this step; 0: nobody
-    bool again = false;   // the device held it before and still may
+    DeviceId before = 0;                     // who held it last in this step; 0: nobody
+    bool again = false;                      // the device held it before and still may
+    std::optional<TimePoint> overdue_since;  // `before` got it then, and let it expire
   };
   // Gives every free lease to a device: to the one that had the slot last, unless it has more than
   // its share, else to the one with the fewest. Never to one that returned it; to one that let it

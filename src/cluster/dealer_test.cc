@@ -162,6 +162,22 @@ TEST(Dealer, NobodyThereNothingDealt) {
   EXPECT_THAT(Deal(dealer), IsEmpty());
 }
 
+TEST(Dealer, SaysSinceWhenSomeoneIsOverdue) {
+  Dealer dealer;
+  Add(dealer, {1, 2});
+  dealer.Begin(Leases(0, 2));
+  for (const Dealer::Dealt& dealt : dealer.Deal(At(3))) EXPECT_FALSE(dealt.overdue_since);
+  ASSERT_TRUE(dealer.Expire(0, At(20), std::chrono::seconds(10)));
+  const auto anew = dealer.Deal(At(20));
+  ASSERT_EQ(anew.size(), 1u);
+  EXPECT_EQ(anew[0].before, 1u);
+  EXPECT_EQ(anew[0].overdue_since, At(3));
+  ASSERT_TRUE(dealer.Return(anew[0].lease, 2));
+  const auto returned = dealer.Deal(At(21));
+  ASSERT_EQ(returned.size(), 1u);
+  EXPECT_FALSE(returned[0].overdue_since) << "it said so itself";
+}
+
 TEST(Dealer, AnExpiredLeaseGoesToAnotherAndWaitsTwiceAsLongEachTime) {
   Dealer dealer;
   Add(dealer, {1, 2, 3});

@@ -97,7 +97,16 @@ Result<int64_t> DeviceTable::ShardFor(const std::string& name) {
 }
 
 void DeviceTable::Note(DeviceId id, const DeviceStats& stats) {
-  if (const auto it = living_.find(id); it != living_.end()) it->second.stats = stats;
+  const auto it = living_.find(id);
+  if (it == living_.end()) return;
+  it->second.stats = stats;
+  if (stats.sample_seconds > 0) it->second.overdue.reset();
+}
+
+void DeviceTable::NoteOverdue(DeviceId id, const Overdue& overdue) {
+  const auto it = living_.find(id);
+  if (it == living_.end() || it->second.overdue || it->second.stats.sample_seconds > 0) return;
+  it->second.overdue = overdue;
 }
 
 std::string DeviceTable::TakeName(DeviceId id, const std::string& wanted) {

@@ -16,17 +16,24 @@
 
 namespace weft::cluster {
 
+// What a device had for so long that it was given to another one as well.
+struct Overdue {
+  int64_t samples = 0;
+  TimePoint since;
+};
+
 struct Device {
   DeviceId id = 0;
   std::string name;
   uint64_t incarnation = 0;
   ConnectionId connection = 0;
   TimePoint last_seen;
-  bool silent = false;   // marked so, and not seen since
-  std::string endpoint;  // where others can dial it; empty: nowhere
-  std::string site;      // where it stands; empty: not said
-  int64_t shard = -1;    // of the data; -1: none
-  DeviceStats stats;     // as it said last
+  bool silent = false;             // marked so, and not seen since
+  std::string endpoint;            // where others can dial it; empty: nowhere
+  std::string site;                // where it stands; empty: not said
+  int64_t shard = -1;              // of the data; -1: none
+  DeviceStats stats;               // as it said last
+  std::optional<Overdue> overdue;  // the first such, until it knows its speed
 };
 
 // Each call takes O(log n) of n devices, those that name devices that for each of them.
@@ -54,6 +61,7 @@ class DeviceTable {
   // True if it was marked as silent until now.
   bool Saw(DeviceId id, TimePoint now);
   void Note(DeviceId id, const DeviceStats& stats);
+  void NoteOverdue(DeviceId id, const Overdue& overdue);
   void Remove(DeviceId id);
 
   // Those in the run now, by id.

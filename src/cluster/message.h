@@ -72,6 +72,7 @@ struct DeviceStats {
   int64_t leases = 0;        // computed so far; the last one:
   int64_t last_samples = 0;
   double last_seconds = 0;
+  double plan_seconds = 0;  // more for a lease of a size that is new to it
   bool operator==(const DeviceStats&) const = default;
 };
 

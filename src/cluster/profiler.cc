@@ -11,6 +11,7 @@ constexpr double kLeastSeconds = 1e-3;
 constexpr double kFasterGain = 0.4;
 constexpr double kSlowerGain = 0.1;
 constexpr double kRoundTripGain = 0.125;
+constexpr double kPlanGain = 0.25;
 
 bool IsTime(double seconds) { return seconds > 0 && std::isfinite(seconds); }
 
@@ -24,6 +25,13 @@ void Profiler::OnLease(int64_t samples, double seconds) {
   ++stats_.leases;
   stats_.last_samples = samples;
   stats_.last_seconds = seconds;
+}
+
+void Profiler::OnPlan(double seconds) {
+  if (!IsTime(seconds)) return;
+  const double gain = plans_ < 2 ? 1 : kPlanGain;
+  stats_.plan_seconds += gain * (seconds - stats_.plan_seconds);
+  ++plans_;
 }
 
 void Profiler::OnTransfer(bool up, int64_t bytes, double seconds) {

@@ -18,6 +18,11 @@ class Profiler {
   // A lease was computed. See lease_model.h.
   void OnLease(int64_t samples, double seconds);
 
+  // A lease was of a size that is new, and its plan took so long, besides. The first plan of a
+  // process also makes kernels and takes its memory from the system: it is forgotten once there is
+  // a second.
+  void OnPlan(double seconds);
+
   // So many bytes of payload took so long on the wire, out of this device (`up`) or into it.
   // Transfers of less than 32 KiB or 1 ms say more about buffers and wake-ups than about the link
   // and are ignored; but what has come in at once came no slower than in 1 ms. One that shared the
@@ -41,6 +46,7 @@ class Profiler {
 
  private:
   LeaseModel leases_;
+  int64_t plans_ = 0;
   std::array<double, 4> round_trips_{};
   size_t round_trip_count_ = 0;
   DeviceStats stats_;

@@ -30,6 +30,21 @@ TEST(Profiler, SpeedGrowsWithTheLeaseWhereLeasesHaveACostOfTheirOwn) {
   EXPECT_EQ(profiler.SamplesPerSecond(0), 0);
 }
 
+TEST(Profiler, ThePlansCostIsThatOfTheSecondAndLater) {
+  Profiler profiler;
+  profiler.OnPlan(0);  // none was made
+  EXPECT_EQ(profiler.stats().plan_seconds, 0);
+  profiler.OnPlan(30);
+  EXPECT_EQ(profiler.stats().plan_seconds, 30);
+  profiler.OnPlan(2);
+  EXPECT_EQ(profiler.stats().plan_seconds, 2);
+  profiler.OnPlan(4);
+  EXPECT_EQ(profiler.stats().plan_seconds, 2.5);
+  profiler.OnPlan(NAN);
+  EXPECT_EQ(profiler.stats().plan_seconds, 2.5);
+  EXPECT_EQ(profiler.stats().leases, 0);
+}
+
 TEST(Profiler, CountsChanges) {
   Profiler profiler;
   for (int i = 0; i < 20; ++i) profiler.OnLease(10, 1);

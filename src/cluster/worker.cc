@@ -498,6 +498,7 @@ Actions Worker::OnComputed(TimePoint now, const Update& update) {
   CHECK(computing_.has_value());
   const bool wanted = phase_ != Phase::kStopped && !abandoned_;
   profiler_.OnLease(computing_->lease.count, update.seconds);
+  profiler_.OnPlan(update.plan_seconds);
   if (wanted) {
     samples_per_second_ = update.samples_per_second;
     const auto samples = static_cast<double>(std::max<int64_t>(computing_->lease.count, 1));

@@ -84,7 +84,8 @@ class Worker {
     int64_t correct = 0;
     std::vector<Part> parts;  // those not handed to OnPart
     double samples_per_second = 0;
-    double seconds = 0;  // that it took
+    double seconds = 0;       // that it took, but for
+    double plan_seconds = 0;  // what a size that is new took besides; 0: it is not new
   };
   Actions OnComputed(TimePoint now, const Update& update);
   // The math failed in a way that concerns the whole run, such as a loss that is not finite.

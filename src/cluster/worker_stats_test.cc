@@ -39,7 +39,7 @@ class WorkerStatsTest : public ::testing::Test {
   void AnswerAfter(Duration wait) {
     worker_.Handle(now_ + wait, kCoordinator, HeartbeatAck{.term = 1});
   }
-  void Compute(int64_t step, int64_t samples, double seconds) {
+  void Compute(int64_t step, int64_t samples, double seconds, double plan_seconds = 0) {
     const Lease lease = {.id = static_cast<uint64_t>(step + 1), .step = step, .count = samples};
     worker_.Handle(now_, kCoordinator, Grant{.term = 1, .lease = lease, .version = step});
     const auto values = std::make_shared<Bytes>(Bytes{1});
@@ -47,7 +47,8 @@ class WorkerStatsTest : public ::testing::Test {
                     now_, kLeader,
                     Parameters{.term = 1, .version = step, .values = values, .range = {0, 4}})),
                 SizeIs(1));
-    worker_.OnComputed(now_, {.parts = {{{0, 4}, values}}, .seconds = seconds});
+    worker_.OnComputed(
+        now_, {.parts = {{{0, 4}, values}}, .seconds = seconds, .plan_seconds = plan_seconds});
   }
 
   TimePoint now_{};
@@ -60,12 +61,13 @@ TEST_F(WorkerStatsTest, HeartbeatsCarryWhatIsKnown) {
   EXPECT_EQ(Beat().stats, DeviceStats{});
   Compute(0, 10, 9);
   Compute(1, 10, 2);
-  Compute(2, 10, 2);
+  Compute(2, 10, 2, 7);
   worker_.OnTransfer(true, 1 << 20, 0.5);
   worker_.OnTransfer(false, 1 << 20, 0.25);
   worker_.OnHost(1000, 0.5, 40);
   const DeviceStats stats = Beat().stats;
   EXPECT_DOUBLE_EQ(stats.lease_seconds + 10 * stats.sample_seconds, 2);
+  EXPECT_EQ(stats.plan_seconds, 7);
   EXPECT_EQ(stats.up_bytes_per_second, 2 << 20);
   EXPECT_EQ(stats.down_bytes_per_second, 4 << 20);
   EXPECT_EQ(stats.free_bytes, 1000);

@@ -305,6 +305,11 @@ void VisitDevice(DeviceGroup* group, ScenarioVisitor* v) {
             .min = 0,
             .max = kMostSeconds},
            &device.warmup_seconds);
+  v->Visit({.key = "plan_seconds",
+            .meaning = "More for a lease of a size that is new to the device, at speed 1.",
+            .min = 0,
+            .max = kMostSeconds},
+           &device.plan_seconds);
   v->Visit({.key = "spread",
             .meaning = "A lease takes so much more or less of its time, uniform.",
             .min = 0,

@@ -182,8 +182,8 @@ void Engine::ResizeArena(const plan::BatchPlan& plan) {
   add(plan);
   for (const auto& [key, other] : prepared_) add(other->plan);
   if (wanted <= arena_.size() && wanted >= arena_.size() - arena_.size() / 4) return;
-  arena_ = tensor::Arena();
-  arena_ = tensor::Arena(wanted);
+  arena_.Resize(wanted);
+  arena_.Populate();
   for (auto& [key, other] : prepared_) Bind(other.get());
   last_trained_ = nullptr;
 }

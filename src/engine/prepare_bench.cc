@@ -9,20 +9,28 @@
 #include <string>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "engine/engine.h"
 
 namespace weft::engine {
 namespace {
 
-std::unique_ptr<Engine> MakeEngine(const std::string& preset) {
+std::unique_ptr<Engine> MakeEngine(const std::string& preset, const EngineOptions& options = {}) {
   auto graph = std::make_shared<const model::Graph>(model::LoadPreset(preset, {}).value());
-  auto engine = Engine::Create(std::move(graph), {}).value();
+  auto engine = Engine::Create(std::move(graph), options).value();
   CHECK(engine->Prepare(plan::Mode::kTrain, 32).ok());  // settles how the weights lie
   return engine;
 }
 
 void BM_NewSize(benchmark::State& state, const std::string& preset) {
   const auto engine = MakeEngine(preset);
+  int64_t size = 32;
+  for (auto _ : state) CHECK(engine->Prepare(plan::Mode::kTrain, ++size).ok());
+}
+
+// With kernels chosen by measured time; between two doublings nothing is tried.
+void BM_NewSizeTuned(benchmark::State& state, const std::string& preset) {
+  const auto engine = MakeEngine(preset, {.clock = &base::SystemClock()});
   int64_t size = 32;
   for (auto _ : state) CHECK(engine->Prepare(plan::Mode::kTrain, ++size).ok());
 }
@@ -42,6 +50,9 @@ void BM_SizeMetBefore(benchmark::State& state, const std::string& preset) {
 BENCHMARK_CAPTURE(BM_NewSize, lenet5, "lenet5")->Unit(benchmark::kMillisecond)->Iterations(16);
 BENCHMARK_CAPTURE(BM_NewSize, resnet20, "resnet20")->Unit(benchmark::kMillisecond)->Iterations(16);
 BENCHMARK_CAPTURE(BM_NewSize, vgg11, "vgg11")->Unit(benchmark::kMillisecond)->Iterations(16);
+BENCHMARK_CAPTURE(BM_NewSizeTuned, resnet20, "resnet20")
+    ->Unit(benchmark::kMillisecond)
+    ->Iterations(16);
 BENCHMARK_CAPTURE(BM_SizeMetBefore, lenet5, "lenet5")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(BM_SizeMetBefore, resnet20, "resnet20")->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(BM_SizeMetBefore, vgg11, "vgg11")->Unit(benchmark::kMillisecond);

@@ -68,45 +68,47 @@ TunedBackend::TunedBackend(const BackendOptions& options,
 template <class Make>
 Backend::OpResult TunedBackend::Choose(const std::string& key, const ConvDesc& desc,
                                        const Make& make) {
-  OpResult trusted = make(*candidates_[0], desc);
-  if (!trusted.ok()) return trusted;
   ConvDesc trial_desc = desc;
   trial_desc.batch = std::min<int64_t>(
       kTrialBatch, static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(desc.batch))));
-  std::vector<size_t> able;
-  for (size_t i = 1; i < candidates_.size(); ++i) {
-    if (make(*candidates_[i], trial_desc).ok()) able.push_back(i);
-  }
-  if (able.empty()) return trusted;
-
   Choices& choices = ProcessChoices();
   const std::lock_guard lock(choices.mutex);
   const std::string full_key =
       fmt::format("{} batch {} threads {}", key, trial_desc.batch, options_.threads);
-  auto found = choices.best.find(full_key);
-  if (found == choices.best.end()) {
-    size_t best = 0;
-    ASSIGN_OR_RETURN(auto op, make(*candidates_[0], trial_desc));
-    ASSIGN_OR_RETURN(const auto measure, Trial::Make(std::move(op), reorder_.get()));
-    measure->Time(*options_.clock);  // warms up, and makes the output
-    ASSIGN_OR_RETURN(const tensor::Arena want, measure->Output());
-    double seconds = Measure(*options_.clock, 0, measure.get());
-    for (const size_t candidate : able) {
-      ASSIGN_OR_RETURN(op, make(*candidates_[candidate], trial_desc));
-      ASSIGN_OR_RETURN(const auto trial, Trial::Make(std::move(op), reorder_.get()));
-      trial->Time(*options_.clock);
-      ASSIGN_OR_RETURN(const tensor::Arena got, trial->Output());
-      if (!(RelativeDeviation(got, want) <= kMostDeviation)) continue;
-      const double took = Measure(*options_.clock, seconds, trial.get());
-      if (took < seconds) {
-        seconds = took;
-        best = candidate;
-      }
-    }
-    found = choices.best.emplace(full_key, best).first;
+  const auto found = choices.best.find(full_key);
+  if (found != choices.best.end()) return make(*candidates_[found->second], desc);
+  ASSIGN_OR_RETURN(const size_t best, FindBest(trial_desc, make));
+  choices.best.emplace(full_key, best);
+  return make(*candidates_[best], desc);
+}
+
+// The index of the candidate that runs fastest.
+template <class Make>
+Result<size_t> TunedBackend::FindBest(const ConvDesc& desc, const Make& make) {
+  ASSIGN_OR_RETURN(auto op, make(*candidates_[0], desc));
+  std::vector<size_t> able;
+  for (size_t i = 1; i < candidates_.size(); ++i) {
+    if (make(*candidates_[i], desc).ok()) able.push_back(i);
   }
-  if (found->second == 0) return trusted;
-  return make(*candidates_[found->second], desc);
+  size_t best = 0;
+  if (able.empty()) return best;
+  ASSIGN_OR_RETURN(const auto measure, Trial::Make(std::move(op), reorder_.get()));
+  measure->Time(*options_.clock);  // warms up, and makes the output
+  ASSIGN_OR_RETURN(const tensor::Arena want, measure->Output());
+  double seconds = Measure(*options_.clock, 0, measure.get());
+  for (const size_t candidate : able) {
+    ASSIGN_OR_RETURN(op, make(*candidates_[candidate], desc));
+    ASSIGN_OR_RETURN(const auto trial, Trial::Make(std::move(op), reorder_.get()));
+    trial->Time(*options_.clock);
+    ASSIGN_OR_RETURN(const tensor::Arena got, trial->Output());
+    if (!(RelativeDeviation(got, want) <= kMostDeviation)) continue;
+    const double took = Measure(*options_.clock, seconds, trial.get());
+    if (took < seconds) {
+      seconds = took;
+      best = candidate;
+    }
+  }
+  return best;
 }
 
 Backend::OpResult TunedBackend::ConvForward(const ConvDesc& desc, const Layout& src) {

@@ -38,6 +38,8 @@ class TunedBackend : public PartialBackend {
   // on but the batch.
   template <class Make>
   OpResult Choose(const std::string& key, const ConvDesc& desc, const Make& make);
+  template <class Make>
+  Result<size_t> FindBest(const ConvDesc& desc, const Make& make);
 
   BackendOptions options_;
   std::vector<std::unique_ptr<Backend>> candidates_;

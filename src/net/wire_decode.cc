@@ -411,7 +411,8 @@ class Decoder {
             .stored_bytes = from.stored_bytes(),
             .leases = from.leases(),
             .last_samples = from.last_samples(),
-            .last_seconds = from.last_seconds()};
+            .last_seconds = from.last_seconds(),
+            .plan_seconds = from.plan_seconds()};
   }
 
   cluster::Layout Get(const v1::Layout& from) {

@@ -370,6 +370,7 @@ class Encoder {
     to->set_leases(from.leases);
     to->set_last_samples(from.last_samples);
     to->set_last_seconds(from.last_seconds);
+    to->set_plan_seconds(from.plan_seconds);
   }
 
   void Put(const cluster::Layout& from, v1::Layout* to) {

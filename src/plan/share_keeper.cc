@@ -31,8 +31,8 @@ std::vector<Pace> KnownPaces(std::span<const DevicePace> devices) {
   paces.reserve(devices.size());
   for (const DevicePace& device : devices) {
     const bool known = device.pace.per_sample_s > 0;
-    paces.push_back(known ? device.pace
-                          : Pace{usual.fixed_s, usual.per_sample_s, device.pace.most});
+    const double per_sample = std::max(usual.per_sample_s, device.least_per_sample_s);
+    paces.push_back(known ? device.pace : Pace{usual.fixed_s, per_sample, device.pace.most});
   }
   return paces;
 }
@@ -81,12 +81,10 @@ ShareKeeper::ShareKeeper(int64_t batch, ShareKeeperOptions options)
 KeptShares ShareKeeper::Next(int64_t samples, std::span<const DevicePace> devices) {
   CHECK(samples >= 0 && samples <= batch_);
   const std::vector<Pace> paces = KnownPaces(devices);
-  std::vector<int64_t> better = SharesBySpeed(batch_, paces, options_.least).shares;
-  JoinAlike(options_.alike, paces, &better);
+  const std::vector<int64_t> better = Better(devices, paces);
   KeptShares result;
   result.renewed =
-      !SameDevices(devices) || OneRecovered(paces, better) ||
-      FinishSeconds(better, paces) < (1 - options_.worth) * FinishSeconds(shares_, paces);
+      !SameDevices(devices) || OneRecovered(paces, better) || Pays(better, devices, paces);
   if (result.renewed) {
     devices_.clear();
     for (const DevicePace& device : devices) devices_.push_back(device.device);
@@ -97,6 +95,67 @@ KeptShares ShareKeeper::Next(int64_t samples, std::span<const DevicePace> device
   result.finish_s = FinishSeconds(result.shares, paces);
   ++step_;
   return result;
+}
+
+// The best shares, but for those that devices had better keep.
+std::vector<int64_t> ShareKeeper::Better(std::span<const DevicePace> devices,
+                                         std::span<const Pace> paces) const {
+  std::vector<int64_t> better = SharesBySpeed(batch_, paces, options_.least).shares;
+  JoinAlike(options_.alike, paces, &better);
+  return KeepDear(devices, paces, better);
+}
+
+std::vector<int64_t> ShareKeeper::KeepDear(std::span<const DevicePace> devices,
+                                           std::span<const Pace> paces,
+                                           const std::vector<int64_t>& better) const {
+  const double finish_s = FinishSeconds(better, paces);
+  std::vector<int64_t> shares(devices.size(), 0);
+  std::vector<Pace> others;  // that take up what is left
+  std::vector<size_t> places;
+  int64_t left = std::accumulate(better.begin(), better.end(), int64_t{0});
+  bool kept = false;
+  for (size_t i = 0; i < devices.size(); ++i) {
+    const int64_t share = ShareOf(devices[i].device);
+    const double apart_s = std::abs(paces[i].Seconds(share) - finish_s);
+    if (share > 0 && share <= left && devices[i].plan_s > options_.worth * finish_s &&
+        apart_s <= options_.worth * finish_s) {
+      shares[i] = share;
+      left -= share;
+      kept = kept || share != better[i];
+      continue;
+    }
+    others.push_back(paces[i]);
+    places.push_back(i);
+  }
+  if (!kept || others.empty()) return better;
+  const SpeedShares rest = SharesBySpeed(left, others, options_.least);
+  if (std::accumulate(rest.shares.begin(), rest.shares.end(), int64_t{0}) < left) return better;
+  std::vector<int64_t> joined = rest.shares;
+  JoinAlike(options_.alike, others, &joined);
+  for (size_t k = 0; k < places.size(); ++k) shares[places[k]] = joined[k];
+  return shares;
+}
+
+// The devices are the same: new shares would save enough, and soon as much as their plans cost.
+bool ShareKeeper::Pays(const std::vector<int64_t>& better, std::span<const DevicePace> devices,
+                       std::span<const Pace> paces) const {
+  const double now_s = FinishSeconds(shares_, paces);
+  const double then_s = FinishSeconds(better, paces);
+  if (then_s >= (1 - options_.worth) * now_s) return false;
+  double first_s = then_s;  // of the step that makes plans
+  for (size_t i = 0; i < better.size(); ++i) {
+    if (better[i] == 0 || better[i] == shares_[i]) continue;
+    first_s = std::max(first_s, paces[i].Seconds(better[i]) + devices[i].plan_s);
+  }
+  const int64_t hold = std::max(step_ - renewed_at_, options_.least_hold);
+  return first_s - then_s < static_cast<double>(hold) * (now_s - then_s);
+}
+
+// 0: it has none.
+int64_t ShareKeeper::ShareOf(uint32_t device) const {
+  const auto it = std::ranges::lower_bound(devices_, device);
+  if (it == devices_.end() || *it != device) return 0;
+  return shares_[static_cast<size_t>(it - devices_.begin())];
 }
 
 bool ShareKeeper::SameDevices(std::span<const DevicePace> devices) const {
@@ -130,6 +189,7 @@ void ShareKeeper::Renew(const std::vector<int64_t>& shares, std::span<const Pace
                                           paces[i].Seconds(options_.ask_samples)};
   }
   shares_ = shares;
+  renewed_at_ = step_;
   left_out_ = std::move(left_out);
 }
 

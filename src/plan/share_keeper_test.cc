@@ -116,6 +116,65 @@ TEST(ShareKeeper, BetterButStillTooSlowIsAskedSoonerAgain) {
   EXPECT_EQ(StepsUntilAsked(&keeper, Devices({0.01, 0.01, 20}), 2), 9);
 }
 
+std::vector<DevicePace> WithPlans(std::vector<DevicePace> devices,
+                                  const std::vector<double>& plan_s) {
+  for (size_t i = 0; i < devices.size(); ++i) devices[i].plan_s = plan_s[i];
+  return devices;
+}
+
+TEST(ShareKeeper, SharesMustSaveWhatTheirPlansCost) {
+  const std::vector<DevicePace> before = WithPlans(Devices({0.01, 0.01}), {4, 4});
+  const std::vector<DevicePace> slower = WithPlans(Devices({0.01, 0.015}), {4, 4});
+  ShareKeeper keeper(100);
+  keeper.Next(100, before);
+  // 60 and 40 take 0.6 s, which saves 0.15 s a step; the step with the plans takes 4 s more. That
+  // is 27 steps, and so long the present shares must have held.
+  for (int step = 1; step < 27; ++step) {
+    ASSERT_THAT(keeper.Next(100, slower).shares, ElementsAre(50, 50)) << step;
+  }
+  EXPECT_THAT(keeper.Next(100, slower).shares, ElementsAre(60, 40));
+  // Now it would take as long again; what saves more is worth a plan sooner.
+  EXPECT_FALSE(keeper.Next(100, before).renewed);
+  EXPECT_TRUE(keeper.Next(100, WithPlans(Devices({0.01, 0.04}), {4, 4})).renewed);
+}
+
+TEST(ShareKeeper, WhoeverKeepsItsShareMakesNoPlan) {
+  ShareKeeper keeper(100);
+  const std::vector<double> plan_s = {0, 0, 1000};
+  keeper.Next(100, WithPlans(Devices({0.01, 0.01, 0}), plan_s));
+  // 37, 29 and 34 would be best, but the third has 33.
+  const KeptShares kept = keeper.Next(100, WithPlans(Devices({0.01, 0.013, 0.0111}), plan_s));
+  EXPECT_TRUE(kept.renewed);
+  EXPECT_THAT(kept.shares, ElementsAre(38, 29, 33));
+}
+
+TEST(ShareKeeper, ADearPlanIsSparedEvenWhenDevicesComeOrGo) {
+  ShareKeeper keeper(1000);
+  std::vector<DevicePace> devices = WithPlans(Devices({0.01, 0.05, 0.01}), {0, 2, 0});
+  const int64_t share = keeper.Next(1000, devices).shares[1];
+  ASSERT_NEAR(share, 91, 1);
+  devices[1].pace.per_sample_s = 0.049;
+  devices[2].device = 4;
+  EXPECT_GT(ShareKeeper(1000).Next(1000, devices).shares[1], share);
+  const KeptShares kept = keeper.Next(1000, devices);
+  EXPECT_TRUE(kept.renewed);
+  EXPECT_EQ(kept.shares[1], share);
+  EXPECT_EQ(std::accumulate(kept.shares.begin(), kept.shares.end(), int64_t{0}), 1000);
+  // Where that would be a loss, it makes one.
+  devices[1].pace.per_sample_s = 0.01;
+  EXPECT_THAT(keeper.Next(1000, devices).shares, ElementsAre(334, 333, 333));
+}
+
+TEST(ShareKeeper, WhoHasNotEndedItsFirstLeaseIsNotTakenForTheMedian) {
+  std::vector<DevicePace> devices = Devices({0.01, 0.01, 0});
+  devices[2].least_per_sample_s = 0.1;
+  EXPECT_THAT(ShareKeeper(105).Next(105, devices).shares, ElementsAre(50, 50, 5));
+  devices[2].least_per_sample_s = 0.001;
+  EXPECT_THAT(ShareKeeper(105).Next(105, devices).shares, ElementsAre(35, 35, 35));
+  devices[2] = {.device = 3, .pace = {0, 0.01}, .least_per_sample_s = 0.1};
+  EXPECT_THAT(ShareKeeper(105).Next(105, devices).shares, ElementsAre(35, 35, 35)) << "measured";
+}
+
 // Whatever the paces do: all of the batch is shared, nobody gets more than it holds, and the step
 // is at most 4 % (with equal sizes for alike devices 7 %) slower than with the best shares.
 TEST(ShareKeeper, StaysNearTheBestShares) {

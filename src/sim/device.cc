@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "cluster/describe.h"
 #include "cluster/range_state.h"
+#include "engine/engine.h"
 #include "sim/trace.h"
 
 namespace weft::sim {
@@ -345,13 +346,25 @@ void SimDevice::Do(const cluster::Compute& compute) {
   const double luck =
       box.spread > 0 ? loop_->rng().NextUniform(1 - box.spread, 1 + box.spread) : 1.0;
   const double warmup = std::exchange(warm_, true) ? 0 : box.warmup_seconds;
+  const TimePoint begin = std::max(ready_, loop_->now());
+  const double plan = PlanSeconds(compute.lease.count);
+  const TimePoint planned = plan > 0 ? options_.tempo->Finish(begin, plan) : begin;
   running_ = Running{.compute = compute,
                      .milestones = MilestonesOf(compute),
-                     .at = std::max(ready_, loop_->now())};
+                     .at = planned,
+                     .plan_seconds = base::Seconds(planned - begin)};
   for (Milestone& milestone : running_->milestones) {
     milestone.seconds = warmup + luck * milestone.seconds;
   }
   Proceed();
+}
+
+// At speed 1; of a size that it has a plan for none.
+double SimDevice::PlanSeconds(int64_t samples) {
+  const bool is_new = std::erase(planned_, samples) == 0;
+  planned_.push_back(samples);
+  if (planned_.size() > engine::kPreparedSizes) planned_.pop_front();
+  return is_new ? options_.box->plan_seconds : 0;
 }
 
 void SimDevice::Tell(Activity activity) {
@@ -540,6 +553,7 @@ void SimDevice::Finish() {
     output.update.samples_per_second = static_cast<double>(samples) / seconds;
   }
   output.update.seconds = base::Seconds(running.took);
+  output.update.plan_seconds = running.plan_seconds;
   Perform(worker_.OnComputed(now, output.update));
 }
 

@@ -110,7 +110,8 @@ class SimDevice : public SerialProcess {
     std::deque<Milestone> milestones;   // to come
     double passed = 0;                  // seconds of computing at
     TimePoint at;                       // this time
-    Duration took{};                    // until then, without waiting
+    Duration took{};                    // until then, without waiting and the plan
+    double plan_seconds = 0;            // that its plan took before
     bool waits = false;                 // for the piece of the next milestone
     bool given_up = false;              // pieces that are not here will not come
     std::optional<Output> output = {};  // once it is known
@@ -130,6 +131,7 @@ class SimDevice : public SerialProcess {
   void Produce();
   void HandOver(const cluster::Range& range);
   void Finish();
+  double PlanSeconds(int64_t samples);
   void End();
 
   // Lines to other devices.
@@ -184,8 +186,9 @@ class SimDevice : public SerialProcess {
   std::optional<cluster::ConnectionId> connection_;
   std::optional<Status> stopped_;
   std::optional<Running> running_;
-  TimePoint ready_;    // data and model are open
-  bool warm_ = false;  // a lease was begun
+  TimePoint ready_;              // data and model are open
+  bool warm_ = false;            // a lease was begun
+  std::deque<int64_t> planned_;  // sizes of leases, the one used last at the end
   bool ended_ = false;
 };
 

@@ -205,6 +205,26 @@ TEST_F(DeviceTest, LeadsAStepOverALineOfItsOwn) {
   EXPECT_THAT(hub_.Heard<cluster::Committed>(), SizeIs(2));
 }
 
+TEST_F(DeviceTest, ALeaseOfANewSizeTakesAPlan) {
+  const auto plan_seconds = [&](double costs) {
+    hub_.heard.clear();
+    hub_.lines.clear();
+    boxes_.clear();
+    Start({.name = "first"});
+    Start({.name = "second", .plan_seconds = costs});
+    for (int64_t step : {0, 1, 2}) {
+      BeginStep(step);
+      RunFor(seconds(1));
+    }
+    EXPECT_THAT(hub_.Heard<cluster::Committed>(), SizeIs(3));
+    return At(1).worker().stats();
+  };
+  EXPECT_EQ(plan_seconds(0).plan_seconds, 0);
+  const cluster::DeviceStats stats = plan_seconds(0.2);
+  EXPECT_NEAR(stats.plan_seconds, 0.2, 1e-6);
+  EXPECT_NEAR(stats.last_seconds, plan_seconds(0).last_seconds, 1e-6) << "not in the lease's time";
+}
+
 TEST_F(DeviceTest, WhatHasNoLineGoesByTheHub) {
   for (const char* endpoint : {"", "nowhere"}) {
     hub_.layout.parts[0].endpoint = endpoint;

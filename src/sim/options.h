@@ -92,6 +92,7 @@ struct DeviceOptions {
   double start_seconds = 0;   // from power to the first dial, at speed 1, as all of these
   double open_seconds = 0;    // from being admitted to the first lease: data and model
   double warmup_seconds = 0;  // more for a process's first lease: its plan and kernels are made
+  double plan_seconds = 0;    // more for a lease of a size that is new to it
   double spread = 0;          // a lease takes 1 +- so much of that, uniform
   SlowdownOptions slowdown;
   // Other devices can dial it, so it may lead ranges of the parameters.

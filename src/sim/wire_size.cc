@@ -22,6 +22,7 @@ int64_t Size(const cluster::Payload& payload) {
 constexpr int64_t kRange = 12;    // two varints, tag and length
 constexpr int64_t kApplied = 30;  // four varints, tag and length
 constexpr int64_t kStats = 75;    // seven doubles and three varints
+constexpr int64_t kDouble = 9;    // with its tag; one that is 0 is left out
 
 int64_t Size(const cluster::Layout& layout) {
   int64_t bytes = 6;
@@ -39,7 +40,9 @@ int64_t Head(const cluster::Welcome& m) {
   return 36 + Size(m.run) + Size(m.job) + Size(m.model) + Size(m.layout);
 }
 int64_t Head(const cluster::Refuse& m) { return 10 + Size(m.reason); }
-int64_t Head(const cluster::Heartbeat&) { return 36 + kStats; }
+int64_t Head(const cluster::Heartbeat& m) {
+  return 36 + kStats + (m.stats.plan_seconds > 0 ? kDouble : 0);
+}
 int64_t Head(const cluster::HeartbeatAck&) { return 5; }
 int64_t Head(const cluster::Grant&) { return 30 + 2 * kLease; }
 int64_t Head(const cluster::ReturnLease& m) { return 10 + kLease + Size(m.reason); }

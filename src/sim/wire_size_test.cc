@@ -28,6 +28,13 @@ TEST(WireSize, WelcomeCarriesItsTexts) {
   EXPECT_EQ(StreamBytes(welcome, {}), empty + 1500);
 }
 
+TEST(WireSize, WhatADeviceDoesNotKnowOfItsPlansTakesNoBytes) {
+  cluster::Heartbeat beat;
+  const int64_t without = StreamBytes(beat, {});
+  beat.stats.plan_seconds = 0.5;
+  EXPECT_EQ(StreamBytes(beat, {}), without + 9);
+}
+
 TEST(WireSize, PayloadsCountByTheirSizeOrAsTold) {
   cluster::Push push;
   push.gradient = std::make_shared<const Bytes>(1000);

@@ -1,5 +1,5 @@
 #pragma once
-// Arena: one aligned allocation that a plan hands out by offset. Allocated once, never grown.
+// Arena: one aligned allocation that a plan hands out by offset.
 
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +17,12 @@ class Arena {
   // Zero-filled, aligned to kAlignment; the system hands out the pages as they are first touched.
   explicit Arena(size_t bytes);
 
+  // Another size, and perhaps another address; what was in it is lost. Memory that the system has
+  // handed out stays, as far as it is still needed: to get it anew costs more than to plan does.
+  void Resize(size_t bytes);
+  // Takes all pages from the system now and not when they are first touched.
+  void Populate();
+
   size_t size() const { return size_; }
   uint8_t* data() const { return data_.get(); }
   float* floats(size_t byte_offset) const {
@@ -29,8 +35,9 @@ class Arena {
     void operator()(uint8_t* data) const;
     size_t size;
   };
+  using Memory = std::unique_ptr<uint8_t, Free>;
   size_t size_ = 0;
-  std::unique_ptr<uint8_t, Free> data_{nullptr, Free(0)};
+  Memory data_{nullptr, Free(0)};
 };
 
 }  // namespace weft::tensor

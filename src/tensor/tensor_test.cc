@@ -35,5 +35,23 @@ TEST(Arena, IsAlignedZeroedAndMoves) {
   EXPECT_EQ(Arena().data(), nullptr);
 }
 
+TEST(Arena, KeepsItsPagesWhenItGetsAnotherSize) {
+  constexpr size_t kMiB = size_t{1} << 20;
+  Arena arena;
+  for (const size_t bytes : {1000 * size_t{1}, 3 * kMiB, 9 * kMiB + 5, 30 * kMiB, 5 * kMiB}) {
+    const size_t before = arena.size();
+    arena.Resize(bytes);
+    arena.Populate();
+    ASSERT_EQ(arena.size(), bytes);
+    ASSERT_EQ(reinterpret_cast<uintptr_t>(arena.data()) % kAlignment, 0u);
+    for (size_t i = 0; i < bytes; i += 4096) {
+      ASSERT_EQ(arena.data()[i], i < before ? 7 : 0) << "page " << i / 4096 << " of " << bytes;
+    }
+    std::memset(arena.data(), 7, bytes);
+  }
+  arena.Resize(0);
+  EXPECT_EQ(arena.data(), nullptr);
+}
+
 }  // namespace
 }  // namespace weft::tensor
