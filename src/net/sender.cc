@@ -64,11 +64,14 @@ Status Sender::Enqueue(const cluster::Envelope& envelope) {
 }
 
 void Sender::QueueBulk(Outgoing outgoing) {
+  const auto is_begun = [](const Outgoing& waits) { return waits.number != 0; };
+  const auto open = static_cast<size_t>(std::ranges::count_if(bulk_, is_begun));
+  const bool may_interrupt = open < options_.max_open_messages;
   auto place = bulk_.end();
   for (; place != bulk_.begin(); --place) {
     const Outgoing& before = *std::prev(place);
-    const bool begun = before.number != 0;
-    if (begun || !cluster::Overtakes(outgoing.order, before.order)) break;
+    if (!may_interrupt && is_begun(before)) break;
+    if (!cluster::Overtakes(outgoing.order, before.order)) break;
   }
   bulk_.insert(place, std::move(outgoing));
 }

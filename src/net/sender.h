@@ -1,8 +1,9 @@
 #pragma once
 // Sender: turns messages into frames. Messages without a payload go first; those with one go one
-// after another in chunks (in the order of cluster/send_order.h, but that what has begun goes on),
-// and let the others slip between their chunks: heartbeats must not wait for an update. So chunks
-// are small, and smaller where the link takes long for them.
+// after another in chunks, in the order of cluster/send_order.h, and let the others slip between
+// their chunks: heartbeats must not wait for an update. So chunks are small, and smaller where the
+// link takes long for them. One that has begun is interrupted, but no more are open at a time than
+// max_open_messages.
 
 #include <cstdint>
 #include <deque>

@@ -73,7 +73,7 @@ Envelope Of(const cluster::Range& range, size_t bytes) {
                                  .range = range});
 }
 
-// By their sizes: what has begun goes on, and lower ranges come before higher ones.
+// By their sizes. What has begun is interrupted.
 TEST(Sender, ParametersLeaveInTheOrderOfTheirRangesAndBehindUpdates) {
   Sender sender({.chunk_bytes = 4});
   ASSERT_EQ(sender.Enqueue(Of({40, 10}, 5)), OkStatus());
@@ -86,8 +86,19 @@ TEST(Sender, ParametersLeaveInTheOrderOfTheirRangesAndBehindUpdates) {
   v1::Frame frame;
   std::vector<uint64_t> sizes;
   while (sender.Next(&frame)) sizes.push_back(frame.data().size());
-  EXPECT_EQ(sizes, (std::vector<uint64_t>{1, 4, 1, 2, 3}));
+  EXPECT_EQ(sizes, (std::vector<uint64_t>{4, 1, 2, 3, 1}));
   EXPECT_EQ(sender.queued_bytes(), 0u);
+}
+
+TEST(Sender, NoMoreMessagesAreOpenThanThePeerTakes) {
+  Sender sender({.max_open_messages = 2, .chunk_bytes = 4});
+  std::vector<std::string> lines;
+  for (const int64_t begin : {30, 20, 10, 0}) {
+    ASSERT_EQ(sender.Enqueue(Of({begin, 10}, 8)), OkStatus());
+    lines.push_back(Drain(&sender, 1).at(0));
+  }
+  EXPECT_EQ(lines, (Lines{"1 parameters 4/8", "2 parameters 4/8", "2 +4", "3 parameters 4/8"}));
+  EXPECT_EQ(Drain(&sender, 9), (Lines{"3 +4", "1 +4", "4 parameters 4/8", "4 +4"}));
 }
 
 size_t NextSize(Sender* sender) {

@@ -116,9 +116,7 @@ void Network::Send(Endpoint* from, ConnectionId connection, cluster::Envelope en
 void Network::Queue(Way& way, uint32_t number) {
   const cluster::SendOrder order = cluster::SendOrderOf(parcels_[number].envelope.message);
   const auto stays_behind = [&](uint32_t other) {
-    const Parcel& waits = parcels_[other];
-    const bool begun = waits.left < waits.stream_bytes;
-    return begun || !cluster::Overtakes(order, cluster::SendOrderOf(waits.envelope.message));
+    return !cluster::Overtakes(order, cluster::SendOrderOf(parcels_[other].envelope.message));
   };
   uint32_t before = kNone;
   if (way.first != kNone && stays_behind(way.last)) {
