@@ -35,8 +35,13 @@ def alone(scenario):
     scenario["start_workers"] = 1
 
 
+def smaller(scenario):
+    scenario["job"]["job"].update({"batch": 2048, "epochs": 4})
+
+
 def equal(scenario):
     scenario["job"]["cluster"]["share_by_speed"] = False
+    scenario["job"]["job"]["epochs"] = 3  # a step takes a minute
 
 
 def samples_per_second(result, epochs):
@@ -50,7 +55,8 @@ def drive(report):
     one = samples_per_second(lab(alone), 2)
     summed = (FAST + SLOW) * one
     report.add("one fast device alone", None, f"{one:.1f} samples/s; eight together: {summed:.0f}", True, command)
-    for name, change, asked in (("shares by speed", lambda scenario: None, ASKED), ("equal shares", equal, None)):
+    for name, change, asked in (("shares by speed", lambda scenario: None, ASKED),
+                                ("the same, batch 2,048", smaller, None), ("equal shares", equal, None)):
         result = lab(change)
         speed = samples_per_second(result, 2)
         right = result["completed"] and result["lost"] == 0 and result["duplicated"] == 0
