@@ -487,7 +487,8 @@ void SimDevice::Do(const cluster::GiveUp&) {
 void SimDevice::Cancel() {
   if (!running_->waits) Tell(Activity::kIdle);
   running_.reset();
-  Perform(worker_.OnCannotCompute(loop_->now(), {Code::kCancelled, "parameters: they did not come"}));
+  Perform(
+      worker_.OnCannotCompute(loop_->now(), {Code::kCancelled, "parameters: they did not come"}));
 }
 
 // Computes the lease, which takes no time by itself.
