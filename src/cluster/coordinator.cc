@@ -235,6 +235,7 @@ Actions Coordinator::Tick(TimePoint now) {
   if (phase_ == Phase::kStreaming && now >= ask_at_) {
     ask_at_ = now + Timeout();
     if (stream_.ExpireOverdue(now, Timeout())) DealStream();
+    LookForStall();
   }
   if (seats_.changing() && now >= reshape_at_) SayReshapeAgain();
   LookForHope();

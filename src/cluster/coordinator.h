@@ -204,6 +204,7 @@ class Coordinator {
   std::optional<Lease> CutForStream(DeviceId device);
   void ShareStream();
   void OnStreamCommitted(TimePoint now, const Committed& committed);
+  void LookForStall();
   void RecordStream(const Committed& committed);
   void EmitRound();
   void Settle();
@@ -324,6 +325,8 @@ class Coordinator {
   std::vector<DeviceId> stream_quiet_;         // the others
   bool settling_ = false;                      // nothing new is dealt
   bool flushing_ = false;                      // buffers are being emptied
+  int quiet_looks_ = 0;                        // since anything was committed
+  static constexpr int kMostQuietLooks = 3;    // a device timeout apart: then buffers are emptied
   int64_t round_dealt_ = 0;                    // samples, since step_ rose
   int64_t round_slots_ = 0;                    // leases, likewise
   int64_t rounds_ = 0;                         // since the stream began

@@ -23,6 +23,7 @@ void Coordinator::BeginStream() {
   ended_.clear();
   uneven_ = false;
   stream_shares_.clear();
+  quiet_looks_ = 0;
   ask_at_ = now_ + Timeout();
   for (const Layout::Part& part : seats_.layout().parts) SendBeginStream(part, mode_);
   DealStream();
@@ -126,6 +127,7 @@ void Coordinator::DealStream() {
 
 void Coordinator::OnStreamCommitted(TimePoint now, const Committed& committed) {
   version_ = std::max(version_, committed.version);
+  quiet_looks_ = 0;
   // A leader that took over tells again what may not have been heard.
   const auto heard = [&](const Lease& lease) {
     return !stream_.Knows(lease) || book_.Has(lease.id, committed.range);
@@ -140,6 +142,12 @@ void Coordinator::OnStreamCommitted(TimePoint now, const Committed& committed) {
   ledger_.Commit(done);
   if (round_.samples >= plan_.batch()) EmitRound();
   if (phase_ == Phase::kStreaming) DealStream();
+}
+
+// Where ranges have other updates in their buffers, all that devices may hold can be waiting there.
+void Coordinator::LookForStall() {
+  if (phase_ != Phase::kStreaming || mode_ != aggregate::Mode::kBuffered || flushing_) return;
+  if (++quiet_looks_ > kMostQuietLooks && stream_.open() > 0) Settle();
 }
 
 void Coordinator::RecordStream(const Committed& committed) {

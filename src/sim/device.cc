@@ -469,7 +469,9 @@ void SimDevice::Reach() {
   Proceed();
 }
 
+// Nothing runs where the device cannot compute the lease, which it says a moment later.
 void SimDevice::Do(const cluster::HandPiece& hand) {
+  if (!running_) return;
   running_->compute.pieces[hand.piece].values = hand.values;
   if (!running_->waits || running_->milestones.front().index != hand.piece) return;
   running_->waits = false;
@@ -479,6 +481,7 @@ void SimDevice::Do(const cluster::HandPiece& hand) {
 }
 
 void SimDevice::Do(const cluster::GiveUp&) {
+  if (!running_) return;
   running_->given_up = true;
   if (running_->waits) After(Duration(0), [this] { Cancel(); });
 }
