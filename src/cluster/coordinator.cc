@@ -283,6 +283,7 @@ void Coordinator::On(TimePoint now, Address from, const Heartbeat& heartbeat) {
   if (chooser_) chooser_->OnStats(from.device, heartbeat.stats);
   Emit(DeviceProgress{from.device, heartbeat.samples_per_second, heartbeat.loss, heartbeat.stats});
   ToWorker(from.device, HeartbeatAck{term_});
+  if (phase_ == Phase::kStreaming && stream_.IsQuiet(from.device)) DealStream();  // no longer
   if (heartbeat.leases < 0) return;
   if (phase_ == Phase::kStreaming) {
     const auto load = static_cast<int64_t>(stream_.Load(from.device));
@@ -316,7 +317,7 @@ void Coordinator::On(TimePoint, Address from, const ReturnLease& returned) {
   if (returned.term != term_) return;
   if (IsLocal()) NoteReturn(from.device, returned);
   if (phase_ == Phase::kStreaming &&
-      stream_.Return(returned.lease, from.device, returned.reason == kUpdateRefused)) {
+      stream_.Return(returned.lease, from.device, returned.refused)) {
     return_reason_ = returned.reason;
     // Nobody else could try.
     if (IsLocal()) stream_.TryAgain(returned.lease);

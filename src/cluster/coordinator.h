@@ -297,6 +297,7 @@ class Coordinator {
   // Of the step before: leases that some ranges' quorums have in them and others not, and who
   // holds them.
   std::vector<Lease> carried_;
+  std::map<Range, std::set<uint64_t>> had_;  // those of them that a range has, by id
   std::vector<DeviceId> carried_by_;
   int64_t step_samples_ = 0;
   bool ends_epoch_ = false;  // nothing of the epoch will be left
@@ -325,6 +326,7 @@ class Coordinator {
   std::vector<DeviceId> stream_quiet_;         // the others
   bool settling_ = false;                      // nothing new is dealt
   bool flushing_ = false;                      // buffers are being emptied
+  int64_t stream_step_ = 0;                    // that the stream began with
   int quiet_looks_ = 0;                        // since anything was committed
   static constexpr int kMostQuietLooks = 3;    // a device timeout apart: then buffers are emptied
   int64_t round_dealt_ = 0;                    // samples, since step_ rose

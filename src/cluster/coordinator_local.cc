@@ -122,7 +122,7 @@ void Coordinator::TellLeftOut() {
 
 // One that cannot compute a lease is not asked for another one in this epoch.
 void Coordinator::NoteReturn(DeviceId device, const ReturnLease& returned) {
-  if (returned.reason == kUpdateRefused || returned.lease.epoch != epoch_) return;
+  if (returned.refused || returned.lease.epoch != epoch_) return;
   unable_.insert(device);
   return_reason_ = returned.reason;
 }

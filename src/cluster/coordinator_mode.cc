@@ -54,7 +54,7 @@ RoundTimes::Communication Coordinator::PredictCommunication() const {
 // Nothing is under way.
 void Coordinator::TakeMode() {
   if (chooser_) chooser_->GoOn(now_);
-  if (!next_mode_) return;
+  if (!next_mode_ || !carried_.empty()) return;
   mode_ = *std::exchange(next_mode_, std::nullopt);
   Emit(ModeChanged{NameOf(mode_), mode_reason_});
 }

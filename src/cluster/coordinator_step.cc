@@ -57,6 +57,13 @@ void Coordinator::BeginStep() {
   for (size_t i = 0; i < carried_.size(); ++i) {
     cut.owners.push_back(IsLocal() ? OwnerOf(carried_[i]) : carried_by_[i]);
   }
+  // As of now: what is said of the step again must not depend on what has come since.
+  had_.clear();
+  for (const Layout::Part& part : seats_.layout().parts) {
+    for (const Lease& lease : carried_) {
+      if (book_.Has(lease.id, part.range)) had_[part.range].insert(lease.id);
+    }
+  }
   dealer_.Begin(std::move(cut.leases), cut.owners, carried_by_, IsLocal());
   left_out_told_ = 0;
   next_ = ProbablyNext();
@@ -152,7 +159,9 @@ void Coordinator::SendBeginStep(const Layout::Part& part) {
                            .version = version_};
   for (size_t slot = 0; slot < dealer_.leases().size(); ++slot) {
     const Lease& lease = dealer_.leases()[slot];
-    if (book_.Has(lease.id, part.range) || dealer_.IsLeftOut(slot)) continue;
+    const auto had = had_.find(part.range);
+    const bool has = had != had_.end() && had->second.contains(lease.id);
+    if (has || dealer_.IsLeftOut(slot)) continue;
     begin.leases.push_back(lease);
     begin.total_samples += lease.count;
   }

@@ -24,6 +24,7 @@ void Coordinator::BeginStream() {
   uneven_ = false;
   stream_shares_.clear();
   quiet_looks_ = 0;
+  stream_step_ = step_;
   ask_at_ = now_ + Timeout();
   for (const Layout::Part& part : seats_.layout().parts) SendBeginStream(part, mode_);
   DealStream();
@@ -31,7 +32,7 @@ void Coordinator::BeginStream() {
 
 void Coordinator::SendBeginStream(const Layout::Part& part, aggregate::Mode mode) {
   actions_.push_back(Send{
-      part.leader, cluster::BeginStream{term_, part.range, static_cast<uint8_t>(mode), step_}});
+      part.leader, cluster::BeginStream{term_, part.range, static_cast<uint8_t>(mode), stream_step_}});
 }
 
 std::optional<Lease> Coordinator::CutForStream(DeviceId device) {

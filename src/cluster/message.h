@@ -168,6 +168,8 @@ struct ReturnLease {
   uint64_t term = 0;
   Lease lease;
   std::string reason;
+  // It could be computed, but a leader did not take the update.
+  bool refused = false;
 };
 
 // Worker -> coordinator: something that stops the run, such as a NaN loss.

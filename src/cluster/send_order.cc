@@ -5,6 +5,9 @@ namespace weft::cluster {
 SendOrder SendOrderOf(const Message& message) {
   using Kind = SendOrder::Kind;
   if (const auto* push = std::get_if<Push>(&message)) return {Kind::kUpdate, push->range.begin};
+  if (const auto* joint = std::get_if<JointPush>(&message)) {
+    return {Kind::kUpdate, joint->range.begin};
+  }
   if (const auto* replicate = std::get_if<Replicate>(&message)) {
     return {Kind::kUpdate, replicate->range.begin};
   }

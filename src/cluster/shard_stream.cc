@@ -36,6 +36,8 @@ void Shard::On(const BeginStream& begin) {
   SendReplicas();
   if (stream_ || took_over_) TellRecords();
   if (stream_) return ChangeMode(mode);
+  // What was dealt before is dealt anew, in steps as in streams.
+  over_before_ = std::max(over_before_, begin.step);
   stream_ = Stream{
       .mode = mode, .begun = begin.step, .at_once = UpdatesAtOnce(context_->spec, mode), .in = {}};
   AnswerPulls();  // as when a step opens: a pull may have come before its term did

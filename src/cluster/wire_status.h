@@ -18,8 +18,4 @@ inline Status StatusFrom(int32_t number, const std::string& reason) {
   return {known ? static_cast<Code>(number) : Code::kUnknown, reason};
 }
 
-// The reason of a lease that is given back though it can be computed: a leader did not take the
-// update.
-inline constexpr std::string_view kUpdateRefused = "the leader refused the update";
-
 }  // namespace weft::cluster

@@ -293,7 +293,7 @@ void Worker::On(TimePoint now, const Grant& grant) {
   BeginVersion(std::max(grant.version, granted_version_), grant.overlap);
   if (done_.contains(grant.lease.id)) return;
   if (const auto it = returned_.find(grant.lease.id); it != returned_.end()) {
-    return Return(grant.lease, it->second);
+    return ToCoordinator(it->second);
   }
   if (grant.again) SayAgain(now, grant);
   if (Has(grant.lease) || !WantSamples(grant.lease)) return;
@@ -338,9 +338,9 @@ void Worker::On(TimePoint now, const PushAck& ack) {
     // Refused though it is still wanted: it must not wait for this device, nor this device for the
     // version that it would have made.
     pulled_.erase(push.range);
-    const std::string why(kUpdateRefused);
-    NoteReturned(push.lease, push.version, pushed.overlap, why);
-    Return(push.lease, why);
+    const ReturnLease back{term_, push.lease, "the leader refused the update", true};
+    NoteReturned(back, push.version, pushed.overlap);
+    ToCoordinator(back);
   } else if (push.version == granted_version_ && !pushed.overlap && !IsPushed(push.lease)) {
     done_.insert(push.lease.id);
   }
@@ -357,14 +357,9 @@ void Worker::BeginVersion(int64_t version, bool overlap) {
   if (!overlap) DropOlderThan(version);
 }
 
-void Worker::Return(const Lease& lease, const std::string& reason) {
-  ToCoordinator(ReturnLease{term_, lease, reason});
-}
-
 // It need not compute a lease of this step that comes again.
-void Worker::NoteReturned(const Lease& lease, int64_t version, bool overlap,
-                          const std::string& reason) {
-  if (version == granted_version_ && !overlap) returned_[lease.id] = reason;
+void Worker::NoteReturned(const ReturnLease& back, int64_t version, bool overlap) {
+  if (version == granted_version_ && !overlap) returned_[back.lease.id] = back;
 }
 
 // A step of this version has begun: leases of older ones are done, by whomever.
@@ -530,8 +525,9 @@ Actions Worker::OnFault(TimePoint now, const Status& status) {
 Actions Worker::OnCannotCompute(TimePoint now, const Status& status) {
   if (const std::optional<Compute> work = TakeResult()) {
     Emit(Warning{"a lease is given back: " + status.message()});
-    NoteReturned(work->lease, work->version, computing_as_.overlap, status.message());
-    Return(work->lease, status.message());
+    const ReturnLease back{term_, work->lease, status.message()};
+    NoteReturned(back, work->version, computing_as_.overlap);
+    ToCoordinator(back);
   }
   ComputeNext(now);
   return Take();

@@ -158,8 +158,7 @@ class Worker {
   void BeginVersion(int64_t version, bool overlap);
   void DropOlderThan(int64_t version);
   void SayAgain(TimePoint now, const Grant& grant);
-  void Return(const Lease& lease, const std::string& reason);
-  void NoteReturned(const Lease& lease, int64_t version, bool overlap, const std::string& reason);
+  void NoteReturned(const ReturnLease& back, int64_t version, bool overlap);
   bool Has(const Lease& lease) const;
   bool IsPushed(const Lease& lease) const;
   bool IsOver(const Work& work) const;
@@ -216,7 +215,7 @@ class Worker {
   std::map<uint64_t, Pushed> pushed_;  // by sequence, not acknowledged
   int64_t granted_version_ = -1;       // the newest; of its leases, by id:
   std::set<uint64_t> done_;            //   acknowledged, so a grant that comes twice is known
-  std::map<uint64_t, std::string> returned_;  //   given back, and why
+  std::map<uint64_t, ReturnLease> returned_;  //   given back, and why
 
   std::optional<SampleCache> cache_;  // nothing: this device reads the data itself
   HeldParameters held_;

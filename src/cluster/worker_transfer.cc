@@ -98,8 +98,9 @@ bool Worker::WantSamples(const Lease& lease) {
   if (!cache_) return true;
   const auto asks = cache_->Want(lease);
   if (!asks.ok()) {
-    NoteReturned(lease, granted_version_, false, asks.status().message());
-    Return(lease, asks.status().message());
+    const ReturnLease back{term_, lease, asks.status().message()};
+    NoteReturned(back, granted_version_, false);
+    ToCoordinator(back);
     return false;
   }
   Ask(*asks);
@@ -132,8 +133,9 @@ void Worker::On(TimePoint now, const Samples& samples) {
   Ask(got.ask);
   for (const Lease& lease : got.failed) {
     std::erase_if(queue_, [&](const Work& work) { return work.lease == lease; });
-    NoteReturned(lease, granted_version_, false, samples.problem);
-    Return(lease, samples.problem);
+    const ReturnLease back{term_, lease, samples.problem};
+    NoteReturned(back, granted_version_, false);
+    ToCoordinator(back);
   }
   ComputeNext(now);
 }

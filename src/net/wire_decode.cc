@@ -102,7 +102,8 @@ class Decoder {
   cluster::ReturnLease Get(const v1::ReturnLease& from) {
     return {.term = from.term(),
             .lease = Get(from.lease()),
-            .reason = Text("return_lease.reason", from.reason(), kMaxReasonBytes)};
+            .reason = Text("return_lease.reason", from.reason(), kMaxReasonBytes),
+            .refused = from.refused()};
   }
 
   cluster::Fault Get(const v1::Fault& from) {

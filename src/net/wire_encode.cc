@@ -107,6 +107,7 @@ class Encoder {
     to->set_term(from.term);
     Put(from.lease, to->mutable_lease());
     Text("return_lease.reason", from.reason, kMaxReasonBytes, to->mutable_reason());
+    to->set_refused(from.refused);
   }
 
   void Put(const cluster::Fault& from, v1::Envelope* envelope) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "cluster/back_off.h"
 #include "cluster/describe.h"
@@ -92,6 +93,7 @@ class Bounds : public Checker {
   }
 
   void OnDelivered(TimePoint, const cluster::Envelope& envelope) override {
+    if (envelope.to.role == cluster::Role::kRelay) relays_.insert(envelope.to.device);
     const auto* word = std::get_if<cluster::Replicated>(&envelope.message);
     if (word != nullptr) {
       // What an earlier standby says does not count.
@@ -173,9 +175,10 @@ class Bounds : public Checker {
                                most_kept));
     }
     // Those of an earlier layout may come to who leads nothing of it any more.
-    const size_t most_pulls = welcomed_ * (2 * most_ranges_ - 1);
+    const size_t askers = welcomed_ + relays_.size();
+    const size_t most_pulls = askers * (2 * most_ranges_ - 1);
     if (leader.waiting_pulls() > most_pulls) {
-      Violate(now, fmt::format("{} pulls wait at the leader; want at most one a device, {}",
+      Violate(now, fmt::format("{} pulls wait at the leader; want at most one a device and relay, {}",
                                leader.waiting_pulls(), most_pulls));
     }
   }
@@ -231,6 +234,7 @@ class Bounds : public Checker {
   std::vector<Dials> devices_;  // by number
   std::vector<int64_t> calls_;  // by id
   size_t welcomed_ = 0;         // highest id
+  std::set<cluster::DeviceId> relays_;  // that were spoken to
   size_t most_leases_ = 0;      // of a step
   size_t most_ranges_ = 1;      // of a layout
   int64_t step_ = -1;

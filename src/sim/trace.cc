@@ -60,7 +60,7 @@ void Add(Digest& d, const cluster::HeartbeatAck& m) { d << m.term; }
 void Add(Digest& d, const cluster::Grant& m) {
   d << m.term << m.lease << m.version << m.next << m.again << m.newest << m.overlap;
 }
-void Add(Digest& d, const cluster::ReturnLease& m) { d << m.term << m.lease; }
+void Add(Digest& d, const cluster::ReturnLease& m) { d << m.term << m.lease << m.refused; }
 void Add(Digest& d, const cluster::Fault& m) { d << m.term << m.step << m.code; }
 void Add(Digest& d, const cluster::Finished& m) { d << m.term << m.code; }
 void Add(Digest&, const cluster::Bye&) {}
