@@ -31,8 +31,9 @@ void Coordinator::BeginStream() {
 }
 
 void Coordinator::SendBeginStream(const Layout::Part& part, aggregate::Mode mode) {
-  actions_.push_back(Send{
-      part.leader, cluster::BeginStream{term_, part.range, static_cast<uint8_t>(mode), stream_step_}});
+  actions_.push_back(
+      Send{part.leader,
+           cluster::BeginStream{term_, part.range, static_cast<uint8_t>(mode), stream_step_}});
 }
 
 std::optional<Lease> Coordinator::CutForStream(DeviceId device) {

@@ -146,6 +146,7 @@ class Shard {
   struct Stream {
     aggregate::Mode mode = aggregate::Mode::kAsync;
     int64_t begun = 0;     // step
+    int64_t from = 0;      // version
     int64_t at_once = 1;   // updates
     std::vector<Held> in;  // in the aggregator, without their gradients
   };

@@ -36,10 +36,11 @@ void Shard::On(const BeginStream& begin) {
   SendReplicas();
   if (stream_ || took_over_) TellRecords();
   if (stream_) return ChangeMode(mode);
-  // What was dealt before is dealt anew, in steps as in streams.
-  over_before_ = std::max(over_before_, begin.step);
-  stream_ = Stream{
-      .mode = mode, .begun = begin.step, .at_once = UpdatesAtOnce(context_->spec, mode), .in = {}};
+  stream_ = Stream{.mode = mode,
+                   .begun = begin.step,
+                   .from = version_,
+                   .at_once = UpdatesAtOnce(context_->spec, mode),
+                   .in = {}};
   AnswerPulls();  // as when a step opens: a pull may have come before its term did
   DrainEarly();
 }
@@ -67,6 +68,11 @@ std::string Shard::ProblemInStream(const Push& push) const {
     return "it is of no lease";
   }
   if (lease.step < over_before_) return "its stream is over, and its samples are dealt anew";
+  // Of a step, or another stream: dealt anew under its name only where other ranges have it, and
+  // then computed anew.
+  if (lease.step < stream_->begun && push.version < stream_->from) {
+    return "it was computed before the stream began, and its samples may be dealt anew";
+  }
   if (push.correct < 0 || push.correct > lease.count) return "more is right than it has samples";
   if (push.version < 0 || !std::isfinite(push.lr) || push.lr < 0) return "version or rate";
   const aggregate::Options& options = context_->spec.aggregation;

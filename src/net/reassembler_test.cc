@@ -94,9 +94,8 @@ TEST(Reassembler, PutsTogetherWhatTheSenderCut) {
         const Envelope& first = received[early];
         const Envelope& second = received[late];
         if (places[early] < places[late] || bulk(first) != bulk(second)) continue;
-        ASSERT_TRUE(bulk(first) &&
-                    cluster::Overtakes(cluster::SendOrderOf(first.message),
-                                       cluster::SendOrderOf(second.message)))
+        ASSERT_TRUE(bulk(first) && cluster::Overtakes(cluster::SendOrderOf(first.message),
+                                                      cluster::SendOrderOf(second.message)))
             << places[early] << " before " << places[late];
       }
     }

@@ -178,8 +178,9 @@ class Bounds : public Checker {
     const size_t askers = welcomed_ + relays_.size();
     const size_t most_pulls = askers * (2 * most_ranges_ - 1);
     if (leader.waiting_pulls() > most_pulls) {
-      Violate(now, fmt::format("{} pulls wait at the leader; want at most one a device and relay, {}",
-                               leader.waiting_pulls(), most_pulls));
+      Violate(now,
+              fmt::format("{} pulls wait at the leader; want at most one a device and relay, {}",
+                          leader.waiting_pulls(), most_pulls));
     }
   }
 
@@ -230,13 +231,13 @@ class Bounds : public Checker {
     return calls_[device];
   }
 
-  const size_t buffer_;         // updates that may wait for others, at most
-  std::vector<Dials> devices_;  // by number
-  std::vector<int64_t> calls_;  // by id
-  size_t welcomed_ = 0;         // highest id
+  const size_t buffer_;                 // updates that may wait for others, at most
+  std::vector<Dials> devices_;          // by number
+  std::vector<int64_t> calls_;          // by id
+  size_t welcomed_ = 0;                 // highest id
   std::set<cluster::DeviceId> relays_;  // that were spoken to
-  size_t most_leases_ = 0;      // of a step
-  size_t most_ranges_ = 1;      // of a layout
+  size_t most_leases_ = 0;              // of a step
+  size_t most_ranges_ = 1;              // of a layout
   int64_t step_ = -1;
   int64_t losses_ = 0;                   // since the step began, or the run if it has none
   std::map<uint64_t, int64_t> redeals_;  // likewise, by lease
