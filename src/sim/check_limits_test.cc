@@ -121,7 +121,7 @@ TEST(Bounds, FindsPullsThatNobodyCanHaveSent) {
     story.HubRests(*leader);
   }
   EXPECT_THAT(story.Found(), ElementsAre(HasSubstr("2 pulls wait at the leader; want at most one a "
-                                                   "device, 1")));
+                                                   "device and relay, 1")));
 }
 
 TEST(Bounds, FindsMoreReplicasThanAStandbyMayBeBehind) {
