@@ -35,7 +35,7 @@ class BitWriter {
   }
   // Zeros up to a whole byte; all bits put so far are in the bytes then.
   void Align() {
-    Append((used_ + 7) / 8);
+    if (used_ > 0) Append((used_ + 7) / 8);
     written_ += (8 - used_ % 8) % 8;
     word_ = 0;
     used_ = 0;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 
@@ -20,6 +21,9 @@ constexpr std::array<int, 8> kLongForms = {kAll, 0, 1, 2, 3, 4, 10, 11};
 constexpr int kFirstShort = 5;
 constexpr int kLastShort = 9;
 
+// ceil(length / 2^k)
+size_t JumpsToPass(size_t length, size_t k) { return (length + (size_t{1} << k) - 1) >> k; }
+
 void CheckSpan(size_t span) { CHECK(span >= 1 && span <= kMaxSpan) << "span " << span; }
 
 void PutForm(int form, BitWriter* out) {
@@ -37,7 +41,7 @@ int GetForm(BitReader* in) {
   return kLongForms[header - kShortForms.size() + 2 * in->Get(kLongBits - kShortBits)];
 }
 
-// A chunk's positions as the lengths of the codes see them.
+// A chunk's positions, of which the lengths of their codes are asked.
 struct Gaps {
   std::span<const uint16_t> positions;  // at least one
   size_t span;
@@ -50,8 +54,7 @@ struct Gaps {
       jumps = static_cast<uint16_t>(jumps + (static_cast<uint16_t>(at[i] - at[i - 1] - 1) >> k));
     }
     const size_t tail = span - 1 - at[n - 1];
-    const size_t block = size_t{1} << k;
-    return n * static_cast<size_t>(k + 1) + jumps + (tail + block - 1) / block;
+    return n * static_cast<size_t>(k + 1) + jumps + JumpsToPass(tail, static_cast<size_t>(k));
   }
 };
 
@@ -106,10 +109,10 @@ void PutWalk(std::span<const uint16_t> positions, size_t span, int parameter, Bi
   const size_t k = static_cast<size_t>(parameter);
   size_t begin = 0;  // of what the walk has not passed
   for (const size_t position : positions) {
-    DCHECK(position >= begin && position < span);
+    CHECK(position >= begin) << "position " << position << " not behind the one before";
     const size_t gap = position - begin;
     size_t ones = gap >> k;
-    if (ones + 1 + k > kMaxFieldBits) {
+    if (ones + 1 + k > kMaxFieldBits) {  // rare: a gap far above the others
       PutOnes(ones, out);
       ones = 0;
     }
@@ -117,7 +120,7 @@ void PutWalk(std::span<const uint16_t> positions, size_t span, int parameter, Bi
     out->Put((code << ones) | LowBits(~uint64_t{0}, ones), ones + 1 + k);
     begin = position + 1;
   }
-  PutOnes((span - begin + (size_t{1} << k) - 1) >> k, out);
+  PutOnes(JumpsToPass(span - begin, k), out);
 }
 
 Status Refuse(size_t position, size_t span) {
@@ -129,10 +132,10 @@ Status GetWalk(size_t span, int parameter, BitReader* in, std::vector<uint16_t>*
   size_t begin = 0;
   while (begin < span) {
     const uint64_t bits = in->Peek();
-    const size_t most = (span - begin + (size_t{1} << k) - 1) >> k;
-    const size_t ones = std::min(static_cast<size_t>(std::countr_one(bits)), most);
+    const size_t ones =
+        std::min(static_cast<size_t>(std::countr_one(bits)), JumpsToPass(span - begin, k));
     begin += ones << k;
-    if (begin >= span || ones + 1 + k > kMaxFieldBits) {
+    if (begin >= span || ones + 1 + k > kMaxFieldBits) {  // the end, or the rest not yet in bits
       in->Skip(ones);
       continue;
     }

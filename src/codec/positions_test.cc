@@ -314,6 +314,8 @@ TEST(PositionsDeath, OurOwnMistakesStop) {
   EXPECT_DEATH(PackPositions({}, 0, &writer), "span 0");
   EXPECT_DEATH(PackPositions({}, kMaxSpan + 1, &writer), "span 4097");
   EXPECT_DEATH(PackPositions(Positions{5}, 5, &writer), "CHECK failed");
+  EXPECT_DEATH(PackPositions(Positions{3, 3}, 5, &writer), "position 3 not behind");
+  EXPECT_DEATH(PackPositions(Positions{4, 9, 2}, kMaxSpan, &writer), "position 2 not behind");
 }
 
 }  // namespace
