@@ -146,6 +146,8 @@ TEST(Positions, GoldenBits) {
   EXPECT_EQ(BitText({40, 99}, 128), Joined("100 1000010 1001011 1"));
   // 127 is two jumps and 22, and the end.
   EXPECT_EQ(BitText({40, 127}, 128), Joined("100 1000010 11001101"));
+  // k = 3, 4 and 5 take 22 bits each: the smallest.
+  EXPECT_EQ(BitText({14, 37, 43}, 60), Joined("01101 10011 110011 0101 11"));
 }
 
 // Checksums of bytes that an encoder written apart from this one gave.
