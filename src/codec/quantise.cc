@@ -47,29 +47,36 @@ float LargestMagnitude(std::span<const float> values) {
   return std::bit_cast<float>(largest);
 }
 
-// Sum of part(|v|), in sixteen sums side by side: a fixed order that vectorises. In double, n equal
-// f32 have an exact sum and mean.
-template <typename Part>
-double SumOfMagnitudes(std::span<const float> values, Part part) {
-  constexpr size_t kLanes = 16;
+constexpr float kNoneBelow = -1.0f;
+constexpr float kNoneAbove = std::numeric_limits<float>::infinity();
+
+// Sum of the magnitudes m with above < m <= upto, in eight sums side by side: a fixed order that
+// vectorises. In double, equal f32 have an exact sum and mean.
+double SumWithin(std::span<const float> values, float above, float upto) {
+  constexpr size_t kLanes = 8;
+  const auto low = std::bit_cast<int32_t>(above);
+  const auto high = std::bit_cast<int32_t>(upto);
   std::array<double, kLanes> sums{};
+  const auto add = [&](size_t lane, float value) {
+    const int32_t bits = std::bit_cast<int32_t>(value) & 0x7FFFFFFF;
+    const int32_t mask = -static_cast<int32_t>(bits > low) & -static_cast<int32_t>(bits <= high);
+    sums[lane] += static_cast<double>(std::bit_cast<float>(bits & mask));
+  };
   const size_t whole = values.size() / kLanes * kLanes;
   for (size_t i = 0; i < whole; i += kLanes) {
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      sums[lane] += static_cast<double>(part(std::fabs(values[i + lane])));
-    }
+    for (size_t lane = 0; lane < kLanes; ++lane) add(lane, values[i + lane]);
   }
-  for (size_t i = whole; i < values.size(); ++i) {
-    sums[i - whole] += static_cast<double>(part(std::fabs(values[i])));
+  for (size_t i = whole; i < values.size(); ++i) add(i - whole, values[i]);
+  for (size_t width = kLanes / 2; width > 0; width /= 2) {
+    for (size_t lane = 0; lane < width; ++lane) sums[lane] += sums[lane + width];
   }
-  double sum = 0;
-  for (const double lane : sums) sum += lane;
-  return sum;
+  return sums[0];
 }
 
-float MeanMagnitude(std::span<const float> values) {
-  const double sum = SumOfMagnitudes(values, [](float magnitude) { return magnitude; });
-  return static_cast<float>(sum / static_cast<double>(values.size()));
+int32_t CountAbove(std::span<const float> values, float threshold) {
+  int32_t count = 0;
+  for (const float value : values) count += std::fabs(value) > threshold ? 1 : 0;
+  return count;
 }
 
 // Codes side by side in bytes, the first in the lowest bits.
@@ -156,7 +163,8 @@ float SignCodes(std::span<const float> values, Codes* codes) {
   for (size_t i = 0; i < values.size(); ++i) {
     (*codes)[i] = static_cast<int8_t>(std::bit_cast<uint32_t>(values[i]) >> 31);
   }
-  return Negligible(MeanMagnitude(values));
+  const double sum = SumWithin(values, kNoneBelow, kNoneAbove);
+  return Negligible(static_cast<float>(sum / static_cast<double>(values.size())));
 }
 
 // A magnitude as the upper 16 bits of an f32, rounded to nearest even, at most the largest finite.
@@ -173,36 +181,33 @@ struct Magnitudes {
   double high = 0;
 };
 
-// Means of the magnitudes up to `threshold` and above it; of one without values, the other's.
-Magnitudes MeansAround(float threshold, std::span<const float> values) {
-  int32_t above = 0;
-  for (const float value : values) above += std::fabs(value) > threshold ? 1 : 0;
-  const auto below = static_cast<int32_t>(values.size()) - above;
-  Magnitudes means;
-  means.low = SumOfMagnitudes(values, [=](float m) { return m > threshold ? 0.0f : m; });
-  means.high = SumOfMagnitudes(values, [=](float m) { return m > threshold ? m : 0.0f; });
-  if (below > 0) means.low /= below;
-  if (above > 0) means.high /= above;
-  if (below == 0) means.low = means.high;
-  if (above == 0) means.high = means.low;
-  return means;
-}
-
-// Lloyd's algorithm for two levels, from the mean on. The threshold stays below the largest, so
-// that two different magnitudes are told apart.
+// Lloyd's algorithm for two levels, from the mean on: each level becomes the mean of the magnitudes
+// that are nearest to it. The threshold stays below the largest, so that two different magnitudes
+// are told apart.
 Magnitudes FitMagnitudes(std::span<const float> values) {
   constexpr int kRounds = 5;
   const float largest = LargestMagnitude(values);
   if (largest == 0) return {};
   const float below_largest = std::bit_cast<float>(std::bit_cast<int32_t>(largest) - 1);
-  float threshold = std::min(MeanMagnitude(values), below_largest);
+  const double sum = SumWithin(values, kNoneBelow, kNoneAbove);
+  const auto n = static_cast<double>(values.size());
+  double middle = sum / n;
+  double below = 0;
+  float threshold = 0;
   Magnitudes means;
   for (int round = 0; round < kRounds; ++round) {
-    means = MeansAround(threshold, values);
-    const auto middle = static_cast<float>(0.5 * (means.low + means.high));
-    if (middle == threshold) break;
-    threshold = std::min(middle, below_largest);
+    threshold = std::min(static_cast<float>(middle), below_largest);
+    const double sum_above = SumWithin(values, threshold, kNoneAbove);
+    const int32_t above = CountAbove(values, threshold);  // at least the largest
+    below = n - above;
+    means.high = sum_above / above;
+    if (below == 0) return {means.high, means.high};
+    means.low = (sum - sum_above) / below;
+    middle = 0.5 * (means.low + means.high);
+    if (static_cast<float>(middle) == threshold) break;
   }
+  // The difference of the sums is too coarse where low is far smaller than high.
+  means.low = SumWithin(values, kNoneBelow, threshold) / below;
   return means;
 }
 

@@ -19,16 +19,16 @@
 // - Codes fill a byte from its lowest bits, in two's complement. A ternary byte is
 //   81 (c0+1) + 27 (c1+1) + 9 (c2+1) + 3 (c3+1) + (c4+1), at most 242. Codes that fill up the last
 //   byte are 0. Rounding is to nearest, a tie to even.
-// - q depends on the bytes alone: it is an exact product of f32 and a small integer, the same on
-//   every machine. What Dequantise gave goes through Quantise and back unchanged.
+// - q depends on the bytes alone: it is an exact product of an f32 and a small integer, the same on
+//   every machine. What Dequantise makes of Quantise's bytes goes through both again unchanged.
+// - |v - q| is at most s/2 for int8, int4 and ternary (of int8 and int4 up to the rounding of v/s).
 //
-// int2 spends no code on 0: selected values lie above a threshold, |v| in [t, max], and a level
-// below t is never the nearest. lo and hi are Lloyd's two levels of |v| (1982), which minimise the
-// squared error. This also beats evenly spaced levels (+-s/2, +-3s/2), whose lower one lies in the
-// gap below t.
-// Sources: Lim, Andersen, Kaminsky 2019, 3LC, sections 3.1 (ternary with sparsity multiplier 1) and
-// 3.2 (five codes a byte); Seide et al. 2014, 1-bit SGD, section 2.1 (sign; there a mean for each
-// sign, here one for both).
+// int2 spends no code on 0: selected values lie above a threshold, |v| in [t, max], so of evenly
+// spaced levels (+-s/2, +-3s/2) the lower pair would lie in the empty gap, or the upper one beyond
+// most values. lo and hi are instead Lloyd's two levels of |v| (1982), which make the squared error
+// least; at most five rounds from the mean on.
+// Sources: Lim, Andersen, Kaminsky 2019, 3LC, sections 3.1 (ternary, sparsity multiplier 1) and 3.2
+// (five codes a byte); Seide et al. 2014, 1-Bit SGD (sign; there a mean for each sign, here one).
 
 #include <cstddef>
 #include <cstdint>
