@@ -37,18 +37,22 @@ Status Wrong(ValueKind kind, const char* what, double got, const char* want) {
 
 float Negligible(float scale) { return scale < kSmallestScale ? 0.0f : scale; }
 
-// As integers, magnitudes have the same order, and the loop vectorises.
-float LargestMagnitude(std::span<const float> values) {
+// The bits of the largest magnitude. As integers, magnitudes have the same order, and the loop
+// vectorises.
+int32_t LargestBits(std::span<const float> values) {
   int32_t largest = 0;
   for (const float value : values) {
     largest = std::max(largest, std::bit_cast<int32_t>(value) & 0x7FFFFFFF);
   }
-  DCHECK(largest < kInfinityBits) << "a value is not finite";
-  return std::bit_cast<float>(largest);
+  return largest;
+}
+
+float LargestMagnitude(std::span<const float> values) {
+  return std::bit_cast<float>(LargestBits(values));
 }
 
 constexpr float kNoneBelow = -1.0f;
-constexpr float kNoneAbove = std::numeric_limits<float>::infinity();
+constexpr float kNoneAbove = std::bit_cast<float>(0x7FFFFFFF);  // a NaN is to spoil the sum
 
 // Sum of the magnitudes m with above < m <= upto, in eight sums side by side: a fixed order that
 // vectorises. In double, equal f32 have an exact sum and mean.
@@ -74,8 +78,11 @@ double SumWithin(std::span<const float> values, float above, float upto) {
 }
 
 int32_t CountAbove(std::span<const float> values, float threshold) {
+  const auto border = std::bit_cast<int32_t>(threshold);
   int32_t count = 0;
-  for (const float value : values) count += std::fabs(value) > threshold ? 1 : 0;
+  for (const float value : values) {
+    count += (std::bit_cast<int32_t>(value) & 0x7FFFFFFF) > border ? 1 : 0;
+  }
   return count;
 }
 
@@ -159,7 +166,6 @@ float TernaryCodes(std::span<const float> values, Codes* codes) {
 }
 
 float SignCodes(std::span<const float> values, Codes* codes) {
-  DCHECK(std::isfinite(LargestMagnitude(values)));
   for (size_t i = 0; i < values.size(); ++i) {
     (*codes)[i] = static_cast<int8_t>(std::bit_cast<uint32_t>(values[i]) >> 31);
   }
@@ -305,12 +311,8 @@ Status DequantiseTwoMagnitudes(ByteView bytes, std::span<float> values) {
 }
 
 Status CheckFinite(ValueKind kind, std::span<const float> values) {
-  int32_t largest = 0;
-  for (const float value : values) {
-    largest = std::max(largest, std::bit_cast<int32_t>(value) & 0x7FFFFFFF);
-  }
-  if (largest < kInfinityBits) return OkStatus();
-  return Wrong(kind, "value", std::bit_cast<float>(largest), "finite");
+  const float largest = LargestMagnitude(values);
+  return std::isfinite(largest) ? OkStatus() : Wrong(kind, "value", largest, "finite");
 }
 
 size_t Ceiling(size_t n, size_t codes_a_byte) { return (n + codes_a_byte - 1) / codes_a_byte; }
@@ -356,6 +358,7 @@ void Quantise(ValueKind kind, std::span<const float> values, uint8_t* out) {
   const size_t n = values.size();
   const size_t bytes = QuantisedBytes(kind, n);
   if (n == 0) return;
+  DCHECK(LargestBits(values) < kInfinityBits) << "a value is not finite";
   if (kind == ValueKind::kFloat32) {
     std::memcpy(out, values.data(), bytes);
     return;

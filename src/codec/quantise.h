@@ -63,7 +63,8 @@ size_t QuantisedBytes(ValueKind kind, size_t n);
 
 //   values  [n] f32  read, finite, n <= kMaxChunkValues
 //   out     QuantisedBytes(kind, n) bytes, any alignment, written
-// With a value that is not finite the bytes are still so many, but Dequantise may refuse them.
+// A value that is not finite is a mistake of the caller: it stops a debug build; else the bytes are
+// such as Dequantise refuses.
 // Threads: any on disjoint memory.
 void Quantise(ValueKind kind, std::span<const float> values, uint8_t* out);
 

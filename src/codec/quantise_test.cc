@@ -319,6 +319,25 @@ TEST(Quantise, RefusesDamagedMagnitudesAndFloats) {
   EXPECT_FALSE(refused(ValueKind::kFloat16, {0xff, 0x7b}));
 }
 
+TEST(Quantise, ValuesThatAreNotFiniteMakeBytesThatAreRefused) {
+#ifndef __OPTIMIZE__
+  GTEST_SKIP() << "stops a debug build";
+#endif
+  const float infinity = std::numeric_limits<float>::infinity();
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const ValueKind kind : kKinds) {
+    for (const size_t n : kSizes) {
+      for (const float bad : {infinity, -infinity, nan, -nan}) {
+        std::vector<float> values = Normals(n, n, 1.0);
+        values[n / 2] = bad;
+        EXPECT_EQ(Refusal(kind, Quantised(kind, values), n).code(), base::Code::kDataLoss);
+        values[0] = infinity;
+        EXPECT_EQ(Refusal(kind, Quantised(kind, values), n).code(), base::Code::kDataLoss);
+      }
+    }
+  }
+}
+
 std::vector<float> AllNormals(base::Rng& rng) {
   std::vector<float> values(kMaxChunkValues);
   for (float& value : values) value = static_cast<float>(rng.NextNormal());
