@@ -51,19 +51,20 @@ float LargestMagnitude(std::span<const float> values) {
   return std::bit_cast<float>(LargestBits(values));
 }
 
-constexpr float kNoneBelow = -1.0f;
-constexpr float kNoneAbove = std::bit_cast<float>(0x7FFFFFFF);  // a NaN is to spoil the sum
+enum class Side { kAbove, kUpTo };
+constexpr float kBelowAll = -1.0f;
 
-// Sum of the magnitudes m with above < m <= upto, in eight sums side by side: a fixed order that
+// Sum of the magnitudes on one side of `border`, in eight sums side by side: a fixed order that
 // vectorises. In double, equal f32 have an exact sum and mean.
-double SumWithin(std::span<const float> values, float above, float upto) {
+template <Side kSide>
+double SumOfMagnitudes(std::span<const float> values, float border) {
   constexpr size_t kLanes = 8;
-  const auto low = std::bit_cast<int32_t>(above);
-  const auto high = std::bit_cast<int32_t>(upto);
+  const auto border_bits = std::bit_cast<int32_t>(border);
   std::array<double, kLanes> sums{};
   const auto add = [&](size_t lane, float value) {
     const int32_t bits = std::bit_cast<int32_t>(value) & 0x7FFFFFFF;
-    const int32_t mask = -static_cast<int32_t>(bits > low) & -static_cast<int32_t>(bits <= high);
+    const bool counts = kSide == Side::kAbove ? bits > border_bits : bits <= border_bits;
+    const int32_t mask = -static_cast<int32_t>(counts);
     sums[lane] += static_cast<double>(std::bit_cast<float>(bits & mask));
   };
   const size_t whole = values.size() / kLanes * kLanes;
@@ -169,7 +170,7 @@ float SignCodes(std::span<const float> values, Codes* codes) {
   for (size_t i = 0; i < values.size(); ++i) {
     (*codes)[i] = static_cast<int8_t>(std::bit_cast<uint32_t>(values[i]) >> 31);
   }
-  const double sum = SumWithin(values, kNoneBelow, kNoneAbove);
+  const double sum = SumOfMagnitudes<Side::kAbove>(values, kBelowAll);
   return Negligible(static_cast<float>(sum / static_cast<double>(values.size())));
 }
 
@@ -195,7 +196,7 @@ Magnitudes FitMagnitudes(std::span<const float> values) {
   const float largest = LargestMagnitude(values);
   if (largest == 0) return {};
   const float below_largest = std::bit_cast<float>(std::bit_cast<int32_t>(largest) - 1);
-  const double sum = SumWithin(values, kNoneBelow, kNoneAbove);
+  const double sum = SumOfMagnitudes<Side::kAbove>(values, kBelowAll);
   const auto n = static_cast<double>(values.size());
   double middle = sum / n;
   double below = 0;
@@ -203,7 +204,7 @@ Magnitudes FitMagnitudes(std::span<const float> values) {
   Magnitudes means;
   for (int round = 0; round < kRounds; ++round) {
     threshold = std::min(static_cast<float>(middle), below_largest);
-    const double sum_above = SumWithin(values, threshold, kNoneAbove);
+    const double sum_above = SumOfMagnitudes<Side::kAbove>(values, threshold);
     const int32_t above = CountAbove(values, threshold);  // at least the largest
     below = n - above;
     means.high = sum_above / above;
@@ -213,7 +214,7 @@ Magnitudes FitMagnitudes(std::span<const float> values) {
     if (static_cast<float>(middle) == threshold) break;
   }
   // The difference of the sums is too coarse where low is far smaller than high.
-  means.low = SumWithin(values, kNoneBelow, threshold) / below;
+  means.low = SumOfMagnitudes<Side::kUpTo>(values, threshold) / below;
   return means;
 }
 
