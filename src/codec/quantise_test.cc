@@ -120,6 +120,14 @@ TEST(Quantise, RoundsTiesToEven) {
               ElementsAre(2, 0, 0, 2, -2));
 }
 
+TEST(Quantise, RoundsTwoMagnitudesToEven) {
+  const auto kept = [](float magnitude) { return RoundTrip(ValueKind::kInt2, {magnitude})[0]; };
+  EXPECT_EQ(kept(0x1.01p0f), 1.0f);       // a tie
+  EXPECT_EQ(kept(0x1.03p0f), 0x1.04p0f);  // a tie
+  EXPECT_EQ(kept(0x1.018p0f), 0x1.02p0f);
+  EXPECT_EQ(kept(0x1.ffp0f), 2.0f);  // carries into the exponent
+}
+
 // What one value may lose, given the bytes it came with.
 double Bound(ValueKind kind, const Bytes& bytes, double value) {
   switch (kind) {
