@@ -21,6 +21,7 @@ bool Coordinator::MaySum() const {
 // tried at a time.
 void Coordinator::TrySites() {
   if (spec_.site_sums == SiteSums::kAlways) sum_sites_ = true;
+  if (devices_.with_site() == 0) return;
   const bool known = site_watch_.steps() >= SplitWatch::kSteps && site_watch_.MayTry(step_);
   if (sum_sites_ || !MaySum() || Streams() || !known || split_.on_trial()) return;
   if (!sites_.Possible(devices_.living())) return;
@@ -38,7 +39,7 @@ void Coordinator::WatchSites(const SplitWatch::Step& step) {
 
 // Tells whoever uses another relay from now on.
 void Coordinator::PlanSites() {
-  if (!sites_.Possible(devices_.living()) && sites_.empty()) return;
+  if (devices_.with_site() == 0 && sites_.empty()) return;
   const double values = static_cast<double>(spec_.parameter_count());
   const SiteKeeper::Sizes sizes{.update = values * BytesAsSent(spec_.codec_up),
                                 .sum = values * BytesAsSent("dense"),

@@ -68,6 +68,7 @@ Result<DeviceTable::Admission> DeviceTable::Admit(TimePoint now, ConnectionId co
                                .last_seen = now,
                                .endpoint = hello.endpoint,
                                .site = hello.site};
+  if (!hello.site.empty()) ++with_site_;
   Device& device = living_[admission.device];
   const Result<int64_t> shard = ShardFor(device.name);
   if (!shard.ok()) {
@@ -153,6 +154,7 @@ void DeviceTable::Remove(DeviceId id) {
   if (it == living_.end()) return;
   FreeName(id);
   SignsOf(it->second).erase({it->second.last_seen, id});
+  if (!it->second.site.empty()) --with_site_;
   living_.erase(it);
 }
 

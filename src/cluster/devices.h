@@ -66,6 +66,8 @@ class DeviceTable {
 
   // Those in the run now, by id.
   const std::map<DeviceId, Device>& living() const { return living_; }
+  // Of those, how many have said their site.
+  int64_t with_site() const { return with_site_; }
   // Those not seen since `then`, by id.
   std::vector<DeviceId> SilentSince(TimePoint then) const;
   // Marks those not seen since `then` as silent, until they are seen again. Those that were not
@@ -99,6 +101,7 @@ class DeviceTable {
   DeviceId next_id_ = 1;
   std::map<DeviceId, uint64_t> incarnations_;  // of every id ever given
   std::map<DeviceId, Device> living_;
+  int64_t with_site_ = 0;
   BySign heard_;   // of the living, those that are not marked as silent,
   BySign silent_;  // and those that are
   std::map<std::string, Stem> stems_;

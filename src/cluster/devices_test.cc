@@ -127,6 +127,23 @@ TEST(DeviceTable, ADeviceThatCannotBeRecordedIsNotIn) {
   }
 }
 
+TEST(DeviceTable, CountsThoseThatSayTheirSite) {
+  const auto store = MakeMemoryStore();
+  DeviceTable table(store.get());
+  Hello hello = From("pi", 11);
+  hello.site = "office";
+  ASSERT_TRUE(table.Admit({0}, 1, hello).ok());
+  ASSERT_TRUE(table.Admit({0}, 2, From("pi", 12)).ok());
+  ASSERT_TRUE(table.Admit({1}, 3, hello).ok()) << "another process";
+  EXPECT_EQ(table.with_site(), 2);
+  hello.device = 1;
+  ASSERT_TRUE(table.Admit({1}, 4, hello).ok()) << "the first one again";
+  EXPECT_EQ(table.with_site(), 2);
+  table.Remove(1);
+  table.Remove(2);
+  EXPECT_EQ(table.with_site(), 1);
+}
+
 TEST(DeviceTable, KnowsWhoIsSilent) {
   const auto store = MakeMemoryStore();
   DeviceTable table(store.get());
