@@ -1,7 +1,7 @@
 #include "cluster/stream_dealer.h"
 
 #include <algorithm>
-#include <limits>
+#include <ranges>
 #include <utility>
 
 namespace weft::cluster {
@@ -19,9 +19,9 @@ void StreamDealer::Add(DeviceId device) {
   if (seats_.contains(device)) Remove(device);
   Seat seat;
   // It takes its place among those that are at work.
-  int64_t least = std::numeric_limits<int64_t>::max();
-  for (const auto& [other, known] : seats_) least = std::min(least, known.done);
-  if (!seats_.empty()) seat.done = least;
+  if (any_done_ && !seats_.empty()) {
+    seat.done = std::ranges::min(seats_ | std::views::values, {}, &Seat::done).done;
+  }
   seats_.emplace(device, std::move(seat));
 }
 
@@ -123,6 +123,7 @@ void StreamDealer::Committed(const Lease& lease, TimePoint now) {
     Seat& seat = seats_.at(device);
     seat.held.erase(lease.id);
     ++seat.done;
+    any_done_ = true;
   }
   took_.push_back(now - it->second.first_granted);
   if (took_.size() > kRemembered) took_.pop_front();

@@ -97,6 +97,7 @@ class StreamDealer {
   size_t depth_ = kDepth;
   std::map<uint64_t, Out> leases_;
   std::deque<uint64_t> free_;  // wanted by nobody, or by one more
+  bool any_done_ = false;  // by whomever; runs of steps come here only to add and remove devices
   std::map<DeviceId, Seat> seats_;
   std::set<DeviceId> quiet_;
   std::deque<Duration> took_;  // of the last leases, from grant to commit
