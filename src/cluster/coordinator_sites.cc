@@ -26,6 +26,7 @@ void Coordinator::TrySites() {
   if (sum_sites_ || !MaySum() || Streams() || !known || split_.on_trial()) return;
   if (!sites_.Possible(devices_.living())) return;
   sum_sites_ = true;
+  site_reason_ = "a trial";
   site_watch_.BeginTrial(step_, site_watch_.exchange_s(true).value_or(0));
 }
 

@@ -125,7 +125,9 @@ TEST_F(Sites, AreTriedAndStayIfStepsAreShorter) {
     EXPECT_THAT(Joint(Said()), ElementsAre(0, 0, 0, 0)) << "step " << i;
     Step(2);
   }
-  EXPECT_THAT(Joint(Said()), ElementsAre(0, 3, 3, 3));
+  const Actions actions = Said();
+  EXPECT_THAT(Joint(actions), ElementsAre(0, 3, 3, 3));
+  EXPECT_EQ(Emitted<SitesChanged>(actions).at(0).reason, "a trial");
   for (int i = 0; i < 8; ++i) {
     Step(1);
     EXPECT_THAT(Joint(Said()), ElementsAre(0, 3, 3, 3)) << "step " << i;
