@@ -10,7 +10,8 @@ namespace weft::codec {
 
 std::vector<std::string> CodecNames() { return {"dense", "fp16"}; }
 
-Result<std::unique_ptr<Codec>> MakeCodec(const std::string& name) {
+Result<std::unique_ptr<Codec>> MakeCodec(const CodecOptions& options) {
+  const std::string& name = options.name;
   if (name == "dense") return MakeDense();
   if (name == "fp16") return MakeFp16();
   const std::vector<std::string> names = CodecNames();

@@ -14,8 +14,9 @@ class Dense : public Codec {
   bool lossy() const override { return false; }
   size_t MaxBytes(size_t n) const override { return kHeaderBytes + n * sizeof(float); }
 
-  Status Encode(std::span<const float> values, std::span<float> residual,
-                Bytes* packet) const override {
+  Status Encode(const Place&, std::span<const float> values, const Carry& carry,
+                Bytes* packet) override {
+    const std::span<float> residual = carry.residual;
     RETURN_IF_ERROR(CheckResidual(values.size(), residual.size()));
     const size_t begin = packet->size();
     uint8_t* body = BeginPacket(CodecId::kDense, values.size(), values.size_bytes(), packet);
@@ -29,7 +30,7 @@ class Dense : public Codec {
     return OkStatus();
   }
 
-  Status Decode(ByteView packet, std::span<float> values) const override {
+  Status Decode(const Place&, ByteView packet, std::span<float> values) const override {
     RETURN_IF_ERROR(CheckPacketBytes(packet.size(), MaxBytes(values.size())));
     ASSIGN_OR_RETURN(const ByteView body, OpenPacket(CodecId::kDense, values.size(), packet));
     if (!values.empty()) std::memcpy(values.data(), body.data(), body.size());

@@ -12,8 +12,9 @@ class Fp16 : public Codec {
   bool lossy() const override { return true; }
   size_t MaxBytes(size_t n) const override { return kHeaderBytes + n * sizeof(uint16_t); }
 
-  Status Encode(std::span<const float> values, std::span<float> residual,
-                Bytes* packet) const override {
+  Status Encode(const Place&, std::span<const float> values, const Carry& carry,
+                Bytes* packet) override {
+    const std::span<float> residual = carry.residual;
     RETURN_IF_ERROR(CheckResidual(values.size(), residual.size()));
     const size_t begin = packet->size();
     uint8_t* body =
@@ -23,7 +24,7 @@ class Fp16 : public Codec {
     return OkStatus();
   }
 
-  Status Decode(ByteView packet, std::span<float> values) const override {
+  Status Decode(const Place&, ByteView packet, std::span<float> values) const override {
     RETURN_IF_ERROR(CheckPacketBytes(packet.size(), MaxBytes(values.size())));
     ASSIGN_OR_RETURN(const ByteView body, OpenPacket(CodecId::kFp16, values.size(), packet));
     FloatsFromHalves(body.data(), values);
