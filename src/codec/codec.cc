@@ -8,6 +8,10 @@
 
 namespace weft::codec {
 
+bool Selects(const CodecOptions& options) {
+  return (options.name == "chunk-topk" || options.name == "dgc") && options.density != 1;
+}
+
 std::vector<std::string> CodecNames() { return {"dense", "fp16"}; }
 
 Result<std::unique_ptr<Codec>> MakeCodec(const CodecOptions& options) {
