@@ -136,6 +136,14 @@ struct Fill {
     json["reason"] = changed.reason;
     return json;
   }
+  ordered_json operator()(const cluster::LinksChanged& changed) const {
+    ordered_json json = Start("links", seconds);
+    json["local_steps"] = changed.local_steps;
+    json["dense_devices"] = changed.dense;
+    json["devices"] = changed.devices;
+    json["poorest"] = changed.poorest;
+    return json;
+  }
   ordered_json operator()(const cluster::ModeChanged& changed) const {
     ordered_json json = Start("mode", seconds);
     json["mode"] = changed.mode;
