@@ -9,7 +9,9 @@
 
 namespace weft::codec {
 
-std::vector<std::string> CodecNames() { return {"dense", "fp16", "int8", "chunk-topk", "auto"}; }
+std::vector<std::string> CodecNames() {
+  return {"dense", "fp16", "int8", "3lc", "chunk-topk", "dgc", "powersgd", "auto"};
+}
 
 Result<std::unique_ptr<Codec>> MakeCodec(const CodecOptions& options) {
   const std::string& name = options.name;
