@@ -71,6 +71,10 @@ class Codec {
   // Never reads or writes outside its arguments, never allocates by what the packet claims.
   virtual Status Decode(const Place& place, ByteView packet, std::span<float> values) const = 0;
 
+  // sum += weight * what Decode writes, value by value in f32. Errors: those of Decode; `sum` is as
+  // it was then. Codecs that send few values need no memory for it; others take that of n values.
+  virtual Status Add(const Place& place, ByteView packet, float weight, std::span<float> sum) const;
+
   // The same of codecs that do not ask where values stand.
   Status Encode(std::span<const float> values, std::span<float> residual, Bytes* packet) {
     return Encode(Place(), values, {.residual = residual, .velocity = {}}, packet);

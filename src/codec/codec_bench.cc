@@ -80,6 +80,15 @@ void BM_UpdateDecode(benchmark::State& state, const std::string& name) {
   Count(state);
 }
 
+void BM_UpdateAdd(benchmark::State& state, const std::string& name) {
+  const auto codec = Sparse(name);
+  std::vector<float> values = NormalValues(kValues);
+  weft::Bytes packet;
+  CHECK(codec->Encode(values, {}, &packet).ok());
+  for (auto _ : state) CHECK(codec->Add({}, packet, 0.5f, values).ok());
+  Count(state);
+}
+
 void BM_Crc32c(benchmark::State& state, bool portable) {
   const weft::Bytes bytes(kValues * sizeof(float), 0x5A);
   for (auto _ : state) {
@@ -104,6 +113,11 @@ BENCHMARK_CAPTURE(BM_UpdateDecode, 3lc, "3lc");
 BENCHMARK_CAPTURE(BM_UpdateDecode, chunk_topk, "chunk-topk");
 BENCHMARK_CAPTURE(BM_UpdateDecode, dgc, "dgc");
 BENCHMARK_CAPTURE(BM_UpdateDecode, powersgd, "powersgd");
+BENCHMARK_CAPTURE(BM_UpdateAdd, int8, "int8");
+BENCHMARK_CAPTURE(BM_UpdateAdd, 3lc, "3lc");
+BENCHMARK_CAPTURE(BM_UpdateAdd, chunk_topk, "chunk-topk");
+BENCHMARK_CAPTURE(BM_UpdateAdd, dgc, "dgc");
+BENCHMARK_CAPTURE(BM_UpdateAdd, powersgd, "powersgd");
 BENCHMARK_CAPTURE(BM_Crc32c, cpu, false);
 BENCHMARK_CAPTURE(BM_Crc32c, portable, true);
 

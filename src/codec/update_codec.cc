@@ -106,10 +106,18 @@ class UpdateCodec : public Codec {
 
   Status Decode(const Place& place, ByteView packet, std::span<float> values) const override {
     const PieceWalk pieces(options_.tensors, place.begin, values.size());
-    RETURN_IF_ERROR(CheckPlace(pieces, values.size()));
-    ASSIGN_OR_RETURN(const ByteView body, BodyOf(place, packet, values.size()));
+    ASSIGN_OR_RETURN(const ByteView body, BodyOf(place, packet, pieces, values.size()));
     std::fill(values.begin(), values.end(), 0.0f);
     return ReadUpdate(pieces, body, {.mode = ValueSink::Mode::kWrite, .values = values});
+  }
+
+  Status Add(const Place& place, ByteView packet, float weight,
+             std::span<float> sum) const override {
+    const PieceWalk pieces(options_.tensors, place.begin, sum.size());
+    ASSIGN_OR_RETURN(const ByteView body, BodyOf(place, packet, pieces, sum.size()));
+    RETURN_IF_ERROR(ReadUpdate(pieces, body, {.mode = ValueSink::Mode::kCheck}));
+    return ReadUpdate(pieces, body,
+                      {.mode = ValueSink::Mode::kAdd, .values = sum, .weight = weight});
   }
 
  private:
@@ -126,7 +134,10 @@ class UpdateCodec : public Codec {
             .identity = static_cast<uint32_t>(identity)};
   }
 
-  Result<ByteView> BodyOf(const Place& place, ByteView packet, size_t count) const {
+  // What stands behind the header, if that is right.
+  Result<ByteView> BodyOf(const Place& place, ByteView packet, const PieceWalk& pieces,
+                          size_t count) const {
+    RETURN_IF_ERROR(CheckPlace(pieces, count));
     ASSIGN_OR_RETURN(const ByteView rest, OpenFrame(CodecId::kUpdate, packet));
     base::ByteReader in(rest);
     RETURN_IF_ERROR(CheckHeader(HeaderOf(place, count), &in));
