@@ -16,6 +16,10 @@ Status Codec::Add(const Place& place, ByteView packet, float weight, std::span<f
   return OkStatus();
 }
 
+bool Selects(const CodecOptions& options) {
+  return (options.name == "chunk-topk" || options.name == "dgc") && options.density != 1;
+}
+
 std::vector<std::string> CodecNames() {
   return {"dense", "fp16", "int8", "3lc", "chunk-topk", "dgc", "powersgd", "auto"};
 }
