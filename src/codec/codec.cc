@@ -9,11 +9,20 @@
 
 namespace weft::codec {
 
+Status Codec::Add(const Place& place, ByteView packet, float weight, std::span<float> sum) const {
+  std::vector<float> values(sum.size());
+  RETURN_IF_ERROR(Decode(place, packet, values));
+  for (size_t i = 0; i < sum.size(); ++i) sum[i] += weight * values[i];
+  return OkStatus();
+}
+
 bool Selects(const CodecOptions& options) {
   return (options.name == "chunk-topk" || options.name == "dgc") && options.density != 1;
 }
 
-std::vector<std::string> CodecNames() { return {"dense", "fp16", "int8", "chunk-topk", "auto"}; }
+std::vector<std::string> CodecNames() {
+  return {"dense", "fp16", "int8", "3lc", "chunk-topk", "dgc", "powersgd", "auto"};
+}
 
 Result<std::unique_ptr<Codec>> MakeCodec(const CodecOptions& options) {
   const std::string& name = options.name;
