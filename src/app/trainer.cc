@@ -9,6 +9,7 @@
 #include "app/job_spec.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "cluster/delta_log.h"
 #include "kernel/update.h"
 #include "plan/shares.h"
 
@@ -209,7 +210,7 @@ Result<std::unique_ptr<Trainer>> Trainer::Make(std::shared_ptr<const Job> job,
   }
   ASSIGN_OR_RETURN(auto engine, engine::Engine::Create(job->graph, of_engine));
   ASSIGN_OR_RETURN(auto up, codec::MakeCodec(job->config.link.codec));
-  ASSIGN_OR_RETURN(auto down, codec::MakeCodec(job->config.link.down_codec));
+  ASSIGN_OR_RETURN(auto down, cluster::MakeWholeCodec({.name = job->config.link.down_codec}));
   return std::unique_ptr<Trainer>(
       new Trainer(std::move(job), options, std::move(engine), std::move(up), std::move(down)));
 }

@@ -46,6 +46,16 @@ Status CheckStatistics(const JobSpec& spec) {
   return OkStatus();
 }
 
+// What workers hold would depend on who has led, and since when.
+Status CheckDown(const JobSpec& spec) {
+  const codec::CodecOptions down{.name = spec.codec_down};
+  RETURN_IF_ERROR(codec::MakeCodec(down).status());
+  if (!spec.deterministic || !codec::SendsDifferences(down)) return OkStatus();
+  return base::InvalidArgument(fmt::format(
+      "codec of the parameters: got \"{}\", want \"dense\" or \"fp16\" in a deterministic job",
+      down.name));
+}
+
 }  // namespace
 
 int64_t JobSpec::parameter_count() const {
@@ -69,7 +79,7 @@ Status Validate(const JobSpec& spec) {
   RETURN_IF_ERROR(AtLeast("trainable_count", spec.trainable_count, 1));
   RETURN_IF_ERROR(CheckStatistics(spec));
   RETURN_IF_ERROR(codec::MakeCodec(spec.codec_up).status());
-  return codec::MakeCodec(spec.codec_down).status();
+  return CheckDown(spec);
 }
 
 }  // namespace weft::cluster

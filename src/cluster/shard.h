@@ -21,6 +21,7 @@
 
 #include "aggregate/aggregator.h"
 #include "cluster/action.h"
+#include "cluster/delta_log.h"
 #include "cluster/job_spec.h"
 #include "cluster/message.h"
 #include "cluster/range_history.h"
@@ -39,10 +40,11 @@ struct ShardContext {
   JobSpec spec;
   Address self;
   std::unique_ptr<codec::Codec> up;
-  std::unique_ptr<codec::Codec> down;
+  std::unique_ptr<codec::Codec> down;  // of whole ranges
   std::unique_ptr<codec::Codec> dense;
   uint64_t term = 0;
   uint64_t layout = 0;  // number of the one that holds
+  uint32_t logs = 0;    // of deltas, begun so far
   Actions actions;      // asked for by the message in hand
 
   void SendTo(Address to, Message message);
@@ -166,13 +168,18 @@ class Shard {
   bool Decode(const Held& held);
   void Acknowledge(const Held& held, bool applied);
   PushAck AckOf(const Held& held, bool applied) const;
-  Payload Encoded();
-  void AnswerPull(const Pull& pull, Address to);
-  void AnswerPulls();
   static Key KeyOf(const Held& held);
   static Applied AppliedOf(const Held& held);
   int64_t Round() const;
   uint64_t term() const { return context_->term; }
+
+  // shard_parameters.cc
+  DeltaLog* Log();
+  std::unique_ptr<DeltaLog> BeginLog();
+  Payload Encoded();
+  Parameters Newest(const Pull& pull);
+  void AnswerPull(const Pull& pull, Address to);
+  void AnswerPulls();
 
   // shard_step.cc
   bool WasBegun(const BeginStep& begin) const;
@@ -218,8 +225,9 @@ class Shard {
   int64_t next_step_;
   int64_t over_before_;            // leases of earlier steps are of a stream that is over
   std::vector<float> parameters_;  // [n]
-  std::vector<float> gradient_;    // [n] scratch: one decoded update
-  Payload encoded_;                // of version_; null until somebody asks
+  std::vector<float> gradient_;    // [n] scratch: one decoded update, or a difference
+  std::unique_ptr<DeltaLog> log_;  // null until somebody asks, and where all is sent whole
+  Payload encoded_;                // of version_, whole; null until somebody asks
   Payload before_;                 // of the version before it, while other ranges may be there
 
   bool leads_ = false;

@@ -202,6 +202,8 @@ void Worker::UseStore(SampleCacheOptions options) {
   cache_->SetTerm(term_);
 }
 
+void Worker::UseCodec(std::unique_ptr<codec::Codec> down) { held_.UseCodec(std::move(down)); }
+
 void Worker::TakeLayout(const Layout& layout) {
   layout_ = layout;
   held_.SetCut(layout);
@@ -249,7 +251,7 @@ void Worker::AskAgain(TimePoint now, const Range& range) {
   const auto it = pulled_.find(range);
   if (it == pulled_.end()) return;
   it->second.at = now;
-  ToLeader(range, Pull{term_, device_, it->second.version, range});
+  ToLeader(range, PullOf(range, it->second.version));
 }
 
 // Under another term the leases were dealt anew, and the same version may have other parameters.
@@ -316,14 +318,19 @@ void Worker::SayAgain(TimePoint now, const Grant& grant) {
 }
 
 void Worker::On(TimePoint now, const Parameters& parameters) {
-  if (parameters.term != term_ || parameters.values == nullptr) return;
+  if (parameters.term != term_ || (parameters.values == nullptr && parameters.base < 0)) return;
   const auto pulled = pulled_.find(parameters.range);
   const bool asked = pulled != pulled_.end() && parameters.version >= pulled->second.version;
+  if (held_.Put(parameters) == HeldParameters::Got::kLacksBase) {
+    if (!asked) return;
+    pulled->second.at = now;
+    return ToLeader(parameters.range,
+                    Pull{term_, device_, pulled->second.version, parameters.range});  // whole
+  }
   // A leader that has nothing so old any more is not asked for it again.
   if (asked && (!pulled->second.exactly || parameters.version == pulled->second.version)) {
     pulled_.erase(pulled);
   }
-  held_.Put(parameters);
   ComputeNext(now);
 }
 

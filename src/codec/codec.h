@@ -91,6 +91,10 @@ struct CodecOptions {
   bool operator==(const CodecOptions&) const = default;
 };
 
+// True for codecs whose packets leave something out that later ones make up for: of parameters they
+// carry differences, and a whole vector travels as it is.
+bool SendsDifferences(const CodecOptions& options);
+
 // Known names, in the order to show them.
 std::vector<std::string> CodecNames();
 // Errors: kInvalidArgument for an unknown name, with a did-you-mean, and for options out of range.
