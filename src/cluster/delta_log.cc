@@ -15,10 +15,6 @@ namespace {
 
 constexpr size_t kHeadBytes = 2 * sizeof(uint32_t);
 
-codec::Place PlaceOf(const Range& range, int64_t base) {
-  return {.begin = range.begin, .run = 0, .base = base};
-}
-
 // The next delta of those that are left. Errors: kDataLoss.
 Status GetDelta(base::ByteReader* in, uint32_t* versions, ByteView* packet) {
   uint32_t bytes = 0;
@@ -60,7 +56,7 @@ void DeltaLog::CatchUp(int64_t version, std::span<const float> parameters,
 }
 
 Payload DeltaLog::Encode(int64_t versions, std::span<float> difference) const {
-  const codec::Place place = PlaceOf(options_.range, version_);
+  const codec::Place place{.begin = options_.range.begin, .run = options_.run, .base = version_};
   auto delta = std::make_shared<Bytes>(kHeadBytes);
   const bool encoded = codec_->Encode(place, difference, {}, delta.get()).ok();
   const size_t most = std::min<size_t>(options_.whole_bytes, std::numeric_limits<uint32_t>::max());
@@ -102,28 +98,28 @@ std::optional<Payload> DeltaLog::Since(int64_t base) {
   return joined_ = std::move(joined);
 }
 
-Status AddDeltas(const codec::Codec& codec, const Range& range, int64_t base, int64_t version,
+Status AddDeltas(const codec::Codec& codec, const codec::Place& from, int64_t version,
                  ByteView deltas, std::span<float> values, std::span<float> scratch) {
-  if (base < 0 || version < base) {
-    return base::DataLoss(fmt::format("deltas: got version {} from {}", version, base));
+  if (from.base < 0 || version < from.base) {
+    return base::DataLoss(fmt::format("deltas: got version {} from {}", version, from.base));
   }
   base::ByteReader in(deltas);
-  int64_t at = base;
+  codec::Place place = from;
   for (size_t count = 0; in.remaining() > 0; ++count) {
     uint32_t versions = 0;
     ByteView packet;
     RETURN_IF_ERROR(GetDelta(&in, &versions, &packet));
-    if (versions == 0 || versions > version - at || count == DeltaLog::kMostDeltas) {
+    if (versions == 0 || versions > version - place.base || count == DeltaLog::kMostDeltas) {
       return base::DataLoss(
           fmt::format("deltas: got {} versions on from {} after {}, want up to {}", versions, at,
                       count, version));
     }
-    RETURN_IF_ERROR(codec.Decode(PlaceOf(range, at), packet, scratch));
+    RETURN_IF_ERROR(codec.Decode(place, packet, scratch));
     kernel::Axpy(1.0f, scratch, values);
-    at += versions;
+    place.base += versions;
   }
-  if (at == version) return OkStatus();
-  return base::DataLoss(fmt::format("deltas: got version {}, want {}", at, version));
+  if (place.base == version) return OkStatus();
+  return base::DataLoss(fmt::format("deltas: got version {}, want {}", place.base, version));
 }
 
 int64_t CountDeltas(ByteView deltas) {

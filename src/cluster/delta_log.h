@@ -10,7 +10,8 @@
 //
 //   0  u32  bytes     of the packet
 //   4  u32  versions  that it goes on by, from 1
-//   8  ...  packet    of the codec; its place: the range's begin, run 0, the version it is added to
+//   8  ...  packet    of the codec; its place: the range's begin, the run, the version it is added
+//   to
 
 #include <cstdint>
 #include <deque>
@@ -39,6 +40,7 @@ class DeltaLog {
     // bits.
     uint64_t number = 0;
     Range range;
+    uint64_t run = 0;        // RunTag
     size_t whole_bytes = 0;  // of the range; deltas are kept while together they are fewer
   };
   // Begins with workers that hold this version as it is.
@@ -50,6 +52,9 @@ class DeltaLog {
   //   parameters  [n] f32  read: of that version
   //   scratch     [n] f32  overwritten
   void CatchUp(int64_t version, std::span<const float> parameters, std::span<float> scratch);
+
+  // What the next deltas leave out, where the codec can be told.
+  void Aim(const codec::Target& target) { codec_->Aim(target); }
 
   uint64_t number() const { return options_.number; }
   int64_t version() const { return version_; }
@@ -78,12 +83,12 @@ class DeltaLog {
   Payload joined_;
 };
 
-// Adds deltas from `base` to `version`, of a leader whose log has this codec.
-//   values   [range.count] f32  read and written: of version `base`, then of `version`
-//   scratch  [range.count] f32  overwritten
+// Adds deltas from `from.base` to `version`, of a leader whose log has this codec.
+//   values   [n] f32  read and written: of version from.base, then of `version`
+//   scratch  [n] f32  overwritten
 // Errors: kDataLoss for deltas that are damaged or do not lead from the one to the other; `values`
 // is then unspecified.
-Status AddDeltas(const codec::Codec& codec, const Range& range, int64_t base, int64_t version,
+Status AddDeltas(const codec::Codec& codec, const codec::Place& from, int64_t version,
                  ByteView deltas, std::span<float> values, std::span<float> scratch);
 
 // How many there are; of damaged ones, up to the damage.

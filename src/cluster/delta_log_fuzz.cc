@@ -9,13 +9,12 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using weft::cluster::AddDeltas;
-  constexpr weft::cluster::Range kRange = {4, 16};
   const weft::cluster::testing::FewLargest codec(4);
   const weft::ByteView deltas(data, size);
   std::vector<float> values(16), scratch(16);
   int64_t led_to = -1;
   for (int64_t version = 0; version < 40; ++version) {
-    if (!AddDeltas(codec, kRange, 2, version, deltas, values, scratch).ok()) continue;
+    if (!AddDeltas(codec, {.base = 2}, version, deltas, values, scratch).ok()) continue;
     CHECK_EQ(led_to, -1) << "to two versions";
     led_to = version;
   }

@@ -37,7 +37,8 @@ class Log : public ::testing::Test {
     if (!deltas) return base::NotFound("it does not reach back");
     std::vector<float> scratch(8);
     const Bytes bytes = *deltas == nullptr ? Bytes() : **deltas;
-    return AddDeltas(FewLargest(1), kRange, base, log_.version(), bytes, *values, scratch);
+    return AddDeltas(FewLargest(1), {.begin = 100, .base = base}, log_.version(), bytes, *values,
+                     scratch);
   }
 
   std::vector<float> parameters_ = std::vector<float>(8);
@@ -158,7 +159,8 @@ TEST_F(Log, DamagedDeltasAreRefused) {
   const Bytes right = **log_.Since(3);
   const auto add = [&](const Bytes& deltas, int64_t base, int64_t version) {
     std::vector<float> values(8), scratch(8);
-    return AddDeltas(FewLargest(1), kRange, base, version, deltas, values, scratch).code();
+    return AddDeltas(FewLargest(1), {.begin = 100, .base = base}, version, deltas, values, scratch)
+        .code();
   };
   EXPECT_EQ(add(right, 3, 5), Code::kOk);
   EXPECT_EQ(add(right, 3, 4), Code::kDataLoss) << "one too many";
@@ -190,16 +192,17 @@ TEST_F(Log, MoreDeltasThanALogKeepsAreRefused) {
     out.Put(base);
   }
   std::vector<float> values(8), scratch(8);
-  EXPECT_EQ(AddDeltas(FewLargest(1), kRange, 0, count, many, values, scratch).code(),
-            Code::kDataLoss);
-  EXPECT_EQ(AddDeltas(FewLargest(1), kRange, 0, count - 1,
-                      ByteView(many).first(many.size() - 16), values, scratch),
+  EXPECT_EQ(AddDeltas(FewLargest(1), {}, count, many, values, scratch).code(), Code::kDataLoss);
+  EXPECT_EQ(AddDeltas(FewLargest(1), {}, count - 1, ByteView(many).first(many.size() - 16), values,
+                      scratch),
             OkStatus());
 }
 
 TEST(WholeCodec, IsDenseWhereThereAreDifferences) {
   EXPECT_EQ((*MakeWholeCodec({.name = "dense"}))->name(), "dense");
   EXPECT_EQ((*MakeWholeCodec({.name = "fp16"}))->name(), "fp16");
+  EXPECT_EQ((*MakeWholeCodec({.name = "chunk-topk"}))->name(), "dense");
+  EXPECT_FALSE(MakeWholeCodec({.name = "chunk"}).ok());
 }
 
 // Whatever is lost, repeated, overtaken or skipped on the way, a worker that holds a version of the
@@ -213,13 +216,11 @@ TEST(HeldByAWorker, IsWhatTheLogSaysBitForBit) {
     for (float& value : x) value = static_cast<float>(rng.NextUniform(-1, 1));
     DeltaLog log(make(), {.number = 9, .range = kAll, .whole_bytes = 16 + 40 * 4}, 0, x);
     HeldParameters held;
-    held.UseCodec(make());
-    held.SetCut({.number = 1,
-                 .parts = {{.range = kAll,
-                            .leader = {},
-                            .endpoint = {},
-                            .standby = 0,
-                            .standby_endpoint = {}}}});
+    held.UseCodec(make(), 0);
+    held.SetCut(
+        {.number = 1,
+         .parts = {
+             {.range = kAll, .leader = {}, .endpoint = {}, .standby = 0, .standby_endpoint = {}}}});
     const auto dense = codec::MakeDense();
     std::map<int64_t, std::vector<float>> was{{0, x}};
     std::vector<Parameters> wire;

@@ -22,7 +22,10 @@ void HeldParameters::SetCut(const Layout& layout) {
   cut_ = std::move(next);
 }
 
-void HeldParameters::UseCodec(std::unique_ptr<codec::Codec> down) { codec_ = std::move(down); }
+void HeldParameters::UseCodec(std::unique_ptr<codec::Codec> down, uint64_t run) {
+  codec_ = std::move(down);
+  run_ = run;
+}
 
 bool HeldParameters::Wants(const Slot& slot, int64_t version) {
   const auto is_newer = [&](const Piece& held) {

@@ -28,8 +28,8 @@ class HeldParameters {
   // From now on the vector comes in these ranges. What is held in others stays until all of the new
   // ones have come.
   void SetCut(const Layout& layout);
-  // Deltas are of this codec; before this is said they cannot be added.
-  void UseCodec(std::unique_ptr<codec::Codec> down);
+  // Deltas are of this codec and run (RunTag); before this is said they cannot be added.
+  void UseCodec(std::unique_ptr<codec::Codec> down, uint64_t run);
   enum class Got {
     kTaken,
     kNotWanted,  // of another cut, or neither newer than what is held nor the version before it
@@ -77,6 +77,7 @@ class HeldParameters {
   const Cut* Whole() const;
 
   std::unique_ptr<codec::Codec> codec_;
+  uint64_t run_ = 0;
   std::unique_ptr<codec::Codec> whole_ = codec::MakeDense();  // of ranges that have a log
   Cut cut_;
   Cut old_;  // empty once cut_ is whole

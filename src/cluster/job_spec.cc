@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <numeric>
 
+#include "base/hash.h"
 #include "cluster/step_plan.h"
 #include "codec/codec.h"
 
@@ -48,12 +50,11 @@ Status CheckStatistics(const JobSpec& spec) {
 
 // What workers hold would depend on who has led, and since when.
 Status CheckDown(const JobSpec& spec) {
-  const codec::CodecOptions down{.name = spec.codec_down};
-  RETURN_IF_ERROR(codec::MakeCodec(down).status());
-  if (!spec.deterministic || !codec::SendsDifferences(down)) return OkStatus();
+  RETURN_IF_ERROR(codec::MakeCodec(spec.codec_down).status());
+  if (!spec.deterministic || !codec::SendsDifferences(spec.codec_down)) return OkStatus();
   return base::InvalidArgument(fmt::format(
       "codec of the parameters: got \"{}\", want \"dense\" or \"fp16\" in a deterministic job",
-      down.name));
+      spec.codec_down.name));
 }
 
 }  // namespace
@@ -62,6 +63,22 @@ int64_t JobSpec::parameter_count() const {
   int64_t count = trainable_count;
   for (const engine::StatisticStretch& stretch : statistics) count += stretch.count;
   return count;
+}
+
+codec::Place JobSpec::PlaceOf(int64_t begin, int64_t version) const {
+  return {.begin = begin, .run = RunTag(run), .base = version};
+}
+
+bool CorrectsMomentum(const codec::CodecOptions& up, const aggregate::Options& aggregation,
+                      const engine::OptimizerOptions& optimizer) {
+  return codec::Selects(up) && !aggregation.TrainsLocally() && engine::MomentumOf(optimizer) > 0;
+}
+
+uint64_t RunTag(const std::string& run) { return base::Fnv1a(base::AsBytes(run)); }
+
+std::optional<codec::Target> TargetOf(double density, uint8_t value_kind) {
+  if (!(density > 0) || value_kind >= codec::kValueKinds) return std::nullopt;
+  return codec::Target{std::min(density, 1.0), static_cast<codec::ValueKind>(value_kind)};
 }
 
 Status Validate(const JobSpec& spec) {

@@ -3,6 +3,7 @@
 // layers.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "base/status.h"
 #include "cluster/message.h"
 #include "cluster/policy_options.h"
+#include "codec/codec.h"
 #include "engine/optimizer.h"
 #include "engine/schedule.h"
 
@@ -48,8 +50,8 @@ struct JobSpec {
   engine::OptimizerOptions optimizer;
   int64_t trainable_count = 0;                       // of the flat vector
   std::vector<engine::StatisticStretch> statistics;  // the rest of it
-  std::string codec_up = "dense";                    // of gradients
-  std::string codec_down = "dense";                  // of parameters
+  codec::CodecOptions codec_up;                      // of gradients
+  codec::CodecOptions codec_down;                    // of parameters
 
   aggregate::Options aggregation;
   PolicyOptions policy;  // where aggregation.automatic
@@ -77,7 +79,21 @@ struct JobSpec {
   Address leader = {kCoordinatorDevice, Role::kLeader};
 
   int64_t parameter_count() const;
+  // Where a packet of values from `begin` on stands that were computed with this version.
+  codec::Place PlaceOf(int64_t begin, int64_t version) const;
 };
+
+// The devices add up momentum before they choose what to send, and the leader adds none: where the
+// codec leaves values out, and the updates are gradients.
+// Source: Lin et al. 2018, Deep Gradient Compression, section 3.2.
+bool CorrectsMomentum(const codec::CodecOptions& up, const aggregate::Options& aggregation,
+                      const engine::OptimizerOptions& optimizer);
+
+// What packets of a run say it is.
+uint64_t RunTag(const std::string& run);
+
+// What a Grant or BeginStep says is to be sent; nothing: as the job's codec does.
+std::optional<codec::Target> TargetOf(double density, uint8_t value_kind);
 
 // Errors: kInvalidArgument, "field: got X, want Y".
 Status Validate(const JobSpec& spec);

@@ -25,12 +25,14 @@ JobSpec WithoutTexts(JobSpec spec) {
 Leader::Leader(const JobSpec& spec, Address self) : archive_(&context_.spec) {
   context_.spec = WithoutTexts(spec);
   context_.self = self;
+  context_.run = RunTag(spec.run);
+  context_.corrects_momentum = CorrectsMomentum(spec.codec_up, spec.aggregation, spec.optimizer);
 }
 
 Result<std::unique_ptr<Leader>> Leader::MakeBare(const JobSpec& spec, Address self) {
   std::unique_ptr<Leader> leader(new Leader(spec, self));
   ASSIGN_OR_RETURN(leader->context_.up, codec::MakeCodec(spec.codec_up));
-  ASSIGN_OR_RETURN(leader->context_.down, MakeWholeCodec({.name = spec.codec_down}));
+  ASSIGN_OR_RETURN(leader->context_.down, MakeWholeCodec(spec.codec_down));
   ASSIGN_OR_RETURN(leader->context_.dense, codec::MakeCodec("dense"));
   return leader;
 }

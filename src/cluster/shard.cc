@@ -212,7 +212,8 @@ void Shard::DrainEarly() {
 // Into gradient_.
 bool Shard::Decode(const Held& held) {
   if (base::Planted("leader.adds_the_one_before")) return true;
-  const Status status = context_->up->Decode(*held.push.gradient, gradient_);
+  const Status status = context_->up->Decode(context_->PlaceOf(range_, held.push.version),
+                                             *held.push.gradient, gradient_);
   if (status.ok()) return true;
   context_->Warn(fmt::format("update of lease {} from {} refused: {}", Describe(held.push.lease),
                              Describe(held.from), status.message()));

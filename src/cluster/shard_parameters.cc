@@ -17,10 +17,18 @@ void Shard::On(Address from, const Pull& pull) {
 // What its workers hold, at version_; null where they hold the parameters themselves. Whoever leads
 // after this begins with the parameters, and with whole ranges.
 DeltaLog* Shard::Log() {
-  if (!leads_ || !codec::SendsDifferences({.name = context_->spec.codec_down})) return nullptr;
+  if (!leads_ || !codec::SendsDifferences(context_->spec.codec_down)) return nullptr;
   if (log_ == nullptr) log_ = BeginLog();
   log_->CatchUp(version_, parameters_, gradient_);
   return log_.get();
+}
+
+// What is sent of the new version.
+void Shard::Aim(const BeginStep& begin) {
+  const auto target = TargetOf(begin.density, begin.value_kind);
+  if (!target) return;
+  aim_ = target;
+  if (log_ != nullptr) log_->Aim(*target);
 }
 
 // No device comes twice in a run, nor a number on a device.
@@ -30,11 +38,15 @@ std::unique_ptr<DeltaLog> Shard::BeginLog() {
                        static_cast<double>(context_->down->MaxBytes(parameters_.size()));
   auto codec = codec::MakeCodec(context_->spec.codec_down);
   CHECK(codec.ok()) << "checked when the leader was made";
-  return std::make_unique<DeltaLog>(
-      std::move(codec).value(),
-      DeltaLog::Options{
-          .number = number, .range = range_, .whole_bytes = static_cast<size_t>(whole)},
-      version_, parameters_);
+  auto log =
+      std::make_unique<DeltaLog>(std::move(codec).value(),
+                                 DeltaLog::Options{.number = number,
+                                                   .range = range_,
+                                                   .run = context_->run,
+                                                   .whole_bytes = static_cast<size_t>(whole)},
+                                 version_, parameters_);
+  if (aim_) log->Aim(*aim_);
+  return log;
 }
 
 Payload Shard::Encoded() {
@@ -72,7 +84,7 @@ void Shard::AnswerPull(const Pull& pull, Address to) {
   }
   Parameters parameters = Newest(pull);
   const aggregate::Options& options = context_->spec.aggregation;
-  const bool compensates = options.delay_compensation > 0 && options.local_steps <= 1;
+  const bool compensates = options.delay_compensation > 0 && !options.TrainsLocally();
   if (stream_ && compensates) bases_.Note(to, version_, log_ ? log_->held() : parameters_);
   if (!stream_) return context_->SendTo(to, std::move(parameters));
   Due due;

@@ -91,6 +91,9 @@ struct CodecOptions {
   bool operator==(const CodecOptions&) const = default;
 };
 
+// Leaves values out of a packet, to send them later.
+bool Selects(const CodecOptions& options);
+
 // True for codecs whose packets leave something out that later ones make up for: of parameters they
 // carry differences, and a whole vector travels as it is.
 bool SendsDifferences(const CodecOptions& options);
