@@ -9,6 +9,7 @@
 #include "app/job_spec.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "cluster/delta_log.h"
 #include "kernel/update.h"
 #include "plan/shares.h"
 
@@ -237,7 +238,7 @@ Result<std::unique_ptr<Trainer>> Trainer::Make(std::shared_ptr<const Job> job,
   }
   ASSIGN_OR_RETURN(auto engine, engine::Engine::Create(job->graph, of_engine));
   ASSIGN_OR_RETURN(auto up, codec::MakeCodec(UpCodecOf(*job)));
-  ASSIGN_OR_RETURN(auto down, codec::MakeCodec(DownCodecOf(*job)));
+  ASSIGN_OR_RETURN(auto down, cluster::MakeWholeCodec(DownCodecOf(*job)));
   return std::unique_ptr<Trainer>(
       new Trainer(std::move(job), options, std::move(engine), std::move(up), std::move(down)));
 }

@@ -223,7 +223,7 @@ void WorkerHost::Do(const cluster::OpenRun& open) {
     open_status_ = trainer.status();
     if (trainer.ok()) {
       trainer_ = std::move(trainer).value();
-      loop_.Post([this, welcome, spec] { MakeLeader(welcome, spec); });
+      loop_.Post([this, welcome, spec] { Opened(welcome, spec); });
     } else {
       // What this device cannot compute now it will not compute later either.
       loop_.Post([this, status = open_status_] {

@@ -3,6 +3,7 @@
 // layers.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -92,6 +93,9 @@ bool CorrectsMomentum(const codec::CodecOptions& up, const aggregate::Options& a
 
 // What packets of a run say it is.
 uint64_t RunTag(const std::string& run);
+
+// What a Grant or BeginStep says is to be sent; nothing: as the job's codec does.
+std::optional<codec::Target> TargetOf(double density, uint8_t value_kind);
 
 // Errors: kInvalidArgument, "field: got X, want Y".
 Status Validate(const JobSpec& spec);

@@ -24,6 +24,12 @@ std::vector<std::string> CodecNames() {
   return {"dense", "fp16", "int8", "3lc", "chunk-topk", "dgc", "powersgd", "auto"};
 }
 
+bool SendsDifferences(const CodecOptions& options) {
+  if (options.name == "dense" || options.name == "fp16") return false;
+  const bool sends_all = options.density == 1 && options.values == "fp32";
+  return !sends_all || options.name == "auto";
+}
+
 Result<std::unique_ptr<Codec>> MakeCodec(const CodecOptions& options) {
   const std::string& name = options.name;
   if (name == "dense") return MakeDense();
