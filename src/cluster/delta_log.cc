@@ -111,8 +111,8 @@ Status AddDeltas(const codec::Codec& codec, const codec::Place& from, int64_t ve
     RETURN_IF_ERROR(GetDelta(&in, &versions, &packet));
     if (versions == 0 || versions > version - place.base || count == DeltaLog::kMostDeltas) {
       return base::DataLoss(
-          fmt::format("deltas: got {} versions on from {} after {}, want up to {}", versions, at,
-                      count, version));
+          fmt::format("deltas: got {} versions on from {} after {}, want up to {}", versions,
+                      place.base, count, version));
     }
     RETURN_IF_ERROR(codec.Decode(place, packet, scratch));
     kernel::Axpy(1.0f, scratch, values);

@@ -62,10 +62,9 @@ Payload HeldParameters::Added(const Slot& slot, const Parameters& deltas) const 
   const Piece& base = is_base(slot.newest) ? slot.newest : slot.before;
   std::vector<float> values(static_cast<size_t>(deltas.range.count));
   std::vector<float> scratch(values.size());
-  const bool added =
-      whole_->Decode(*base.values, values).ok() &&
-      AddDeltas(*codec_, deltas.range, deltas.base, deltas.version, *deltas.values, values, scratch)
-          .ok();
+  const codec::Place from{.begin = deltas.range.begin, .run = run_, .base = deltas.base};
+  const bool added = whole_->Decode(*base.values, values).ok() &&
+                     AddDeltas(*codec_, from, deltas.version, *deltas.values, values, scratch).ok();
   if (!added) return nullptr;
   auto packet = std::make_shared<Bytes>();
   packet->reserve(whole_->MaxBytes(values.size()));

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/planted.h"
+#include "cluster/job_spec.h"
 #include "cluster/wire_status.h"
 
 namespace weft::cluster {
