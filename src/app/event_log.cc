@@ -245,6 +245,8 @@ ordered_json ToJson(const RunResult& result) {
   }
   json["lost_samples"] = result.lost_samples;
   json["duplicated_samples"] = result.duplicated_samples;
+  json["up_bytes"] = result.up_bytes;
+  json["down_bytes"] = result.down_bytes;
   json["weights_sha256"] = result.weights_sha256;
   json["folder"] = result.folder;
   json["model"] = result.model;

@@ -230,6 +230,7 @@ class Coordinator {
 
   // coordinator_link.cc: what links carry.
   void PlanLinks();
+  bool LinksCarryAll(const std::vector<LinkKeeper::Member>& members) const;
   int64_t StepsAtOnce() const;
 
   // coordinator_layout.cc: who leads what.

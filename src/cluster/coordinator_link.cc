@@ -24,6 +24,16 @@ LinkKeeperOptions LinkOptionsOf(const JobSpec& spec) {
   return options;
 }
 
+// Steps say so that were made while all was sent: what a busy device measures of its link may be
+// the work of its processor. Before there are enough of them only what is far too slow is believed.
+bool Coordinator::LinksCarryAll(const std::vector<LinkKeeper::Member>& members) const {
+  constexpr double kFarTooSlow = 4;  // times the computing
+  if (!links_.is_dense()) return false;
+  const auto exchange_s = split_.exchange_s();
+  if (!exchange_s || split_.compute_s() <= 0) return links_.DenseShare(members) < kFarTooSlow;
+  return *exchange_s <= links_.budget() * split_.compute_s();
+}
+
 // Of all that are here, as if each had its share of a batch.
 void Coordinator::PlanLinks() {
   if (!links_.active()) return;
@@ -41,7 +51,12 @@ void Coordinator::PlanLinks() {
                                 .down_bytes_per_second = stats.down_bytes_per_second,
                                 .round_trip_seconds = stats.round_trip_seconds}});
   }
+  if (LinksCarryAll(members)) return;
+  const int64_t steps_before = links_.local_steps();
   if (!links_.Update(members)) return;
+  if (links_.local_steps() != steps_before) {
+    shares_ = plan::ShareKeeper(plan_.batch() * links_.local_steps());
+  }
   const LinkKeeper::Count count = links_.count();
   LinksChanged changed{.local_steps = links_.local_steps(),
                        .dense = count.dense,

@@ -28,6 +28,23 @@ plan::LinkLoad LinkKeeper::LoadOf(const Member& member, int64_t local_steps) con
   return load;
 }
 
+bool LinkKeeper::is_dense() const {
+  return local_steps_ == 1 && down_ == codec::Target() && count().dense == count().all;
+}
+
+double LinkKeeper::DenseShare(std::span<const Member> members) const {
+  const double bytes = plan::UpdateBytes(codec::Target(), options_.values, options_.tensors);
+  double most = 0;
+  for (const Member& member : members) {
+    if (member.step_seconds <= 0) continue;
+    const double seconds = plan::ExchangeSeconds(
+        member.link,
+        {.up_bytes = bytes, .down_bytes = options_.down ? bytes : options_.down_bytes});
+    most = std::max(most, seconds / member.step_seconds);
+  }
+  return most;
+}
+
 bool LinkKeeper::Update(std::span<const Member> members) {
   const int64_t steps_before = local_steps_;
   const codec::Target down_before = down_;

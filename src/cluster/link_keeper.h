@@ -47,6 +47,11 @@ class LinkKeeper {
   bool Update(std::span<const Member> members);
 
   bool active() const { return options_.up || options_.down; }
+  // All send all, every step.
+  bool is_dense() const;
+  // What that is predicted to take of the member's computing, of all the most; 0: not known.
+  double DenseShare(std::span<const Member> members) const;
+  double budget() const { return options_.limits.budget; }
   int64_t local_steps() const { return local_steps_; }
   // Nothing where the job says it.
   std::optional<codec::Target> UpOf(DeviceId device) const;
