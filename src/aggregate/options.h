@@ -48,6 +48,11 @@ struct Options {
   int64_t local_steps = 1;          // of each worker between two updates
   double outer_lr = 0.7;            // with local steps: of the outer optimizer
   double outer_momentum = 0.9;      // Nesterov's; 0 with outer_lr = 1 is FedAvg
+  // As many local steps as the links ask for, at most so many, changed while the run goes on; 0:
+  // local_steps.
+  int64_t most_local_steps = 0;
+  // Updates are what local steps change, and not gradients.
+  bool TrainsLocally() const { return local_steps > 1 || most_local_steps > 0; }
   bool operator==(const Options&) const = default;
 };
 

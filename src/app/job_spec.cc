@@ -1,5 +1,7 @@
 #include "app/job_spec.h"
 
+#include <algorithm>
+
 #include "app/job_text.h"
 #include "base/check.h"
 #include "data/sample_packet.h"
@@ -54,22 +56,6 @@ aggregate::Combine CombineOf(const std::string& combine) {
   return aggregate::Combine::kMean;
 }
 
-aggregate::Options AggregationOf(const config::ClusterOptions& cluster) {
-  return {.mode = ModeOf(cluster.aggregation),
-          .automatic = cluster.aggregation == "auto",
-          .combine = CombineOf(cluster.combine),
-          .trim = cluster.trim,
-          .quorum = cluster.quorum,
-          .over_selection = cluster.over_selection,
-          .max_staleness = cluster.max_staleness,
-          .staleness_exponent = cluster.staleness_exponent,
-          .delay_compensation = cluster.delay_compensation,
-          .buffer = cluster.buffer,
-          .local_steps = cluster.local_steps,
-          .outer_lr = cluster.outer_lr,
-          .outer_momentum = cluster.outer_momentum};
-}
-
 // Running statistics of the model, and how much of them an update replaces.
 std::vector<engine::StatisticStretch> StatisticsOf(const model::Graph& graph, int64_t local_steps) {
   std::vector<engine::StatisticStretch> statistics;
@@ -88,11 +74,81 @@ cluster::SiteSums SiteSumsOf(const std::string& name) {
 }
 
 // Local steps have no gradient that is final before their end.
-bool PushesEarly(const config::ClusterOptions& cluster) {
-  return cluster.leaders != 1 && cluster.local_steps <= 1;
+bool PushesEarly(const config::RunConfig& config) {
+  return config.cluster.leaders != 1 && !AggregationOf(config).TrainsLocally();
+}
+
+// Links may ask for local steps where nobody else has a say in when updates are joined.
+bool AdaptsLocalSteps(const config::RunConfig& config) {
+  return config.link.codec == "auto" && config.cluster.local_steps == 1 &&
+         config.cluster.aggregation == "sync" && config.link.most_local_steps > 1 &&
+         !config.job.deterministic && config.data.placement != "local" &&
+         config.optimizer.name == "sgd";
 }
 
 }  // namespace
+
+// As many local steps as links ask for are, if they ask for one, a step of the batch: then the mean
+// of what the devices arrive at is what a leader's step would be.
+aggregate::Options AggregationOf(const config::RunConfig& config) {
+  const config::ClusterOptions& cluster = config.cluster;
+  const bool adapts = AdaptsLocalSteps(config);
+  return {.mode = ModeOf(cluster.aggregation),
+          .automatic = cluster.aggregation == "auto",
+          .combine = CombineOf(cluster.combine),
+          .trim = cluster.trim,
+          .quorum = cluster.quorum,
+          .over_selection = cluster.over_selection,
+          .max_staleness = cluster.max_staleness,
+          .staleness_exponent = cluster.staleness_exponent,
+          .delay_compensation = cluster.delay_compensation,
+          .buffer = cluster.buffer,
+          .local_steps = cluster.local_steps,
+          .outer_lr = adapts ? 1 : cluster.outer_lr,
+          .outer_momentum = adapts ? 0 : cluster.outer_momentum,
+          .most_local_steps = adapts ? config.link.most_local_steps : 0};
+}
+
+std::vector<codec::Tensor> TensorsOf(const model::Graph& graph) {
+  std::vector<codec::Tensor> tensors;
+  for (const model::Parameter& parameter : graph.parameters()) {
+    const bool matrix = parameter.kind == model::Parameter::Kind::kWeight;
+    tensors.push_back({.begin = parameter.offset,
+                       .count = parameter.shape.elements(),
+                       .rows = matrix ? parameter.shape[0] : 1,
+                       .trained = parameter.trainable()});
+  }
+  std::ranges::sort(tensors, {}, &codec::Tensor::begin);
+  return tensors;
+}
+
+codec::CodecOptions UpCodecOf(const Job& job) {
+  const config::LinkOptions& link = job.config.link;
+  return {.name = link.codec,
+          .density = link.density,
+          .values = link.values,
+          .rank = link.rank,
+          .warmup = link.warmup_steps,
+          .flush = link.flush_updates,
+          .tensors = TensorsOf(*job.graph)};
+}
+
+// Warm-up and flush are for what a device adds up.
+codec::CodecOptions DownCodecOf(const Job& job) {
+  const config::LinkOptions& link = job.config.link;
+  return {.name = link.down_codec,
+          .density = link.down_density,
+          .values = link.down_values,
+          .rank = link.rank,
+          .warmup = 0,
+          .flush = 0,
+          .tensors = TensorsOf(*job.graph)};
+}
+
+bool CorrectsMomentum(const Job& job) {
+  return cluster::CorrectsMomentum(UpCodecOf(job), AggregationOf(job.config),
+                                   OptimizerOf(job.config.optimizer));
+}
 
 std::vector<int64_t> StretchBeginsOf(const model::Graph& graph) {
   constexpr int64_t kBatch = 2;  // of any size layers follow each other in the same order
@@ -137,14 +193,14 @@ cluster::JobSpec JobSpecOf(const Job& job, const JobSpecExtras& extras) {
   spec.optimizer = OptimizerOf(config.optimizer);
   spec.trainable_count = job.graph->trainable_count();
   spec.statistics = StatisticsOf(*job.graph, config.cluster.local_steps);
-  spec.codec_up = config.link.codec;
-  spec.codec_down = config.link.down_codec;
-  spec.aggregation = AggregationOf(config.cluster);
+  spec.codec_up = UpCodecOf(job);
+  spec.codec_down = DownCodecOf(job);
+  spec.aggregation = AggregationOf(config);
   spec.share_by_speed = config.cluster.share_by_speed;
   spec.leaders = config.cluster.leaders;
   spec.site_sums = SiteSumsOf(config.cluster.site_sums);
   spec.site = extras.site;
-  if (PushesEarly(config.cluster)) spec.stretch_begins = StretchBeginsOf(*job.graph);
+  if (PushesEarly(config)) spec.stretch_begins = StretchBeginsOf(*job.graph);
   return spec;
 }
 

@@ -22,6 +22,16 @@ struct JobSpecExtras {
 // than those before them (plan/gradient_times.h, by FLOPs). None for a network that has no FLOPs.
 std::vector<int64_t> StretchBeginsOf(const model::Graph& graph);
 
+// The stretches of the flat vector that codecs tell apart, ascending; they tile it.
+std::vector<codec::Tensor> TensorsOf(const model::Graph& graph);
+// What the job says of updates, and of parameters.
+codec::CodecOptions UpCodecOf(const Job& job);
+codec::CodecOptions DownCodecOf(const Job& job);
+// How updates are joined.
+aggregate::Options AggregationOf(const config::RunConfig& config);
+// cluster/job_spec.h
+bool CorrectsMomentum(const Job& job);
+
 engine::OptimizerOptions OptimizerOf(const config::OptimizerOptions& optimizer);
 // Stretches are told apart where several devices may lead.
 cluster::JobSpec JobSpecOf(const Job& job, const JobSpecExtras& extras);

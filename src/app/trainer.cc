@@ -19,11 +19,12 @@ data::BatchRange RangeOf(const cluster::Lease& lease) {
   return {.epoch = lease.epoch, .begin = lease.begin, .count = lease.count};
 }
 
-cluster::UpdateEncoder::Options EncoderOptions(const Job& job) {
+cluster::UpdateEncoder::Options EncoderOptions(const Job& job, const std::string& run) {
   cluster::UpdateEncoder::Options options;
   options.size = job.graph->parameter_count();
   // What a device leaves out depends on the device, so a deterministic job does without.
   options.residual_size = job.config.job.deterministic ? 0 : job.graph->trainable_count();
+  options.run = cluster::RunTag(run);
   return options;
 }
 
@@ -162,8 +163,33 @@ class Trainer::Departure : public engine::GradientSink {
     const cluster::Range& range = compute_.ranges[i];
     const std::span<float> values = trainer_->Flat(range.begin, range.count);
     if (!kernel::AllFinite(values)) return NotFinite("gradient", NAN, compute_.lease.step);
-    if (compute_.alone) trainer_->momentum_.AddTo(range.begin, values);
-    return trainer_->encoder_.Encode(compute_.term, compute_.lease, range, values);
+    Clip(range, values);
+    std::span<float> velocity;
+    if (compute_.alone || trainer_->corrects_momentum_) {
+      trainer_->momentum_.AddTo(range.begin, values);
+    }
+    if (trainer_->corrects_momentum_) {
+      velocity = trainer_->momentum_.Velocity(range.begin, range.count);
+    }
+    return trainer_->encoder_.Encode(compute_.term, compute_.lease, range, values,
+                                     compute_.VersionOf(range), velocity);
+  }
+
+  // Source: Lin et al. 2018, Deep Gradient Compression, section 3.3, local gradient clipping. Of a
+  // range that is ready before the others its share of the squared norm.
+  void Clip(const cluster::Range& range, std::span<float> values) const {
+    const Job& job = *trainer_->job_;
+    if (job.config.link.clip == 0) return;
+    const int64_t trained =
+        std::clamp<int64_t>(job.graph->trainable_count() - range.begin, 0, range.count);
+    const std::span<float> gradient = values.first(static_cast<size_t>(trained));
+    const double share =
+        static_cast<double>(compute_.lease.count) / static_cast<double>(job.config.job.batch);
+    const double part =
+        static_cast<double>(trained) / static_cast<double>(job.graph->trainable_count());
+    const double most = job.config.link.clip * std::sqrt(part / std::min(share, 1.0));
+    const double norm = kernel::Norm(gradient);
+    if (norm > most) kernel::Scale(static_cast<float>(most / norm), gradient);
   }
 
   Trainer* trainer_;
@@ -185,8 +211,10 @@ Trainer::Trainer(std::shared_ptr<const Job> job, const TrainerOptions& options,
       options_(options),
       engine_(std::move(engine)),
       down_(std::move(down)),
-      momentum_(job_->graph->trainable_count(), MomentumAlone(job_->config)),
-      encoder_(std::move(up), EncoderOptions(*job_)),
+      momentum_(job_->graph->trainable_count(), MomentumAlone(job_->config),
+                job_->graph->parameter_count()),
+      corrects_momentum_(CorrectsMomentum(*job_)),
+      encoder_(std::move(up), EncoderOptions(*job_, options.run)),
       reader_(job_->train.get(), {.order = job_->order}),
       flat_(static_cast<size_t>(job_->graph->parameter_count())) {}
 
@@ -208,8 +236,8 @@ Result<std::unique_ptr<Trainer>> Trainer::Make(std::shared_ptr<const Job> job,
     RETURN_IF_ERROR(probe->Prepare(ModeOf(options.local_steps), 2));
   }
   ASSIGN_OR_RETURN(auto engine, engine::Engine::Create(job->graph, of_engine));
-  ASSIGN_OR_RETURN(auto up, codec::MakeCodec(job->config.link.codec));
-  ASSIGN_OR_RETURN(auto down, codec::MakeCodec(job->config.link.down_codec));
+  ASSIGN_OR_RETURN(auto up, codec::MakeCodec(UpCodecOf(*job)));
+  ASSIGN_OR_RETURN(auto down, codec::MakeCodec(DownCodecOf(*job)));
   return std::unique_ptr<Trainer>(
       new Trainer(std::move(job), options, std::move(engine), std::move(up), std::move(down)));
 }
@@ -318,7 +346,8 @@ Result<cluster::Worker::Update> Trainer::Compute(const cluster::Compute& compute
   const TimePoint start = base::SystemClock().Now();
   RETURN_IF_ERROR(Check(compute));
   ASSIGN_OR_RETURN(const double plan_seconds, Prepare(lease.count));
-  if (!compute.alone) momentum_.Clear();
+  if (!compute.alone && !corrects_momentum_) momentum_.Clear();
+  if (compute.target) encoder_.Aim(*compute.target);
   Arrival arrival(this, compute, hooks);
   Departure departure(this, compute, hooks);
   data::Batch batch = reader_.Get(RangeOf(lease));

@@ -28,6 +28,7 @@ struct TrainerOptions {
   // Above 1: the update of a lease is what so many optimizer steps on its samples change
   // (engine/local_steps.h), and not its gradient.
   int64_t local_steps = 1;
+  std::string run;  // its id
 };
 
 // What Compute says and asks while it runs, on its thread. Either may be empty.
@@ -91,6 +92,7 @@ class Trainer {
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<codec::Codec> down_;
   engine::LocalMomentum momentum_;
+  const bool corrects_momentum_;  // cluster/job_spec.h
   cluster::UpdateEncoder encoder_;
   data::BatchReader reader_;
   std::vector<float> flat_;   // parameters in, update out

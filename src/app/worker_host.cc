@@ -216,7 +216,10 @@ void WorkerHost::Do(const cluster::OpenRun& open) {
     const int64_t local_steps = (*job)->config.cluster.local_steps;
     auto trainer =
         Trainer::Make(std::move(job).value(),
-                      {.threads = threads, .memory_budget = budget, .local_steps = local_steps});
+                      {.threads = threads,
+                       .memory_budget = budget,
+                       .local_steps = local_steps,
+                       .run = welcome.run});
     open_status_ = trainer.status();
     if (trainer.ok()) {
       trainer_ = std::move(trainer).value();

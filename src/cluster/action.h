@@ -2,8 +2,10 @@
 // Actions: what a state machine asks of its host, to be done in order. The host is the event loop
 // of a process (net) or of the simulator (sim).
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -13,6 +15,7 @@
 #include "cluster/held_parameters.h"
 #include "cluster/message.h"
 #include "cluster/snapshot.h"
+#include "codec/codec.h"
 
 namespace weft::cluster {
 
@@ -88,6 +91,14 @@ struct Compute {
   // Its update is applied by itself: the device adds momentum of its own to the gradient
   // (engine/local_momentum.h).
   bool alone = false;
+  int64_t local_steps = 0;                // on its samples; 0: as the job says
+  std::optional<codec::Target> target{};  // how much of the update to send; nothing: as before
+
+  // Of the parameters that an update of this range is computed with.
+  int64_t VersionOf(const Range& range) const {
+    const auto piece = std::ranges::find(pieces, range, &Piece::range);
+    return alone && piece != pieces.end() ? piece->version : version;
+  }
 };
 // A piece that the Compute which is out had no values for.
 struct HandPiece {

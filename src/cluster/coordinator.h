@@ -244,7 +244,7 @@ class Coordinator {
   void TellLayout();
 
   // coordinator_split.cc: what the times of steps say.
-  double BytesAsSent(const std::string& codec) const;
+  double BytesAsSent(const codec::CodecOptions& codec) const;
   plan::Link MeasuredHubLink() const;
   plan::Link HubLink() const;
   bool LinksMeasured() const;

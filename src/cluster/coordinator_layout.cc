@@ -33,7 +33,7 @@ plan::LeaderInput Coordinator::LinksOf(std::vector<plan::LinkedDevice>* devices)
   input.values = spec_.parameter_count();
   input.update_value_bytes = BytesAsSent(spec_.codec_up);
   input.parameter_value_bytes = BytesAsSent(spec_.codec_down);
-  input.replica_value_bytes = BytesAsSent("dense");
+  input.replica_value_bytes = BytesAsSent({});
   input.hub = hub;
   input.devices = *devices;
   input.updates = static_cast<int64_t>(devices->size());

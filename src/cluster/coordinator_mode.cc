@@ -33,7 +33,7 @@ void Coordinator::ChooseMode(const StepDone& done) {
 // An update out, parameters in; a link that is not measured counts as free.
 double Coordinator::ExchangeSeconds(const DeviceStats& stats) const {
   const auto values = static_cast<double>(spec_.parameter_count());
-  const auto seconds = [&](const std::string& codec, double rate) {
+  const auto seconds = [&](const codec::CodecOptions& codec, double rate) {
     return rate > 0 ? values * BytesAsSent(codec) / rate : 0;
   };
   return stats.round_trip_seconds + seconds(spec_.codec_up, stats.up_bytes_per_second) +

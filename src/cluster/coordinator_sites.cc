@@ -43,7 +43,7 @@ void Coordinator::PlanSites() {
   if (devices_.with_site() == 0 && sites_.empty()) return;
   const double values = static_cast<double>(spec_.parameter_count());
   const SiteKeeper::Sizes sizes{.update = values * BytesAsSent(spec_.codec_up),
-                                .sum = values * BytesAsSent("dense"),
+                                .sum = values * BytesAsSent({}),
                                 .parameters = values * BytesAsSent(spec_.codec_down)};
   const bool use = sum_sites_ && MaySum() && !Streams();
   const auto news = sites_.Plan(term_, devices_.living(), sizes, use);

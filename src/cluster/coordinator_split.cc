@@ -32,8 +32,8 @@ double Seconds(double bytes, double bytes_per_s) { return bytes / bytes_per_s; }
 
 }  // namespace
 
-double Coordinator::BytesAsSent(const std::string& codec) const {
-  return spec_.value_weight * (codec == "fp16" ? 2.0 : 4.0);
+double Coordinator::BytesAsSent(const codec::CodecOptions& codec) const {
+  return spec_.value_weight * (codec.name == "fp16" ? 2.0 : 4.0);
 }
 
 // The coordinator's own, as devices have measured theirs: while it leads all they share it, so

@@ -4,6 +4,7 @@
 
 #include <numeric>
 
+#include "base/hash.h"
 #include "cluster/step_plan.h"
 #include "codec/codec.h"
 
@@ -53,6 +54,17 @@ int64_t JobSpec::parameter_count() const {
   for (const engine::StatisticStretch& stretch : statistics) count += stretch.count;
   return count;
 }
+
+codec::Place JobSpec::PlaceOf(int64_t begin, int64_t version) const {
+  return {.begin = begin, .run = RunTag(run), .base = version};
+}
+
+bool CorrectsMomentum(const codec::CodecOptions& up, const aggregate::Options& aggregation,
+                      const engine::OptimizerOptions& optimizer) {
+  return codec::Selects(up) && !aggregation.TrainsLocally() && engine::MomentumOf(optimizer) > 0;
+}
+
+uint64_t RunTag(const std::string& run) { return base::Fnv1a(base::AsBytes(run)); }
 
 Status Validate(const JobSpec& spec) {
   RETURN_IF_ERROR(AtLeast("samples", spec.samples, 1));

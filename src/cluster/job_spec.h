@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "cluster/message.h"
 #include "cluster/policy_options.h"
+#include "codec/codec.h"
 #include "engine/optimizer.h"
 #include "engine/schedule.h"
 
@@ -48,8 +49,8 @@ struct JobSpec {
   engine::OptimizerOptions optimizer;
   int64_t trainable_count = 0;                       // of the flat vector
   std::vector<engine::StatisticStretch> statistics;  // the rest of it
-  std::string codec_up = "dense";                    // of gradients
-  std::string codec_down = "dense";                  // of parameters
+  codec::CodecOptions codec_up;                      // of gradients
+  codec::CodecOptions codec_down;                    // of parameters
 
   aggregate::Options aggregation;
   PolicyOptions policy;  // where aggregation.automatic
@@ -77,7 +78,18 @@ struct JobSpec {
   Address leader = {kCoordinatorDevice, Role::kLeader};
 
   int64_t parameter_count() const;
+  // Where a packet of values from `begin` on stands that were computed with this version.
+  codec::Place PlaceOf(int64_t begin, int64_t version) const;
 };
+
+// The devices add up momentum before they choose what to send, and the leader adds none: where the
+// codec leaves values out, and the updates are gradients.
+// Source: Lin et al. 2018, Deep Gradient Compression, section 3.2.
+bool CorrectsMomentum(const codec::CodecOptions& up, const aggregate::Options& aggregation,
+                      const engine::OptimizerOptions& optimizer);
+
+// What packets of a run say it is.
+uint64_t RunTag(const std::string& run);
 
 // Errors: kInvalidArgument, "field: got X, want Y".
 Status Validate(const JobSpec& spec);

@@ -25,6 +25,8 @@ JobSpec WithoutTexts(JobSpec spec) {
 Leader::Leader(const JobSpec& spec, Address self) : archive_(&context_.spec) {
   context_.spec = WithoutTexts(spec);
   context_.self = self;
+  context_.run = RunTag(spec.run);
+  context_.corrects_momentum = CorrectsMomentum(spec.codec_up, spec.aggregation, spec.optimizer);
 }
 
 Result<std::unique_ptr<Leader>> Leader::MakeBare(const JobSpec& spec, Address self) {

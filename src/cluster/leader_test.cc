@@ -420,7 +420,7 @@ TEST(LeaderMake, RefusesWhatDoesNotFit) {
   EXPECT_EQ(Leader::Make(momentum, {3, 3, {1, 2}, {}}).status().code(), Code::kDataLoss)
       << "a checkpoint without the optimizer's state";
   JobSpec unknown = spec;
-  unknown.codec_up = "zip";
+  unknown.codec_up.name = "zip";
   EXPECT_EQ(Leader::Make(unknown, {0, 0, {1, 2}, {}}).status().code(), Code::kInvalidArgument);
 }
 

@@ -161,6 +161,11 @@ struct Grant {
   // So many leases of the step are at the device's site, to be pushed as one sum; 0: it goes by
   // itself.
   int64_t joint = 0;
+  int64_t local_steps = 0;  // to make on its samples; 0: as the job says
+  // How much of the update to send (codec::Target): share of the values, and what each becomes
+  // (codec::ValueKind); density 0: as the job's codec does.
+  double density = 0;
+  uint8_t value_kind = 0;
 };
 
 // Worker -> coordinator: will not finish this lease (it leaves, or cannot read its data).
@@ -271,6 +276,8 @@ struct BeginStep {
   // after its own.
   int64_t quorum_samples = 0;
   int64_t version = 0;  // that the step starts from
+  double density = 0;   // of what is sent of the new version, as in Grant; so
+  uint8_t value_kind = 0;
 };
 
 // Leader -> coordinator: the step is applied. The leases commit in this record, with their update.

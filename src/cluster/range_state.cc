@@ -83,7 +83,7 @@ Result<RangeValues> DecodeRangeValues(ByteView payload, const RangeShape& shape)
 }
 
 engine::OptimizerOptions UpdateRule(const JobSpec& spec) {
-  if (spec.aggregation.local_steps <= 1) return spec.optimizer;
+  if (!spec.aggregation.TrainsLocally()) return spec.optimizer;
   const double momentum = spec.aggregation.outer_momentum;
   return {.kind = engine::OptimizerOptions::Kind::kSgd,
           .momentum = momentum,
@@ -102,7 +102,7 @@ std::vector<engine::StatisticStretch> StatisticsOf(const JobSpec& spec, const Ra
   for (const engine::StatisticStretch& stretch : spec.statistics) {
     const Range part = Overlap(range, {stretch.begin, stretch.count});
     if (part.count == 0) continue;
-    const bool set = spec.aggregation.local_steps > 1;
+    const bool set = spec.aggregation.TrainsLocally();
     found.push_back({part.begin - range.begin, part.count, set ? 1.0 : stretch.momentum});
   }
   return found;

@@ -210,7 +210,8 @@ void Shard::DrainEarly() {
 // Into gradient_.
 bool Shard::Decode(const Held& held) {
   if (base::Planted("leader.adds_the_one_before")) return true;
-  const Status status = context_->up->Decode(*held.push.gradient, gradient_);
+  const Status status = context_->up->Decode(context_->PlaceOf(range_, held.push.version),
+                                             *held.push.gradient, gradient_);
   if (status.ok()) return true;
   context_->Warn(fmt::format("update of lease {} from {} refused: {}", Describe(held.push.lease),
                              Describe(held.from), status.message()));
@@ -260,7 +261,7 @@ void Shard::AnswerPull(const Pull& pull, Address to) {
     return context_->SendTo(to, Parameters{pull.term, pull.version, before_, range_});
   }
   const aggregate::Options& options = context_->spec.aggregation;
-  const bool compensates = options.delay_compensation > 0 && options.local_steps <= 1;
+  const bool compensates = options.delay_compensation > 0 && !options.TrainsLocally();
   if (stream_ && compensates) bases_.Note(to, version_, parameters_);
   Parameters parameters{pull.term, version_, Encoded(), range_};
   if (!stream_) return context_->SendTo(to, std::move(parameters));

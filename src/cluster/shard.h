@@ -41,10 +41,15 @@ struct ShardContext {
   std::unique_ptr<codec::Codec> up;
   std::unique_ptr<codec::Codec> down;
   std::unique_ptr<codec::Codec> dense;
+  uint64_t run = 0;                // RunTag
+  bool corrects_momentum = false;  // the devices do (job_spec.h)
   uint64_t term = 0;
   uint64_t layout = 0;  // number of the one that holds
   Actions actions;      // asked for by the message in hand
 
+  codec::Place PlaceOf(const Range& range, int64_t version) const {
+    return {.begin = range.begin, .run = run, .base = version};
+  }
   void SendTo(Address to, Message message);
   void ToCoordinator(Message message);
   void Warn(std::string text);

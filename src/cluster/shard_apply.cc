@@ -32,7 +32,7 @@ void Shard::Apply(Joint joint, std::span<const float> combined) {
     }
     // With local steps the devices have used up the rate of the job.
     const aggregate::Options& options = context_->spec.aggregation;
-    if (options.local_steps > 1) joint.lr = options.outer_lr;
+    if (options.TrainsLocally()) joint.lr = options.outer_lr;
     Advance(joint.lr, joint.portion, combined);
     record.version = version_;
     if (!stream_) next_step_ = record.step + 1;

@@ -202,7 +202,7 @@ bool Shard::StepIsFull() const {
 void Shard::ApplyStep() {
   Joint joint{.record = RecordOfStep(),
               .lr = open_->lr,
-              .portion = {},
+              .portion = {.has_momentum = context_->corrects_momentum},
               .in = {},
               .beaten = {},
               .checkpoint = open_->checkpoint};

@@ -13,12 +13,13 @@ namespace weft::cluster {
 Result<std::unique_ptr<SiteRelay>> SiteRelay::Make(const JobSpec& spec, Address self) {
   ASSIGN_OR_RETURN(auto up, codec::MakeCodec(spec.codec_up));
   ASSIGN_OR_RETURN(auto dense, codec::MakeCodec("dense"));
-  return std::unique_ptr<SiteRelay>(new SiteRelay(self, std::move(up), std::move(dense)));
+  return std::unique_ptr<SiteRelay>(
+      new SiteRelay(self, RunTag(spec.run), std::move(up), std::move(dense)));
 }
 
-SiteRelay::SiteRelay(Address self, std::unique_ptr<codec::Codec> up,
+SiteRelay::SiteRelay(Address self, uint64_t run, std::unique_ptr<codec::Codec> up,
                      std::unique_ptr<codec::Codec> dense)
-    : self_(self), up_(std::move(up)), dense_(std::move(dense)) {}
+    : self_(self), run_(run), up_(std::move(up)), dense_(std::move(dense)) {}
 
 Actions SiteRelay::Handle(TimePoint now, Address from, const Message& message) {
   std::visit([&](const auto& m) { On(now, from, m); }, message);
@@ -104,7 +105,8 @@ bool SiteRelay::Add(TimePoint now, const Push& push, Sum* sum) {
   scratch_.resize(static_cast<size_t>(push.range.count));
   const bool fits = push.lease.count > 0 && sum->updates.size() < kMostUpdates &&
                     (sum->updates.empty() || sum->updates[0].version == push.version);
-  if (!fits || !up_->Decode(*push.gradient, scratch_).ok()) return false;
+  const codec::Place place{.begin = push.range.begin, .run = run_, .base = push.version};
+  if (!fits || !up_->Decode(place, *push.gradient, scratch_).ok()) return false;
   if (sum->updates.empty()) {
     sum->values.assign(scratch_.size(), 0.0f);
     sum->samples = 0;

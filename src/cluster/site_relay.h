@@ -64,7 +64,8 @@ class SiteRelay {
     std::optional<Parameters> newest;
   };
 
-  SiteRelay(Address self, std::unique_ptr<codec::Codec> up, std::unique_ptr<codec::Codec> dense);
+  SiteRelay(Address self, uint64_t run, std::unique_ptr<codec::Codec> up,
+            std::unique_ptr<codec::Codec> dense);
 
   void On(TimePoint now, Address from, const UseRelay& use);
   void On(TimePoint now, Address from, const Relayout& relayout);
@@ -89,6 +90,7 @@ class SiteRelay {
   Actions Take() { return std::exchange(actions_, {}); }
 
   const Address self_;
+  const uint64_t run_;  // RunTag
   const std::unique_ptr<codec::Codec> up_;
   const std::unique_ptr<codec::Codec> dense_;
   uint64_t term_ = 0;

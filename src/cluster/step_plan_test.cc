@@ -87,7 +87,7 @@ TEST(JobSpec, SaysWhatIsWrong) {
   EXPECT_THAT(problem([](JobSpec& s) { s.shares = {33, -1}; }), HasSubstr("shares: got -1"));
   EXPECT_THAT(problem([](JobSpec& s) { s.device_timeout_ms = 600; }),
               HasSubstr("device_timeout_ms: got 600, want 1000 or more"));
-  EXPECT_THAT(problem([](JobSpec& s) { s.codec_up = "fp61"; }), HasSubstr("codec"));
+  EXPECT_THAT(problem([](JobSpec& s) { s.codec_up.name = "fp61"; }), HasSubstr("codec"));
   EXPECT_THAT(problem([](JobSpec& s) {
                 s.statistics = {{6, 2, 0.1}};
               }),

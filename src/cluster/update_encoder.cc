@@ -32,7 +32,8 @@ std::span<float> UpdateEncoder::ResidualOf(const Range& range) {
 }
 
 Result<Payload> UpdateEncoder::Encode(uint64_t term, const Lease& lease, const Range& range,
-                                      std::span<const float> gradient) {
+                                      std::span<const float> gradient, int64_t version,
+                                      std::span<float> velocity) {
   if (range.begin < 0 || range.count < 0 || range.begin > options_.size - range.count) {
     return base::InvalidArgument(fmt::format("range: got {}+{}, want within {} values", range.begin,
                                              range.count, options_.size));
@@ -41,17 +42,21 @@ Result<Payload> UpdateEncoder::Encode(uint64_t term, const Lease& lease, const R
     return base::InvalidArgument(
         fmt::format("gradient: got {} values, want {}", gradient.size(), range.count));
   }
+  const codec::Place place{.begin = range.begin, .run = options_.run, .base = version};
   auto packet = std::make_shared<Bytes>();
   packet->reserve(codec_->MaxBytes(gradient.size()));
   if (residual_.empty()) {
-    RETURN_IF_ERROR(codec_->Encode(gradient, {}, packet.get()));
+    RETURN_IF_ERROR(
+        codec_->Encode(place, gradient, {.residual = {}, .velocity = velocity}, packet.get()));
     return Payload(std::move(packet));
   }
   Settle(term, lease, range, false);  // if it is computed again, the first no longer counts
   Rescale(lease.count);
   const std::span<float> residual = ResidualOf(range);
   std::vector<float> carried(residual.begin(), residual.end());
-  RETURN_IF_ERROR(codec_->Encode(gradient, residual, packet.get()));
+  RETURN_IF_ERROR(
+      codec_->Encode(place, gradient, {.residual = residual, .velocity = velocity}, packet.get()));
+  packet->shrink_to_fit();
   const int64_t kept = std::clamp<int64_t>(options_.residual_size - range.begin, 0, range.count);
   std::fill(residual.begin() + kept, residual.end(), 0.0f);
   kernel::Axpy(-1.0f, residual, carried);

@@ -32,15 +32,21 @@ class UpdateEncoder {
     // summed up over steps). 0: none is kept, as deterministic jobs must, because a residual would
     // depend on which device computed which lease.
     int64_t residual_size = 0;
+    uint64_t run = 0;  // RunTag
   };
   UpdateEncoder(std::unique_ptr<codec::Codec> codec, const Options& options);
 
   // A range of a lease's update; of what was encoded of that lease before, this range counts no
   // more.
   //   gradient  [range.count] f32  read: mean over the lease's samples
+  //   version   of the parameters that it was computed with
+  //   velocity  [range.count] f32  set to 0 where a value is selected (codec::Carry); or empty
   // Errors: kInvalidArgument for a range outside of the vector or a gradient of another size.
   Result<Payload> Encode(uint64_t term, const Lease& lease, const Range& range,
-                         std::span<const float> gradient);
+                         std::span<const float> gradient, int64_t version = 0,
+                         std::span<float> velocity = {});
+  // How much is sent from now on.
+  void Aim(const codec::Target& target) { codec_->Aim(target); }
   // The fate of a range of an update (action Settled). What was not encoded here is ignored.
   void Settle(uint64_t term, const Lease& lease, const Range& range, bool applied);
 

@@ -9,6 +9,15 @@
 #include "cluster/wire_status.h"
 
 namespace weft::cluster {
+namespace {
+
+std::optional<codec::Target> TargetOf(const Grant& grant) {
+  if (!(grant.density > 0) || grant.value_kind >= codec::kValueKinds) return std::nullopt;
+  return codec::Target{std::min(grant.density, 1.0),
+                       static_cast<codec::ValueKind>(grant.value_kind)};
+}
+
+}  // namespace
 
 Worker::Worker(const WorkerOptions& options) : options_(options), back_off_(options.jitter_seed) {}
 
@@ -297,8 +306,8 @@ void Worker::On(TimePoint now, const Grant& grant) {
   }
   if (grant.again) SayAgain(now, grant);
   if (Has(grant.lease) || !WantSamples(grant.lease)) return;
-  queue_.push_back(
-      {grant.lease, grant.version, grant.newest, grant.overlap, grant.lr, grant.joint});
+  queue_.push_back({grant.lease, grant.version, grant.newest, grant.overlap, grant.lr, grant.joint,
+                    grant.local_steps, TargetOf(grant)});
   if (grant.next.count > 0) next_.push_back(grant.next);
   if (cache_ && grant.next.count > 0) Ask(cache_->Ahead(grant.next));
   ReadAheadOnce(grant.lease);
@@ -431,8 +440,15 @@ void Worker::Begin(const Work& work, std::vector<Piece> pieces) {
   }
   std::vector<Range> ranges;
   for (const Layout::Part& part : layout_.parts) ranges.push_back(part.range);
-  computing_ = Compute{term_,   work.lease, version, std::move(pieces), std::move(ranges),
-                       work.lr, work.newest};
+  computing_ = Compute{.term = term_,
+                       .lease = work.lease,
+                       .version = version,
+                       .pieces = std::move(pieces),
+                       .ranges = std::move(ranges),
+                       .lr = work.lr,
+                       .alone = work.newest,
+                       .local_steps = work.local_steps,
+                       .target = work.target};
   announced_.erase(announced_.begin(), announced_.upper_bound(work.lease.id));
   actions_.push_back(*computing_);
   if (!queue_.empty()) return;
@@ -450,15 +466,12 @@ std::optional<Compute> Worker::TakeResult() {
 }
 
 void Worker::PushPart(TimePoint now, const Part& part, double loss_sum, int64_t correct) {
-  const auto piece = std::ranges::find(computing_->pieces, part.range, &Piece::range);
   const Push push{.term = computing_->term,
                   .device = device_,
                   .incarnation = options_.incarnation,
                   .sequence = next_sequence_++,
                   .lease = computing_->lease,
-                  .version = computing_as_.newest && piece != computing_->pieces.end()
-                                 ? piece->version
-                                 : computing_->version,
+                  .version = computing_->VersionOf(part.range),
                   .loss_sum = loss_sum,
                   .correct = correct,
                   .gradient = part.gradient,

@@ -125,6 +125,8 @@ class Worker {
     bool overlap = false;  // wanted even when a later step begins
     double lr = 0;
     int64_t joint = 0;  // leases of the step at this site; 0: pushed by itself
+    int64_t local_steps = 0;
+    std::optional<codec::Target> target;
   };
   struct Pushed {
     Push push;

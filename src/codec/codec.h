@@ -91,6 +91,9 @@ struct CodecOptions {
   bool operator==(const CodecOptions&) const = default;
 };
 
+// Leaves values out of a packet, to send them later.
+bool Selects(const CodecOptions& options);
+
 // Known names, in the order to show them.
 std::vector<std::string> CodecNames();
 // Errors: kInvalidArgument for an unknown name, with a did-you-mean, and for options out of range.

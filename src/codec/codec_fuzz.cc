@@ -1,6 +1,7 @@
-// The first byte picks the codec and how many values the reader expects; the rest is the packet,
-// tried as it is and again with a right checksum, so that damage gets past that gate. What decodes
-// must encode to a packet that decodes to the same bits.
+// Codecs that send all values alike (update_codec_fuzz has the others). The first byte picks one
+// and how many values the reader expects; the rest is the packet, tried as it is and again with a
+// right checksum, so that damage gets past that gate. What decodes must encode to a packet that
+// decodes to the same bits.
 
 #include <cstring>
 
@@ -22,7 +23,7 @@ void Try(const weft::codec::Codec& codec, size_t n, weft::ByteView packet) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
-  const std::vector<std::string> names = weft::codec::CodecNames();
+  const std::vector<std::string> names = {"dense", "fp16"};
   const auto codec = weft::codec::MakeCodec(names[data[0] % names.size()]).value();
   const size_t n = data[0] / names.size();
   weft::Bytes packet(data + 1, data + size);

@@ -116,10 +116,12 @@ TEST(Codec, ResidualKeepsWhatIsNotSent) {
         ASSERT_EQ(values[i] + before[i], sent[i] + residual[i]) << name << " at " << i;
       }
     }
-    EXPECT_EQ(residual != std::vector<float>(residual.size(), 0.0f), codec->lossy());
+    const bool may_lose = codec->lossy() && name != "auto";  // which is not aimed here
+    EXPECT_EQ(residual != std::vector<float>(residual.size(), 0.0f), may_lose) << name;
   }
 }
 
+// The others refuse them (update_codec_test).
 TEST(Codec, NotFiniteValuesArriveAsSuchAndLeaveNoResidual) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const float infinity = std::numeric_limits<float>::infinity();
@@ -128,7 +130,7 @@ TEST(Codec, NotFiniteValuesArriveAsSuchAndLeaveNoResidual) {
     values[at] = nan;
     values[at ^ 1u] = -infinity;
   }
-  for (const std::string& name : CodecNames()) {
+  for (const std::string name : {"dense", "fp16"}) {
     std::vector<float> residual(values.size(), 0.0f);
     Bytes packet;
     ASSERT_TRUE(MakeCodec(name).value()->Encode(values, residual, &packet).ok());

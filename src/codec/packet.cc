@@ -22,16 +22,22 @@ Status Mismatch(const char* what, uint64_t got, uint64_t want) {
 
 }  // namespace
 
-uint8_t* BeginPacket(CodecId id, uint64_t count, size_t body_bytes, Bytes* packet) {
+void BeginFrame(CodecId id, Bytes* packet) {
   const size_t begin = packet->size();
-  packet->resize(begin + kHeaderBytes + body_bytes);
+  packet->resize(begin + kPrefixBytes);
   uint8_t* frame = packet->data() + begin;
   frame[0] = kMagic;
   frame[1] = static_cast<uint8_t>(id);
   frame[2] = kVersion;
   frame[3] = 0;
-  std::memcpy(frame + kCountAt, &count, sizeof(count));
-  return frame + kHeaderBytes;
+}
+
+uint8_t* BeginPacket(CodecId id, uint64_t count, size_t body_bytes, Bytes* packet) {
+  const size_t begin = packet->size();
+  BeginFrame(id, packet);
+  packet->resize(begin + kHeaderBytes + body_bytes);
+  std::memcpy(packet->data() + begin + kCountAt, &count, sizeof(count));
+  return packet->data() + begin + kHeaderBytes;
 }
 
 void SealPacket(size_t begin, Bytes* packet) {
@@ -39,21 +45,27 @@ void SealPacket(size_t begin, Bytes* packet) {
   std::memcpy(packet->data() + begin + kChecksumAt, &checksum, sizeof(checksum));
 }
 
-Result<ByteView> OpenPacket(CodecId id, uint64_t count, ByteView packet) {
-  if (packet.size() < kHeaderBytes) return Mismatch("bytes", packet.size(), kHeaderBytes);
+Result<ByteView> OpenFrame(CodecId id, ByteView packet) {
+  if (packet.size() < kPrefixBytes) return Mismatch("bytes", packet.size(), kPrefixBytes);
   if (packet[0] != kMagic) return Mismatch("magic", packet[0], kMagic);
   if (packet[1] != static_cast<uint8_t>(id)) {
     return Mismatch("codec", packet[1], static_cast<uint8_t>(id));
   }
   if (packet[2] != kVersion) return Mismatch("version", packet[2], kVersion);
   if (packet[3] != 0) return Mismatch("reserved byte", packet[3], 0);
-  uint64_t claimed = 0;
-  std::memcpy(&claimed, packet.data() + kCountAt, sizeof(claimed));
-  if (claimed != count) return Mismatch("values", claimed, count);
   uint32_t checksum = 0;
   std::memcpy(&checksum, packet.data() + kChecksumAt, sizeof(checksum));
   const uint32_t want = Checksum(packet);
   if (checksum != want) return Mismatch("checksum", checksum, want);
+  return packet.subspan(kPrefixBytes);
+}
+
+Result<ByteView> OpenPacket(CodecId id, uint64_t count, ByteView packet) {
+  if (packet.size() < kHeaderBytes) return Mismatch("bytes", packet.size(), kHeaderBytes);
+  ASSIGN_OR_RETURN(const ByteView rest, OpenFrame(id, packet));
+  uint64_t claimed = 0;
+  std::memcpy(&claimed, rest.data(), sizeof(claimed));
+  if (claimed != count) return Mismatch("values", claimed, count);
   return packet.subspan(kHeaderBytes);
 }
 

@@ -17,9 +17,18 @@
 namespace weft::codec {
 
 inline constexpr size_t kHeaderBytes = 16;
+// Of them, up to the checksum; what follows is the codec's own where the count has another form.
+inline constexpr size_t kPrefixBytes = 8;
 
 // On the wire for ever: never reuse a number.
-enum class CodecId : uint8_t { kDense = 1, kFp16 = 2 };
+enum class CodecId : uint8_t { kDense = 1, kFp16 = 2, kUpdate = 3 };
+
+// Grows `packet` by the prefix of a frame; what is appended then belongs to it. Call SealPacket
+// once all is written.
+void BeginFrame(CodecId id, Bytes* packet);
+
+// What follows the prefix. Errors: kDataLoss unless it is an intact frame of this codec.
+Result<ByteView> OpenFrame(CodecId id, ByteView packet);
 
 // Grows `packet` by a frame with room for `body_bytes`; the returned pointer is where the body goes
 // and is valid until `packet` grows again. Call SealPacket once the body is written.

@@ -281,6 +281,81 @@ std::optional<Problem> InCluster(const RunConfig& config) {
   return std::nullopt;
 }
 
+// ---- link
+
+// One of the two ways of a link, and its keys.
+struct Way {
+  std::string_view codec_key;
+  const std::string& codec;
+  std::string_view density_key;
+  double density;
+  std::string_view values_key;
+  const std::string& values;
+};
+
+bool IsOneOf(std::string_view name, std::initializer_list<std::string_view> names) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+std::optional<Problem> InWay(const Way& way) {
+  const auto ignored = [&](std::string_view key, std::string_view readers) {
+    return Problem{"link", key,
+                   fmt::format("is read by {} = {} only, got {} = \"{}\"", way.codec_key, readers,
+                               way.codec_key, way.codec)};
+  };
+  if (way.density != 0 && !IsOneOf(way.codec, {"chunk-topk", "dgc", "auto"})) {
+    return ignored(way.density_key, "\"chunk-topk\", \"dgc\" and \"auto\"");
+  }
+  if (!way.values.empty() && !IsOneOf(way.codec, {"chunk-topk", "dgc", "powersgd"})) {
+    return ignored(way.values_key, "\"chunk-topk\", \"dgc\" and \"powersgd\"");
+  }
+  return std::nullopt;
+}
+
+std::optional<Problem> InLink(const RunConfig& config) {
+  const LinkOptions& link = config.link;
+  const LinkOptions defaults;
+  const auto ignored = [&](std::string_view key, std::string_view readers) {
+    return Problem{"link", key,
+                   fmt::format("is read by codec = {} only, got \"{}\"", readers, link.codec)};
+  };
+  if (auto problem = InWay({"codec", link.codec, "density", link.density, "values", link.values})) {
+    return problem;
+  }
+  if (auto problem = InWay({"down_codec", link.down_codec, "down_density", link.down_density,
+                            "down_values", link.down_values})) {
+    return problem;
+  }
+  if (link.rank != 0 && link.codec != "powersgd" && link.down_codec != "powersgd") {
+    return ignored("rank", "\"powersgd\"");
+  }
+  if (link.warmup_steps != 0 && !IsOneOf(link.codec, {"chunk-topk", "dgc"})) {
+    return ignored("warmup_steps", "\"chunk-topk\" and \"dgc\"");
+  }
+  if (link.flush_updates != 0 && !IsOneOf(link.codec, {"chunk-topk", "dgc", "auto"})) {
+    return ignored("flush_updates", "\"chunk-topk\", \"dgc\" and \"auto\"");
+  }
+  const bool adapts = link.codec == "auto" || link.down_codec == "auto";
+  if (link.budget != defaults.budget && !adapts) return ignored("budget", "\"auto\"");
+  if (link.most_local_steps != defaults.most_local_steps && link.codec != "auto") {
+    return ignored("most_local_steps", "\"auto\"");
+  }
+  if (link.clip != 0 && config.cluster.local_steps > 1) {
+    return Problem{"link", "clip",
+                   fmt::format("got {} with cluster.local_steps = {}, whose updates are no "
+                               "gradients; want it left out",
+                               link.clip, config.cluster.local_steps)};
+  }
+  const bool exact = link.density == 1 && link.values == "fp32";
+  if (config.job.deterministic && !IsOneOf(link.codec, {"dense", "fp16"}) && !exact) {
+    return Problem{"link", "codec",
+                   fmt::format("got \"{}\" with job.deterministic, want dense or fp16: what a "
+                               "device leaves out depends on the device",
+                               link.codec)};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<Problem> FindProblem(const RunConfig& config) {
@@ -296,6 +371,7 @@ std::optional<Problem> FindProblem(const RunConfig& config) {
   if (auto problem = InCombine(config.cluster)) return problem;
   if (auto problem = InLocalSteps(config.cluster)) return problem;
   if (auto problem = InLocalData(config)) return problem;
+  if (auto problem = InLink(config)) return problem;
   return InCluster(config);
 }
 

@@ -318,21 +318,78 @@ void VisitCluster(ClusterOptions* cluster, OptionVisitor* v) {
 }
 
 void VisitLink(LinkOptions* link, OptionVisitor* v) {
-  const std::vector<std::string> choices = {"dense", "fp16"};
-  const std::vector<std::string> later = {"int8", "dgc", "chunk-topk", "3lc", "powersgd", "auto"};
-  v->Section("link", "How numbers are packed for the network.");
+  const std::vector<std::string> choices = {"dense",      "fp16", "int8",     "3lc",
+                                            "chunk-topk", "dgc",  "powersgd", "auto"};
+  const std::vector<std::string> kinds = {"",     "fp32", "fp16",    "int8",
+                                          "int4", "int2", "ternary", "sign"};
+  v->Section("link", "How numbers are packed for the network (docs/compression.md).");
   v->Visit({.key = "codec",
-            .meaning = "Of gradients, worker to leader; what `fp16` rounds off is sent later.",
-            .choices = choices,
-            .later = later},
+            .meaning = "Of updates, worker to leader. `dense` sends every number; `fp16`, `int8` "
+                       "and `3lc` every number in fewer bits; `chunk-topk` the largest of each "
+                       "4,096, `dgc` those above a threshold, `powersgd` a product of two thin "
+                       "matrices; `auto` what the device's link carries. What is rounded off or "
+                       "left out is sent later.",
+            .choices = choices},
            &link->codec);
   v->Visit({.key = "down_codec",
-            .meaning = "Of parameters, leader to worker.",
-            .choices = choices,
-            .later = later},
+            .meaning = "Of parameters, leader to worker. All but `dense` and `fp16` send what has "
+                       "changed since the version that the worker holds.",
+            .choices = choices},
            &link->down_codec);
-  v->Later("density", "");
-  v->Later("budget", "");
+  v->Visit({.key = "density",
+            .meaning = "Share of an update's values that `chunk-topk` and `dgc` send, and the "
+                       "least that `auto` chooses; 0: 1/64 (`dgc`: 1/1000). 1 sends all.",
+            .min = 0,
+            .max = 1},
+           &link->density);
+  v->Visit({.key = "values",
+            .meaning = "What each value of an update that is sent becomes; empty: what the codec "
+                       "takes by itself.",
+            .choices = kinds},
+           &link->values);
+  v->Visit({.key = "down_density",
+            .meaning = "The same as `density`, of what is sent to the workers.",
+            .min = 0,
+            .max = 1},
+           &link->down_density);
+  v->Visit({.key = "down_values",
+            .meaning = "The same as `values`, of what is sent to the workers.",
+            .choices = kinds},
+           &link->down_values);
+  v->Visit({.key = "rank",
+            .meaning = "Columns of the thin matrices of `powersgd`; 0: 2.",
+            .min = 0,
+            .max = 64},
+           &link->rank);
+  v->Visit({.key = "warmup_steps",
+            .meaning = "Steps in which the density falls from a quarter to what it is to be.",
+            .min = 0,
+            .max = kMaxCount},
+           &link->warmup_steps);
+  v->Visit({.key = "flush_updates",
+            .meaning = "Updates of a device within which each value travels, however small; 0: "
+                       "small ones may wait for ever.",
+            .min = 0,
+            .max = kMaxCount},
+           &link->flush_updates);
+  v->Visit({.key = "clip",
+            .meaning = "Norm to which a device cuts its gradient before it adds it up; one with a "
+                       "share s of the batch, whose mean is that much noisier, cuts at this over "
+                       "the square root of s; 0: not.",
+            .min = 0,
+            .max = kMaxCount},
+           &link->clip);
+  v->Visit({.key = "budget",
+            .meaning = "`auto`: seconds of communication for each second of computing, at most.",
+            .min = 0.001,
+            .max = 10},
+           &link->budget);
+  v->Visit({.key = "most_local_steps",
+            .meaning = "`auto`: steps that a device makes by itself between two updates, at most, "
+                       "where its link carries no more.",
+            .min = 1,
+            .max = 1024},
+           &link->most_local_steps);
 }
 
 void VisitCut(CutOptions* cut, OptionVisitor* v) {

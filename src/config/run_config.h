@@ -103,6 +103,17 @@ struct ClusterOptions {
 struct LinkOptions {
   std::string codec = "dense";       // worker to leader
   std::string down_codec = "dense";  // leader to worker
+  // Of updates, then of parameters; 0 and "": what the codec takes by itself.
+  double density = 0;
+  std::string values;
+  double down_density = 0;
+  std::string down_values;
+  int64_t rank = 0;          // of powersgd
+  int64_t warmup_steps = 0;  // in which the density of updates falls to its end
+  int64_t flush_updates = 0;
+  double clip = 0;     // norm of a gradient, before it is added up; 0: any
+  double budget = 0.1;  // of auto: communication over computing, at most
+  int64_t most_local_steps = 16;  // of auto
   bool operator==(const LinkOptions&) const = default;
 };
 

@@ -180,7 +180,9 @@ TEST(RunConfig, JsonIsAsWritten) {
       R"("over_selection":0.0,"max_staleness":0,"staleness_exponent":0.5,"delay_compensation":0.0,)"
       R"("buffer":0,"local_steps":1,"outer_lr":0.7,"outer_momentum":0.9,"leaders":1,)"
       R"("site_sums":"auto","share_by_speed":true,"threads":0,"heartbeat_ms":500,)"
-      R"("device_timeout_ms":5000,"kernels":"auto"},"link":{"codec":"dense","down_codec":"dense"},)"
+      R"("device_timeout_ms":5000,"kernels":"auto"},"link":{"codec":"dense","down_codec":"dense",)"
+      R"("density":0.0,"down_density":0.0,"rank":0,"warmup_steps":0,)"
+      R"("flush_updates":0,"clip":0.0,"budget":0.1,"most_local_steps":16},)"
       R"("cut":{"memory_budget":0}})");
 }
 
@@ -245,12 +247,25 @@ INSTANTIATE_TEST_SUITE_P(
                "job.toml:8: data.normalise: unknown key \"var\"; known here: mean or std"}));
 
 INSTANTIATE_TEST_SUITE_P(
+    Links, BadJobs,
+    testing::Values(
+        BadJob{"[link]\ndensity = 0.5\n",
+               "job.toml:9: link.density: is read by codec = \"chunk-topk\", \"dgc\" and \"auto\" "
+               "only, got codec = \"dense\""},
+        BadJob{"[link]\ndown_codec = \"int8\"\ndown_values = \"fp16\"\n",
+               "job.toml:10: link.down_values: is read by down_codec = \"chunk-topk\", \"dgc\" and "
+               "\"powersgd\" only, got down_codec = \"int8\""},
+        BadJob{"[link]\nrank = 2\n",
+               "job.toml:9: link.rank: is read by codec = \"powersgd\" only, got \"dense\""},
+        BadJob{"[link]\nbudget = 0.2\n",
+               "job.toml:9: link.budget: is read by codec = \"auto\" only, got \"dense\""},
+        BadJob{"[link]\nclip = 1\n[cluster]\nlocal_steps = 4\n",
+               "job.toml:9: link.clip: got 1 with cluster.local_steps = 4, whose updates are no "
+               "gradients; want it left out"}));
+
+INSTANTIATE_TEST_SUITE_P(
     NotBuiltYet, BadJobs,
     testing::Values(
-        BadJob{"[link]\ncodec = \"dgc\"\n",
-               "job.toml:9: link.codec: not built yet: got \"dgc\", want dense or fp16"},
-        BadJob{"[link]\ndensity = 0.5\n",
-               "job.toml:9: link.density: not built yet: got 0.5, want it left out"},
         BadJob{"[cut]\nspace = 2\n",
                "job.toml:9: cut.space: not built yet: got 2, want it left out"},
         BadJob{"[cut]\nmemory_budget = \"200 mb\"\n",

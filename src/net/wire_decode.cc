@@ -96,7 +96,10 @@ class Decoder {
             .newest = from.newest(),
             .overlap = from.overlap(),
             .lr = from.lr(),
-            .joint = from.joint()};
+            .joint = from.joint(),
+            .local_steps = from.local_steps(),
+            .density = from.density(),
+            .value_kind = static_cast<uint8_t>(from.value_kind() & 0xFF)};
   }
 
   cluster::ReturnLease Get(const v1::ReturnLease& from) {
@@ -170,7 +173,9 @@ class Decoder {
             .checkpoint = from.checkpoint(),
             .range = Get(from.range()),
             .quorum_samples = from.quorum_samples(),
-            .version = from.version()};
+            .version = from.version(),
+            .density = from.density(),
+            .value_kind = static_cast<uint8_t>(from.value_kind() & 0xFF)};
   }
 
   cluster::Committed Get(const v1::Committed& from) {

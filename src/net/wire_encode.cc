@@ -100,6 +100,9 @@ class Encoder {
     to->set_overlap(from.overlap);
     to->set_lr(from.lr);
     to->set_joint(from.joint);
+    to->set_local_steps(from.local_steps);
+    to->set_density(from.density);
+    to->set_value_kind(from.value_kind);
   }
 
   void Put(const cluster::ReturnLease& from, v1::Envelope* envelope) {
@@ -206,6 +209,8 @@ class Encoder {
     Put(from.range, to->mutable_range());
     to->set_quorum_samples(from.quorum_samples);
     to->set_version(from.version);
+    to->set_density(from.density);
+    to->set_value_kind(from.value_kind);
   }
 
   void Put(const cluster::Committed& from, v1::Envelope* envelope) {

@@ -382,7 +382,9 @@ class AppliedSum : public Checker {
     double rates = 0;
     for (size_t i = 0; i < step->updates.size(); ++i) {
       const cluster::Push& update = pushes_.at(step->updates[i]);
-      if (!codec_->Decode(*update.gradient, decoded).ok()) return false;
+      if (!codec_->Decode(spec_.PlaceOf(range.begin, update.version), *update.gradient, decoded)
+               .ok())
+        return false;
       const auto samples = static_cast<double>(update.lease.count);
       const double late =
           step->in_stream
@@ -403,7 +405,7 @@ class AppliedSum : public Checker {
     step->fraction = step->in_stream ? samples / round : 1;
     step->rate = step->in_stream ? rates / samples
                                  : engine::LearningRate(spec_.schedule, step->step, total_steps_);
-    if (spec_.aggregation.local_steps > 1) step->rate = spec_.aggregation.outer_lr;
+    if (spec_.aggregation.TrainsLocally()) step->rate = spec_.aggregation.outer_lr;
     return true;
   }
 

@@ -16,7 +16,8 @@ using Part = cluster::Worker::Part;
 class GradientMass : public Checker {
  public:
   explicit GradientMass(const cluster::JobSpec& spec)
-      : codec_(codec::MakeCodec(spec.codec_up).value()),
+      : run_(cluster::RunTag(spec.run)),
+        codec_(codec::MakeCodec(spec.codec_up).value()),
         trained_(static_cast<size_t>(spec.trainable_count)),
         decoded_(static_cast<size_t>(spec.parameter_count())) {}
   std::string_view name() const override { return "gradient-mass"; }
@@ -28,12 +29,12 @@ class GradientMass : public Checker {
                   const cluster::UpdateEncoder& encoder) override {
     if (gradient.empty()) return;
     const auto where = [&] { return fmt::format("device {}, lease {}", device, compute.lease.id); };
-    if (gradient.size() != decoded_.size() || !Decode(parts)) {
+    if (gradient.size() != decoded_.size() || !Decode(compute, parts)) {
       return Violate(now, where() +
                               ": the packets cannot be decoded; want what their codec writes "
                               "of each range");
     }
-    if (encoder.residual().empty()) return CheckPlain(now, where(), gradient, parts);
+    if (encoder.residual().empty()) return CheckPlain(now, where(), compute, gradient, parts);
     Books& books = BooksOf(device);
     Enter(&books, compute, gradient);
     CheckResidual(now, where(), books, encoder);
@@ -87,14 +88,20 @@ class GradientMass : public Checker {
                : all.subspan(static_cast<size_t>(range.begin), static_cast<size_t>(range.count));
   }
 
+  codec::Place PlaceOf(const cluster::Compute& compute, const cluster::Range& range) const {
+    return {
+        .begin = range.count == 0 ? 0 : range.begin, .run = run_, .base = compute.VersionOf(range)};
+  }
+
   // All of them, into decoded_.
-  bool Decode(const std::vector<Part>& parts) {
+  bool Decode(const cluster::Compute& compute, const std::vector<Part>& parts) {
     size_t values = 0;
     for (const auto& [range, packet] : parts) {
       const size_t first = range.count == 0 ? 0 : static_cast<size_t>(range.begin);
       const size_t count = range.count == 0 ? decoded_.size() : static_cast<size_t>(range.count);
       if (packet == nullptr || first != values || count > decoded_.size() - first) return false;
-      if (!codec_->Decode(*packet, std::span(decoded_).subspan(first, count)).ok()) return false;
+      const auto part = std::span(decoded_).subspan(first, count);
+      if (!codec_->Decode(PlaceOf(compute, range), *packet, part).ok()) return false;
       values += count;
     }
     return values == decoded_.size();
@@ -107,12 +114,12 @@ class GradientMass : public Checker {
   }
 
   // Without a residual the packet is the codec's of this gradient and nothing else.
-  void CheckPlain(TimePoint now, const std::string& where, std::span<const float> gradient,
-                  const std::vector<Part>& parts) {
+  void CheckPlain(TimePoint now, const std::string& where, const cluster::Compute& compute,
+                  std::span<const float> gradient, const std::vector<Part>& parts) {
     bool same = codec_->lossy() || std::ranges::equal(gradient, decoded_);
     for (const auto& [range, packet] : parts) {
       Bytes want;
-      CHECK(codec_->Encode(Of(range, gradient), {}, &want).ok());
+      CHECK(codec_->Encode(PlaceOf(compute, range), Of(range, gradient), {}, &want).ok());
       same &= std::ranges::equal(want, *packet);
     }
     if (same) return;
@@ -150,6 +157,7 @@ class GradientMass : public Checker {
     }
   }
 
+  const uint64_t run_;
   const std::unique_ptr<codec::Codec> codec_;
   const size_t trained_;
   std::vector<float> decoded_;  // scratch

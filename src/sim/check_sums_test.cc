@@ -25,7 +25,7 @@ class GradientMass : public testing::Test {
  protected:
   static cluster::JobSpec JobWith(const std::string& codec) {
     cluster::JobSpec spec = Job();
-    spec.codec_up = codec;
+    spec.codec_up.name = codec;
     return spec;
   }
   static cluster::UpdateEncoder Encoder(const std::string& codec) {

@@ -100,7 +100,7 @@ TEST(Cluster, AdamwAndCodecsSurviveARestartBitForBit) {
   ClusterOptions options = Calm(3, true);
   options.job.optimizer = {.kind = engine::OptimizerOptions::Kind::kAdamw, .weight_decay = 0.01};
   options.job.schedule.kind = engine::ScheduleOptions::Kind::kCosine;
-  options.job.codec_up = options.job.codec_down = "fp16";
+  options.job.codec_up.name = options.job.codec_down.name = "fp16";
   options.job.checkpoint_every = 3;
   Cluster calm(options);
   ASSERT_TRUE(calm.Run());

@@ -16,7 +16,8 @@ namespace {
 
 cluster::UpdateEncoder::Options EncoderOptions(const cluster::JobSpec& spec) {
   return {.size = spec.parameter_count(),
-          .residual_size = spec.deterministic ? 0 : spec.trainable_count};
+          .residual_size = spec.deterministic ? 0 : spec.trainable_count,
+          .run = cluster::RunTag(spec.run)};
 }
 
 // Where neither leaders nor relays are on devices, none says where it can be reached.
@@ -34,7 +35,10 @@ SimDevice::SimDevice(const Options& options, const cluster::JobSpec& spec)
       can_be_dialled_(CanBeDialled(options, spec)),
       costs_(options.box->leading, spec.parameter_count()),
       down_(codec::MakeCodec(spec.codec_down).value()),
-      momentum_(spec.trainable_count, engine::MomentumOf(cluster::UpdateRule(spec))),
+      momentum_(spec.trainable_count, engine::MomentumOf(cluster::UpdateRule(spec)),
+                spec.parameter_count()),
+      corrects_momentum_(
+          cluster::CorrectsMomentum(spec.codec_up, spec.aggregation, spec.optimizer)),
       encoder_(codec::MakeCodec(spec.codec_up).value(), EncoderOptions(spec)),
       worker_(options.worker),
       peers_({.name = options.worker.name,
@@ -374,7 +378,7 @@ void SimDevice::Tell(Activity activity) {
 // Where the first of its stretches is read, as a share of the computing time. What no layer reads
 // is wanted with the loss: the workload takes a whole vector.
 double SimDevice::ReadAt(const cluster::Range& range) const {
-  const bool at_once = options_.stretch_times == nullptr || spec_.aggregation.local_steps > 1;
+  const bool at_once = options_.stretch_times == nullptr || spec_.aggregation.TrainsLocally();
   if (at_once) return 0;
   double first = 1;
   for (const StretchTime& stretch : *options_.stretch_times) {
@@ -516,18 +520,23 @@ void SimDevice::Produce() {
     output.status = computed.status();
     return;
   }
-  if (compute.alone) {
+  if (compute.alone || corrects_momentum_) {
     momentum_.AddTo(0, computed->gradient);
   } else {
     momentum_.Clear();
   }
+  if (compute.target) encoder_.Aim(*compute.target);
   cluster::Worker::Update& update = output.update;
   update.loss_sum = computed->loss_sum;
   update.correct = computed->correct;
   for (const cluster::Range& range : compute.ranges) {
     const std::span<const float> gradient = part(computed->gradient, range);
-    update.parts.emplace_back(
-        range, encoder_.Encode(compute.term, compute.lease, range, gradient).value());
+    const auto velocity =
+        corrects_momentum_ ? momentum_.Velocity(range.begin, range.count) : std::span<float>();
+    update.parts.emplace_back(range, encoder_
+                                         .Encode(compute.term, compute.lease, range, gradient,
+                                                 compute.VersionOf(range), velocity)
+                                         .value());
   }
   audience_.Tell(&Observer::OnComputed, loop_->now(), options_.number, compute,
                  std::span<const float>(computed->gradient), update.parts, encoder_);

@@ -174,6 +174,7 @@ class SimDevice : public SerialProcess {
   const LeaderCosts costs_;
   std::unique_ptr<codec::Codec> down_;
   engine::LocalMomentum momentum_;
+  const bool corrects_momentum_;
   cluster::UpdateEncoder encoder_;
   cluster::Worker worker_;
   std::unique_ptr<cluster::Leader> leader_;

@@ -71,8 +71,8 @@ class Draw {
     job.deterministic = OneIn(2);
     job.slots = Whole(1, 9);
     job.checkpoint_every = Whole(0, 7);
-    if (OneIn(3)) job.codec_up = "fp16";
-    if (OneIn(4)) job.codec_down = "fp16";
+    if (OneIn(3)) job.codec_up.name = "fp16";
+    if (OneIn(4)) job.codec_down.name = "fp16";
     if (OneIn(8)) job.shares = {batch / 2, 0, batch - batch / 2};
     if (OneIn(5)) job.optimizer.nesterov = true;
     if (OneIn(5)) {
@@ -282,7 +282,7 @@ class Draw {
 // Rounding of the codecs and of sums in any order, over the steps of a short run.
 double Tolerance(const cluster::JobSpec& job) {
   const bool adamw = job.optimizer.kind == engine::OptimizerOptions::Kind::kAdamw;
-  if (job.codec_up != "dense" || job.codec_down != "dense") return 5e-2;
+  if (job.codec_up.name != "dense" || job.codec_down.name != "dense") return 5e-2;
   return adamw ? 1e-2 : 1e-4;
 }
 
@@ -349,7 +349,7 @@ std::string Describe(const ClusterOptions& options) {
       job.deterministic ? "deterministic" : kModes[static_cast<size_t>(how.mode)],
       options.devices.size(), job.leaders, how.quorum, how.over_selection, how.local_steps,
       how.max_staleness, static_cast<int>(how.combine), job.shard_samples.size(),
-      job.fed_sample_bytes, job.codec_up,
+      job.fed_sample_bytes, job.codec_up.name,
       job.optimizer.kind == engine::OptimizerOptions::Kind::kAdamw ? "adamw" : "sgd");
 }
 

@@ -93,7 +93,7 @@ cluster::Snapshot ToyStart(const cluster::JobSpec& spec) {
 
 ToyRun RunToy(const cluster::JobSpec& spec) {
   const cluster::StepPlan plan(spec);
-  const bool local = spec.aggregation.local_steps > 1;
+  const bool local = spec.aggregation.TrainsLocally();
   engine::Optimizer optimizer(cluster::UpdateRule(spec), spec.trainable_count,
                               cluster::StatisticsOf(spec, {0, spec.parameter_count()}));
   ToyRun run{.parameters = ToyStart(spec).parameters, .losses = {}};

@@ -58,7 +58,8 @@ void Add(Digest& d, const cluster::Refuse& m) { d << m.code << m.retry; }
 void Add(Digest& d, const cluster::Heartbeat& m) { d << m.term << m.version << m.leases; }
 void Add(Digest& d, const cluster::HeartbeatAck& m) { d << m.term; }
 void Add(Digest& d, const cluster::Grant& m) {
-  d << m.term << m.lease << m.version << m.next << m.again << m.newest << m.overlap;
+  d << m.term << m.lease << m.version << m.next << m.again << m.newest << m.overlap
+    << m.local_steps << m.value_kind;
 }
 void Add(Digest& d, const cluster::ReturnLease& m) { d << m.term << m.lease << m.refused; }
 void Add(Digest& d, const cluster::Fault& m) { d << m.term << m.step << m.code; }
@@ -75,7 +76,7 @@ void Add(Digest& d, const cluster::Pull& m) { d << m.term << m.device << m.versi
 void Add(Digest& d, const cluster::Parameters& m) { d << m.term << m.version << m.range; }
 void Add(Digest& d, const cluster::BeginStep& m) {
   d << m.term << m.step << m.epoch << m.total_samples << m.leases << m.checkpoint << m.range
-    << m.quorum_samples << m.version;
+    << m.quorum_samples << m.version << m.value_kind;
 }
 void Add(Digest& d, const cluster::Committed& m) {
   d << m.term << m.step << m.version << m.leases << m.devices << m.correct << m.samples

@@ -1,0 +1,235 @@
+#include "codec/update_codec.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "base/rng.h"
+#include "codec/packet.h"
+#include "codec/pieces.h"
+#include "codec/update_frame.h"
+#include "codec/update_reader.h"
+#include "codec/update_writer.h"
+
+namespace weft::codec {
+namespace {
+
+constexpr double kTopDensity = 64.0 / 4096;
+// What of small tensors is sent, in densities of the others: they cost a few percent then.
+constexpr double kSmallTensorGain = 64;
+constexpr double kWarmupDensity = 0.25;
+constexpr size_t kMostValues = std::numeric_limits<uint32_t>::max();
+
+uint64_t HashOf(std::span<const Tensor> tensors) {
+  uint64_t hash = 0;
+  for (const Tensor& tensor : tensors) {
+    for (const int64_t part : {tensor.begin, tensor.count, tensor.rows, int64_t{tensor.trained}}) {
+      hash = base::DeriveSeed(hash, static_cast<uint64_t>(part));
+    }
+  }
+  return hash;
+}
+
+// Whether all sums are: the largest magnitude tells.
+bool AllFinite(std::span<const float> values, std::span<const float> residual) {
+  uint32_t largest = 0;
+  const auto note = [&](float value) {
+    largest = std::max(largest, std::bit_cast<uint32_t>(value) & 0x7FFFFFFFu);
+  };
+  if (residual.empty()) {
+    for (const float value : values) note(value);
+  } else {
+    for (size_t i = 0; i < values.size(); ++i) note(values[i] + residual[i]);
+  }
+  return largest < 0x7F800000u;
+}
+
+size_t ShareOf(double density, size_t count) {
+  const double share = std::ceil(density * static_cast<double>(count));
+  return std::min(count, static_cast<size_t>(share));
+}
+
+// Statistics are sums of nothing: what rounding leaves of them is not sent later.
+ValueKind StatisticsKind(const Target& target, double density) {
+  const bool lossless = density >= 1 && target.values == ValueKind::kFloat32;
+  return lossless ? ValueKind::kFloat32 : ValueKind::kFloat16;
+}
+
+class UpdateCodec : public Codec {
+ public:
+  UpdateCodec(const CodecOptions& options, const Target& target, bool aims)
+      : options_(options),
+        target_(target),
+        aims_(aims),
+        lossless_(!aims && target == Target()),
+        tensors_hash_(HashOf(options.tensors)),
+        scratch_(std::make_unique<WriterScratch>()) {}
+
+  std::string name() const override { return options_.name; }
+  bool lossy() const override { return !lossless_; }
+
+  size_t MaxBytes(size_t n) const override {
+    const size_t pieces = std::min(n, options_.tensors.size() + 1);
+    const size_t chunks = n / kMaxSpan + pieces;
+    // Each value as f32 with a bit of its own; a header of the positions and a scale a chunk.
+    return kMostHeaderBytes + n * sizeof(float) + n / 8 + chunks * 8;
+  }
+
+  void Aim(const Target& target) override {
+    if (aims_) target_ = target;
+  }
+
+  Status Encode(const Place& place, std::span<const float> values, const Carry& carry,
+                Bytes* packet) override {
+    RETURN_IF_ERROR(CheckResidual(values.size(), carry.residual.size()));
+    RETURN_IF_ERROR(CheckResidual(values.size(), carry.velocity.size()));
+    const PieceWalk pieces(options_.tensors, place.begin, values.size());
+    RETURN_IF_ERROR(CheckPlace(pieces, values.size()));
+    if (!AllFinite(values, carry.residual)) {
+      return InvalidArgument("update: got a value that is not finite");
+    }
+    const size_t begin = packet->size();
+    PutHeader(HeaderOf(place, values.size()), packet);
+    UpdateWriter writer(&pieces, values, carry, scratch_.get(), packet);
+    RETURN_IF_ERROR(Write(place, &writer));
+    SealPacket(begin, packet);
+    return OkStatus();
+  }
+
+  Status Decode(const Place& place, ByteView packet, std::span<float> values) const override {
+    const PieceWalk pieces(options_.tensors, place.begin, values.size());
+    RETURN_IF_ERROR(CheckPlace(pieces, values.size()));
+    ASSIGN_OR_RETURN(const ByteView body, BodyOf(place, packet, values.size()));
+    std::fill(values.begin(), values.end(), 0.0f);
+    return ReadUpdate(pieces, body, {.mode = ValueSink::Mode::kWrite, .values = values});
+  }
+
+ private:
+  Status CheckPlace(const PieceWalk& pieces, size_t count) const {
+    if (pieces.Covers() && count <= kMostValues) return OkStatus();
+    return InvalidArgument(fmt::format("update: {} values are not within the tensors", count));
+  }
+
+  UpdateHeader HeaderOf(const Place& place, size_t count) const {
+    const uint64_t identity = base::DeriveSeed(place.run, tensors_hash_);
+    return {.count = count,
+            .begin = place.begin,
+            .base = place.base,
+            .identity = static_cast<uint32_t>(identity)};
+  }
+
+  Result<ByteView> BodyOf(const Place& place, ByteView packet, size_t count) const {
+    ASSIGN_OR_RETURN(const ByteView rest, OpenFrame(CodecId::kUpdate, packet));
+    base::ByteReader in(rest);
+    RETURN_IF_ERROR(CheckHeader(HeaderOf(place, count), &in));
+    return rest.subspan(in.position());
+  }
+
+  // Falls from a quarter to the target's in equal steps of its logarithm.
+  // Source: Lin et al. 2018, section 3.3, "warm-up training".
+  double DensityAt(int64_t base) const {
+    const double end = target_.density;
+    if (base >= options_.warmup || end >= kWarmupDensity) return end;
+    const double part = static_cast<double>(base) / static_cast<double>(options_.warmup);
+    return kWarmupDensity * std::pow(end / kWarmupDensity, std::max(part, 0.0));
+  }
+
+  Status Write(const Place& place, UpdateWriter* writer) {
+    const double density = DensityAt(place.base);
+    Form form{.layout = Layout::kSparse, .kind = target_.values};
+    if (options_.flush > 0) {
+      form.turns = static_cast<uint64_t>(options_.flush);
+      form.turn = encodes_[place.begin]++ % form.turns;
+    }
+    RETURN_IF_ERROR(WriteTop(TensorClass::kLarge, form, density, writer));
+    form.joined = true;
+    RETURN_IF_ERROR(WriteTop(TensorClass::kSmall, form, kSmallTensorGain * density, writer));
+    return writer->Whole(TensorClass::kStatistics, {.kind = StatisticsKind(target_, density)});
+  }
+
+  // The largest of each chunk, or all.
+  Status WriteTop(TensorClass which, const Form& form, double density, UpdateWriter* writer) {
+    if (density >= 1) return writer->Whole(which, {.kind = WholeKindOf(which)});
+    return writer->Sparse(
+        which, form,
+        [&](const Piece&, std::span<const float> chunk, std::vector<uint16_t>* positions) {
+          scratch_->top.Select(chunk, ShareOf(density, chunk.size()), positions);
+        });
+  }
+
+  ValueKind WholeKindOf(TensorClass which) const {
+    if (which == TensorClass::kLarge) return target_.values;
+    return std::min(target_.values, ValueKind::kInt8);  // kinds are in the order of their bits
+  }
+
+  CodecOptions options_;
+  Target target_;
+  bool aims_;
+  bool lossless_;
+  uint64_t tensors_hash_;
+  std::unique_ptr<WriterScratch> scratch_;
+  std::map<int64_t, uint64_t> encodes_;  // of ranges that begin there, for turns
+};
+
+// What a codec does by itself.
+struct Defaults {
+  const char* name;
+  Target target;
+  bool selects;  // density, warmup and flush mean something
+  bool aims;
+};
+
+constexpr Defaults kCodecs[] = {
+    {"int8", {1, ValueKind::kInt8}, false, false},
+    {"chunk-topk", {kTopDensity, ValueKind::kInt2}, true, false},
+    {"auto", {1, ValueKind::kFloat32}, true, true},
+};
+
+const Defaults* DefaultsOf(const std::string& name) {
+  for (const Defaults& codec : kCodecs) {
+    if (name == codec.name) return &codec;
+  }
+  return nullptr;
+}
+
+Status CheckOptions(const CodecOptions& options, const Defaults& codec) {
+  const auto refuse = [&](const char* what, double got, const char* want) {
+    return InvalidArgument(
+        fmt::format("codec \"{}\", {}: got {}, want {}", options.name, what, got, want));
+  };
+  if (!(options.density >= 0 && options.density <= 1)) {
+    return refuse("density", options.density, "0 to 1");
+  }
+  if (options.warmup < 0) return refuse("warmup", static_cast<double>(options.warmup), "0 or more");
+  if (options.flush < 0) return refuse("flush", static_cast<double>(options.flush), "0 or more");
+  if (options.rank != 0) return refuse("rank", static_cast<double>(options.rank), "none");
+  if (!codec.selects && options.density != 0) return refuse("density", options.density, "none");
+  if (!codec.selects && options.warmup + options.flush != 0) {
+    return refuse("warmup or flush", static_cast<double>(options.warmup + options.flush), "none");
+  }
+  return CheckTensors(options.tensors);
+}
+
+}  // namespace
+
+bool IsUpdateCodec(const std::string& name) { return DefaultsOf(name) != nullptr; }
+
+Result<std::unique_ptr<Codec>> MakeUpdateCodec(const CodecOptions& options) {
+  const Defaults* codec = DefaultsOf(options.name);
+  CHECK(codec != nullptr) << options.name;
+  RETURN_IF_ERROR(CheckOptions(options, *codec));
+  Target target = codec->target;
+  if (options.density > 0) target.density = options.density;
+  if (!options.values.empty()) {
+    ASSIGN_OR_RETURN(target.values, ParseValueKind(options.values));
+  }
+  return std::unique_ptr<Codec>(std::make_unique<UpdateCodec>(options, target, codec->aims));
+}
+
+}  // namespace weft::codec
