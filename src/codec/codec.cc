@@ -13,7 +13,9 @@ bool Selects(const CodecOptions& options) {
   return (options.name == "chunk-topk" || options.name == "dgc") && options.density != 1;
 }
 
-std::vector<std::string> CodecNames() { return {"dense", "fp16", "int8", "chunk-topk", "auto"}; }
+std::vector<std::string> CodecNames() {
+  return {"dense", "fp16", "int8", "3lc", "chunk-topk", "dgc", "powersgd", "auto"};
+}
 
 Result<std::unique_ptr<Codec>> MakeCodec(const CodecOptions& options) {
   const std::string& name = options.name;

@@ -34,7 +34,8 @@ struct Place {
 // the values.
 struct Carry {
   // What earlier packets left out is added first, what this one leaves out stays. Exactly: values +
-  // residual before = decoded + residual after, in f32 arithmetic.
+  // residual before = decoded + residual after, in f32 arithmetic; where a kind of values sends
+  // less or more than half as much again of one, up to the rounding of that difference.
   std::span<float> residual;
   // Set to 0 where a value was selected among others (momentum factor masking: Lin et al. 2018,
   // section 3.3); codecs that send all of a tensor leave it as it is.
