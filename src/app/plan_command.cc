@@ -47,6 +47,7 @@ struct Task {
   int64_t batch = kDefaultBatch;
   codec::CodecOptions up, down;
   int64_t local_steps = 1;
+  plan::LinkLimits limits = {.most_local_steps = config::LinkOptions().most_local_steps};
 };
 
 struct Device {
@@ -70,9 +71,11 @@ Result<Task> OpenTask(const PlanFlags& flags) {
     ASSIGN_OR_RETURN(const auto job, OpenJob(config, {.test_data = false}));
     task.graph = job->graph;
     task.batch = config.job.batch;
-    task.up.name = config.link.codec;
-    task.down.name = config.link.down_codec;
+    task.up = UpCodecOf(*job);
+    task.down = DownCodecOf(*job);
     task.local_steps = config.cluster.local_steps;
+    task.limits.budget = config.link.budget;
+    task.limits.most_local_steps = config.link.most_local_steps;
     task.update.state_vectors =
         static_cast<int64_t>(engine::StateVectors(JobSpecOf(*job, {}).optimizer));
   } else {
@@ -320,7 +323,9 @@ Status PlanNetwork(const Task& task, std::span<const Device> devices, const Plan
   network.batch = task.batch;
   network.up = task.up;
   network.down = task.down;
+  network.tensors = TensorsOf(*task.graph);
   network.local_steps = task.local_steps;
+  network.limits = task.limits;
   network.count = flags.count;
   network.batch_each = flags.batch_each;
   ASSIGN_OR_RETURN(network.link, LinkFlag("--link", flags.link));

@@ -15,10 +15,6 @@
 namespace weft::app {
 namespace {
 
-// What the column "auto" may choose from.
-constexpr plan::LinkLimits kAutoLimits = {
-    .budget = 0.1, .least_density = 0.001, .most_local_steps = 64};
-
 Result<double> RateOf(std::string_view text) {
   ASSIGN_OR_RETURN(const double rate, base::ParseRate(text));
   if (rate < 1) return InvalidArgument(fmt::format("got \"{}\", want at least 1 bit/s", text));
@@ -139,8 +135,8 @@ class Network {
   void AddAuto(NetworkRow* row) const {
     const plan::LinkLoad load = {.compute_seconds = row->compute_seconds,
                                  .values = task_.graph->parameter_count(),
-                                 .tensors = task_.up.tensors};
-    const plan::LinkChoice choice = ChooseLink(ProfileOf(task_.link), load, kAutoLimits);
+                                 .tensors = task_.tensors};
+    const plan::LinkChoice choice = ChooseLink(ProfileOf(task_.link), load, task_.limits);
     NetworkWay way;
     way.codec = "auto";
     way.local_steps = choice.local_steps;

@@ -27,8 +27,10 @@ Result<sim::LinkOptions> ParseLink(std::string_view text);
 struct NetworkTask {
   const model::Graph* graph = nullptr;
   int64_t batch = 0;
-  codec::CodecOptions up, down;  // of the job
-  int64_t local_steps = 1;       // of the job
+  std::vector<codec::Tensor> tensors;  // of the parameters
+  codec::CodecOptions up, down;        // of the job
+  int64_t local_steps = 1;             // of the job
+  plan::LinkLimits limits;             // what "auto" may choose from
   // The kinds of devices, and what a step of the whole batch takes on each if it trains alone.
   std::span<const plan::DeviceProfile* const> profiles;
   std::span<const double> alone_seconds;

@@ -29,6 +29,7 @@ struct Fixture {
     task.alone_seconds = alone_seconds;
     task.link = *ParseLink(link);
     task.count = 4;
+    task.limits.most_local_steps = 64;
   }
 
   std::vector<NetworkRow> Predict() const {
@@ -173,6 +174,14 @@ TEST(PlanNetwork, ShowsTheJobsCodecBesideDense) {
   EXPECT_EQ(json["devices"], 4);
   EXPECT_EQ(json["ways"].size(), 3U);
   EXPECT_EQ(json["ways"][2]["sends"], rows[2].ways[2].words);
+  fixture.task.up = {.name = "chunk-topk"};
+  fixture.task.down = {.name = "chunk-topk", .density = 0.5};
+  const NetworkWay sparse = fixture.Predict()[0].ways[1];
+  EXPECT_EQ(sparse.codec, "chunk-topk");
+  EXPECT_LT(sparse.up_bytes, 2000);
+  EXPECT_GT(sparse.down_bytes, 20'000);
+  fixture.task.up.name = "auto";
+  EXPECT_EQ(fixture.Predict()[0].ways.size(), 2U);
   fixture.task.up.name = "gzip";
   EXPECT_FALSE(PredictNetwork(fixture.task).ok());
 }

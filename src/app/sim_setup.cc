@@ -247,9 +247,8 @@ Result<SimSetup> SetUpSimulation(Scenario scenario, const std::string& profile) 
   setup.scenario = std::move(scenario);
   ASSIGN_OR_RETURN(setup.job, OpenJobOf(setup.scenario));
   const Job& job = *setup.job;
-  ASSIGN_OR_RETURN(const PayloadSize payload, PayloadSizeOf({.name = job.config.link.codec},
-                                                            {.name = job.config.link.down_codec},
-                                                            job.graph->parameter_count()));
+  ASSIGN_OR_RETURN(const PayloadSize payload,
+                   PayloadSizeOf(UpCodecOf(job), DownCodecOf(job), job.graph->parameter_count()));
   sim::ClusterOptions& options = setup.options;
   options.job = JobSpecOf(job, {.run = setup.scenario.name,
                                 .token = "",
