@@ -17,7 +17,8 @@ Status Codec::Add(const Place& place, ByteView packet, float weight, std::span<f
 }
 
 bool Selects(const CodecOptions& options) {
-  return (options.name == "chunk-topk" || options.name == "dgc") && options.density != 1;
+  const std::string& name = options.name;
+  return name == "auto" || ((name == "chunk-topk" || name == "dgc") && options.density != 1);
 }
 
 std::vector<std::string> CodecNames() {
