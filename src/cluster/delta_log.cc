@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "codec/dense.h"
 #include "kernel/update.h"
 
 namespace weft::cluster {
@@ -26,8 +27,9 @@ Status GetDelta(base::ByteReader* in, uint32_t* versions, ByteView* packet) {
 }  // namespace
 
 Result<std::unique_ptr<codec::Codec>> MakeWholeCodec(const codec::CodecOptions& down) {
-  if (!codec::SendsDifferences(down)) return codec::MakeCodec(down);
-  return codec::MakeCodec("dense");
+  ASSIGN_OR_RETURN(auto codec, codec::MakeCodec(down));
+  if (codec::SendsDifferences(down)) return codec::MakeDense();
+  return codec;
 }
 
 DeltaLog::DeltaLog(std::unique_ptr<codec::Codec> codec, const Options& options, int64_t version,

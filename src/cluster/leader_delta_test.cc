@@ -81,7 +81,10 @@ class Puller {
 
 class Differences : public ::testing::Test {
  protected:
-  explicit Differences(const JobSpec& spec = Spec()) : leaders_(spec, {0, 0, Random(1), {}}) {}
+  explicit Differences(const JobSpec& spec = Spec()) : leaders_(spec, {0, 0, Random(1), {}}) {
+    leaders_.Hold(leaders_.layout());
+    leaders_.Forget();
+  }
 
   // A step of one lease, by device 9.
   void Step(DeviceId leader, int64_t step, const Range& range = kAll, double density = 0) {
@@ -165,9 +168,9 @@ TEST_F(Differences, CatchUpOnceTheParametersRest) {
   puller.Get(0, 1);
   const auto off = [&](int64_t version) {
     const std::vector<float> truth = Truth(), values = puller.Values(version);
-    double off = 0;
-    for (size_t i = 0; i < truth.size(); ++i) off += std::abs(truth[i] - values[i]);
-    return off;
+    double sum = 0;
+    for (size_t i = 0; i < truth.size(); ++i) sum += std::abs(truth[i] - values[i]);
+    return sum;
   };
   const double before = off(1);
   for (int64_t step = 1; step < 200; ++step) {
@@ -316,6 +319,7 @@ TEST_F(Aimed, AStepSaysHowMuchOfItIsSent) {
 TEST(Whole, WhereTheCodecLeavesNothingOut) {
   for (const char* down : {"dense", "fp16"}) {
     Leaders leaders(Spec(down), {0, 0, Random(1), {}});
+    leaders.Hold(leaders.layout());
     leaders.Tell(0, WorkerAt(5), Pull{1, 5, 0, kAll, 1, 0});
     const auto got = leaders.Heard<Parameters>();
     ASSERT_THAT(got, SizeIs(1));
