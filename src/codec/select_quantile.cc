@@ -12,7 +12,7 @@
 namespace weft::codec {
 namespace {
 
-constexpr size_t kMostPasses = 4;
+constexpr size_t kMostPasses = 8;
 
 int32_t MagnitudeBits(float value) { return std::bit_cast<int32_t>(value) & 0x7FFFFFFF; }
 
@@ -21,10 +21,49 @@ float JustBelow(float magnitude) {
   return std::bit_cast<float>(std::max(MagnitudeBits(magnitude), 1) - 1);
 }
 
-bool IsNear(size_t count, size_t k) {
-  const double ratio = static_cast<double>(count) / static_cast<double>(k);
-  return ratio <= kCountFactor && ratio * kCountFactor >= 1;
-}
+// Thresholds that were tried, for a count of k.
+class Search {
+ public:
+  explicit Search(size_t k) : k_(static_cast<double>(k)) {}
+
+  void Note(float threshold, size_t count) {
+    ++passes_;
+    const Tried tried{threshold, std::log(std::max(static_cast<double>(count), 0.5) / k_)};
+    // Nothing at all is never near: equal values would wait for ever.
+    if (count > 0 && std::fabs(tried.excess) < std::fabs(best_.excess)) best_ = tried;
+    if (tried.excess > 0 && tried.threshold >= low_.threshold) low_ = tried;
+    if (tried.excess <= 0 && tried.threshold <= high_.threshold) high_ = tried;
+  }
+  bool done() const { return std::fabs(best_.excess) <= std::log(kCountFactor); }
+  size_t passes() const { return passes_; }
+  float best() const { return best_.threshold; }
+  // The next to try: what the sample says, but between those that gave too many and too few.
+  float Next(float sampled) const {
+    const bool has_high = std::isfinite(high_.threshold);
+    if (low_.threshold > 0 && has_high) return Between();
+    if (low_.threshold > 0) return std::max(sampled, 1.5f * low_.threshold);
+    return has_high ? std::min(sampled, high_.threshold / 1.5f) : sampled;
+  }
+
+ private:
+  // Where a line through both ends of the bracket has k; in logarithms.
+  float Between() const {
+    const double part = low_.excess / (low_.excess - high_.excess);
+    const double rise = std::log(double{high_.threshold} / low_.threshold);
+    return static_cast<float>(low_.threshold * std::exp(rise * part));
+  }
+
+  static constexpr double kNever = std::numeric_limits<double>::infinity();
+  struct Tried {
+    float threshold;
+    double excess;  // logarithm of the count over k
+  };
+  double k_;
+  size_t passes_ = 0;
+  Tried best_{0, kNever};
+  Tried low_{-1, kNever};  // the largest with too many above it
+  Tried high_{std::numeric_limits<float>::infinity(), -kNever};
+};
 
 // One magnitude of each stretch of equal length, descending.
 std::span<float> Sample(const Sums& sums, uint64_t seed, std::span<float> sample) {
@@ -80,28 +119,22 @@ Threshold FindThreshold(const Sums& sums, size_t k, float last, uint64_t seed,
                         std::span<float> sample) {
   CHECK(k >= 1 && k <= sums.size()) << k << " of " << sums.size();
   CHECK_LE(kSampleValues, sample.size());
-  Threshold threshold{.value = last};
   if (sums.size() <= kSampleValues) {
-    threshold.value = JustBelow(Sample(sums, seed, sample)[k - 1]);
-    threshold.estimated = true;
-    return threshold;
+    return {.value = JustBelow(Sample(sums, seed, sample)[k - 1]), .estimated = true};
   }
-  if (last >= 0) {
-    ++threshold.passes;
-    if (IsNear(CountAbove(sums, last), k)) return threshold;
-  }
+  Search search(k);
+  if (last >= 0) search.Note(last, CountAbove(sums, last));
+  if (search.done()) return {.value = last, .passes = 1};
   const std::span<const float> sampled = Sample(sums, seed, sample);
-  threshold.estimated = true;
-  double rank = static_cast<double>(k) * static_cast<double>(sampled.size()) /
-                static_cast<double>(sums.size());
-  while (true) {
-    threshold.value = JustBelow(QuantileOf(sampled, rank));
-    if (threshold.passes == kMostPasses) return threshold;
-    ++threshold.passes;
-    const size_t count = CountAbove(sums, threshold.value);
-    if (IsNear(count, k)) return threshold;
+  const double scale = static_cast<double>(sampled.size()) / static_cast<double>(sums.size());
+  double rank = static_cast<double>(k) * scale;
+  while (!search.done() && search.passes() < kMostPasses) {
+    const float guess = search.Next(JustBelow(QuantileOf(sampled, rank)));
+    const size_t count = CountAbove(sums, guess);
+    search.Note(guess, count);
     rank *= static_cast<double>(k) / static_cast<double>(std::max<size_t>(count, 1));
   }
+  return {.value = search.best(), .passes = search.passes(), .estimated = true};
 }
 
 }  // namespace weft::codec

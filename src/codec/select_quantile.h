@@ -2,7 +2,8 @@
 // A threshold that about k of n magnitudes reach, from a sample, kept from one update to the next.
 // Source: Lin et al. 2018, Deep Gradient Compression, section 3.1 and algorithm 4 (top of a sample;
 // where too many pass, chosen again among them). Here a count that is off moves the threshold along
-// the sample's own quantiles instead, so that nothing is gathered.
+// the sample's quantiles, then between what gave too many and what gave too few, so that nothing is
+// gathered.
 
 #include <cstddef>
 #include <cstdint>
@@ -36,7 +37,7 @@ struct Threshold {
 // How many magnitudes are above.
 size_t CountAbove(const Sums& sums, float threshold);
 
-// At most four passes; after them the threshold is what the last one gave. Equal magnitudes pass
+// At most eight passes; then the threshold is the one that came nearest. Equal magnitudes pass
 // together, so that none waits for ever; zeros never do.
 //   k       1..n
 //   last    threshold of the update before; negative: there is none

@@ -19,7 +19,7 @@
 
 namespace weft::codec {
 
-// Of the multipliers that the paper measures, 1 to 1.9, the one that it recommends.
+// The paper measures 1 to 1.9; more sends fewer values, each larger.
 inline constexpr float kSparsityMultiplier = 1.75f;
 
 //   chunk      [n] f32  read, finite, n <= kMaxSpan

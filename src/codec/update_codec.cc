@@ -219,7 +219,7 @@ constexpr Defaults kCodecs[] = {
     {"int8", Method::kTop, {1, ValueKind::kInt8}, false, false},
     {"3lc", Method::kTernary, {1, ValueKind::kTernary}, false, false},
     {"chunk-topk", Method::kTop, {kTopDensity, ValueKind::kInt2}, true, false},
-    {"dgc", Method::kThreshold, {kThresholdDensity, ValueKind::kInt4}, true, false},
+    {"dgc", Method::kThreshold, {kThresholdDensity, ValueKind::kInt2}, true, false},
     {"powersgd", Method::kLowRank, {1, ValueKind::kFloat16}, false, false},
     {"auto", Method::kTop, {1, ValueKind::kFloat32}, true, true},
 };
