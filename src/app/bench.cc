@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "app/bench_codec.h"
 #include "app/bench_step.h"
 #include "app/command.h"
 #include "base/log.h"
@@ -110,6 +111,57 @@ int RunStep(StepFlags flags, const CommonFlags& common) {
   return kExitOk;
 }
 
+void PrintCodecs(const std::vector<BenchCodecResult>& results, int64_t values) {
+  std::printf("%lld values, %s as f32; one thread\n", static_cast<long long>(values),
+              base::HumanBytes(static_cast<double>(values) * sizeof(float)).c_str());
+  std::printf("  %-11s %11s %8s %12s %16s %8s %12s\n", "codec", "bytes", "ratio", "encode GB/s",
+              "decode+add GB/s", "error", "encoder KiB");
+  for (const BenchCodecResult& r : results) {
+    std::printf("  %-11s %11lld %8.1f %12.2f %16.2f %8.4f %12.1f\n", r.name.c_str(),
+                static_cast<long long>(r.bytes), r.ratio, r.encode_gbps, r.add_gbps, r.error,
+                static_cast<double>(r.encoder_bytes) / 1024);
+  }
+}
+
+int RunCodec(const BenchCodecOptions& options, const CommonFlags& common) {
+  const Result<std::vector<BenchCodecResult>> results = BenchCodecs(options);
+  if (!results.ok()) {
+    base::LogError("{}", results.status().message());
+    return ExitCodeOf(results.status());
+  }
+  if (!common.json) {
+    PrintCodecs(*results, options.values);
+    return kExitOk;
+  }
+  nlohmann::ordered_json codecs = nlohmann::ordered_json::array();
+  for (const BenchCodecResult& r : *results) {
+    codecs.push_back({{"codec", r.name},
+                      {"bytes", r.bytes},
+                      {"ratio", r.ratio},
+                      {"encode_gbps", r.encode_gbps},
+                      {"add_gbps", r.add_gbps},
+                      {"error", r.error},
+                      {"encoder_bytes", r.encoder_bytes}});
+  }
+  PrintJsonLine({{"event", "result"}, {"values", options.values}, {"codecs", codecs}});
+  return kExitOk;
+}
+
+void AddBenchCodec(CLI::App* bench, CommonFlags* common, std::vector<Command>* commands) {
+  const auto options = std::make_shared<BenchCodecOptions>();
+  CLI::App* app =
+      bench->add_subcommand("codec", "Measure what codecs cost and what they leave out");
+  app->add_option("--codec", options->name, "One codec; without it, all");
+  app->add_option("--values", options->values, "Values of the vector")
+      ->check(CLI::Range(1, 1 << 30));
+  app->add_option("--density", options->density, "Share of the values that is selected")
+      ->check(CLI::Range(0.0, 1.0));
+  app->add_option("--kind", options->kind, "What each selected value becomes, such as int4");
+  app->add_option("--seconds", options->seconds, "How long to measure each call")
+      ->check(CLI::Range(0.0, 3600.0));
+  commands->push_back({app, [options, common] { return RunCodec(*options, *common); }});
+}
+
 }  // namespace
 
 void AddBench(CLI::App* program, CommonFlags* common, std::vector<Command>* commands) {
@@ -132,6 +184,7 @@ void AddBench(CLI::App* program, CommonFlags* common, std::vector<Command>* comm
                   "For weights, gradients, optimizer state and activations, such as 200MiB");
   app->add_flag("--plan", flags->plan, "Print every step of the program, on stderr");
   commands->push_back({app, [flags, common] { return RunStep(*flags, *common); }});
+  AddBenchCodec(bench, common, commands);
 }
 
 }  // namespace weft::app

@@ -53,6 +53,8 @@ struct JobSpec {
   codec::CodecOptions codec_up;                      // of gradients
   codec::CodecOptions codec_down;                    // of parameters
 
+  double link_budget = 0.1;  // of codec "auto": communication over computing, at most
+
   aggregate::Options aggregation;
   PolicyOptions policy;  // where aggregation.automatic
   // Shares of a step follow the devices' speeds; otherwise they are equal. Not read where `shares`

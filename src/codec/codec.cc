@@ -9,11 +9,21 @@
 
 namespace weft::codec {
 
-bool Selects(const CodecOptions& options) {
-  return (options.name == "chunk-topk" || options.name == "dgc") && options.density != 1;
+Status Codec::Add(const Place& place, ByteView packet, float weight, std::span<float> sum) const {
+  std::vector<float> values(sum.size());
+  RETURN_IF_ERROR(Decode(place, packet, values));
+  for (size_t i = 0; i < sum.size(); ++i) sum[i] += weight * values[i];
+  return OkStatus();
 }
 
-std::vector<std::string> CodecNames() { return {"dense", "fp16", "int8", "chunk-topk", "auto"}; }
+bool Selects(const CodecOptions& options) {
+  const std::string& name = options.name;
+  return name == "auto" || ((name == "chunk-topk" || name == "dgc") && options.density != 1);
+}
+
+std::vector<std::string> CodecNames() {
+  return {"dense", "fp16", "int8", "3lc", "chunk-topk", "dgc", "powersgd", "auto"};
+}
 
 bool SendsDifferences(const CodecOptions& options) {
   if (options.name == "dense" || options.name == "fp16") return false;

@@ -34,7 +34,8 @@ struct Place {
 // the values.
 struct Carry {
   // What earlier packets left out is added first, what this one leaves out stays. Exactly: values +
-  // residual before = decoded + residual after, in f32 arithmetic.
+  // residual before = decoded + residual after, in f32 arithmetic; where a kind of values sends
+  // less or more than half as much again of one, up to the rounding of that difference.
   std::span<float> residual;
   // Set to 0 where a value was selected among others (momentum factor masking: Lin et al. 2018,
   // section 3.3); codecs that send all of a tensor leave it as it is.
@@ -69,6 +70,10 @@ class Codec {
   // truncated, damaged, of another codec, place or not of n values; `values` is then unspecified.
   // Never reads or writes outside its arguments, never allocates by what the packet claims.
   virtual Status Decode(const Place& place, ByteView packet, std::span<float> values) const = 0;
+
+  // sum += weight * what Decode writes, value by value in f32. Errors: those of Decode; `sum` is as
+  // it was then. Codecs that send few values need no memory for it; others take that of n values.
+  virtual Status Add(const Place& place, ByteView packet, float weight, std::span<float> sum) const;
 
   // The same of codecs that do not ask where values stand.
   Status Encode(std::span<const float> values, std::span<float> residual, Bytes* packet) {

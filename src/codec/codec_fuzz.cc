@@ -10,7 +10,7 @@
 
 namespace {
 
-void Try(const weft::codec::Codec& codec, size_t n, weft::ByteView packet) {
+void Try(weft::codec::Codec& codec, size_t n, weft::ByteView packet) {
   std::vector<float> values(n), again(n);
   if (!codec.Decode(packet, values).ok()) return;
   weft::Bytes encoded;

@@ -38,6 +38,7 @@ class PieceWalk {
   PieceWalk(std::span<const Tensor> tensors, int64_t begin, size_t count);
   PieceWalk(const PieceWalk&) = delete;
 
+  int64_t begin() const { return begin_; }
   // True if the table covers the whole range.
   bool Covers() const;
   bool Has(TensorClass want) const;

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/rng.h"
+#include "codec/low_rank.h"
 #include "codec/packet.h"
 #include "codec/pieces.h"
 #include "codec/update_frame.h"
@@ -20,7 +21,11 @@
 namespace weft::codec {
 namespace {
 
+enum class Method { kTop, kThreshold, kTernary, kLowRank };  // of large tensors
+
 constexpr double kTopDensity = 64.0 / 4096;
+constexpr double kThresholdDensity = 0.001;
+constexpr int64_t kDefaultRank = 2;
 // What of small tensors is sent, in densities of the others: they cost a few percent then.
 constexpr double kSmallTensorGain = 64;
 constexpr double kWarmupDensity = 0.25;
@@ -50,11 +55,6 @@ bool AllFinite(std::span<const float> values, std::span<const float> residual) {
   return largest < 0x7F800000u;
 }
 
-size_t ShareOf(double density, size_t count) {
-  const double share = std::ceil(density * static_cast<double>(count));
-  return std::min(count, static_cast<size_t>(share));
-}
-
 // Statistics are sums of nothing: what rounding leaves of them is not sent later.
 ValueKind StatisticsKind(const Target& target, double density) {
   const bool lossless = density >= 1 && target.values == ValueKind::kFloat32;
@@ -63,9 +63,11 @@ ValueKind StatisticsKind(const Target& target, double density) {
 
 class UpdateCodec : public Codec {
  public:
-  UpdateCodec(const CodecOptions& options, const Target& target, bool aims)
+  UpdateCodec(const CodecOptions& options, Method method, const Target& target, bool aims)
       : options_(options),
+        method_(method),
         target_(target),
+        rank_(static_cast<size_t>(options.rank > 0 ? options.rank : kDefaultRank)),
         aims_(aims),
         lossless_(!aims && target == Target()),
         tensors_hash_(HashOf(options.tensors)),
@@ -104,10 +106,18 @@ class UpdateCodec : public Codec {
 
   Status Decode(const Place& place, ByteView packet, std::span<float> values) const override {
     const PieceWalk pieces(options_.tensors, place.begin, values.size());
-    RETURN_IF_ERROR(CheckPlace(pieces, values.size()));
-    ASSIGN_OR_RETURN(const ByteView body, BodyOf(place, packet, values.size()));
+    ASSIGN_OR_RETURN(const ByteView body, BodyOf(place, packet, pieces, values.size()));
     std::fill(values.begin(), values.end(), 0.0f);
     return ReadUpdate(pieces, body, {.mode = ValueSink::Mode::kWrite, .values = values});
+  }
+
+  Status Add(const Place& place, ByteView packet, float weight,
+             std::span<float> sum) const override {
+    const PieceWalk pieces(options_.tensors, place.begin, sum.size());
+    ASSIGN_OR_RETURN(const ByteView body, BodyOf(place, packet, pieces, sum.size()));
+    RETURN_IF_ERROR(ReadUpdate(pieces, body, {.mode = ValueSink::Mode::kCheck}));
+    return ReadUpdate(pieces, body,
+                      {.mode = ValueSink::Mode::kAdd, .values = sum, .weight = weight});
   }
 
  private:
@@ -124,7 +134,10 @@ class UpdateCodec : public Codec {
             .identity = static_cast<uint32_t>(identity)};
   }
 
-  Result<ByteView> BodyOf(const Place& place, ByteView packet, size_t count) const {
+  // What stands behind the header, if that is right.
+  Result<ByteView> BodyOf(const Place& place, ByteView packet, const PieceWalk& pieces,
+                          size_t count) const {
+    RETURN_IF_ERROR(CheckPlace(pieces, count));
     ASSIGN_OR_RETURN(const ByteView rest, OpenFrame(CodecId::kUpdate, packet));
     base::ByteReader in(rest);
     RETURN_IF_ERROR(CheckHeader(HeaderOf(place, count), &in));
@@ -147,48 +160,68 @@ class UpdateCodec : public Codec {
       form.turns = static_cast<uint64_t>(options_.flush);
       form.turn = encodes_[place.begin]++ % form.turns;
     }
-    RETURN_IF_ERROR(WriteTop(TensorClass::kLarge, form, density, writer));
-    form.joined = true;
-    RETURN_IF_ERROR(WriteTop(TensorClass::kSmall, form, kSmallTensorGain * density, writer));
+    RETURN_IF_ERROR(WriteLarge(place, form, density, writer));
+    RETURN_IF_ERROR(WriteSmall(form, std::min(1.0, kSmallTensorGain * density), writer));
     return writer->Whole(TensorClass::kStatistics, {.kind = StatisticsKind(target_, density)});
   }
 
-  // The largest of each chunk, or all.
-  Status WriteTop(TensorClass which, const Form& form, double density, UpdateWriter* writer) {
-    if (density >= 1) return writer->Whole(which, {.kind = WholeKindOf(which)});
-    return writer->Sparse(
-        which, form,
-        [&](const Piece&, std::span<const float> chunk, std::vector<uint16_t>* positions) {
-          scratch_->top.Select(chunk, ShareOf(density, chunk.size()), positions);
-        });
+  Status WriteLarge(const Place& place, Form form, double density, UpdateWriter* writer) {
+    const TensorClass which = TensorClass::kLarge;
+    if (method_ == Method::kLowRank) return writer->LowRank(which, rank_, &factors_);
+    if (method_ == Method::kTernary) {
+      form.layout = Layout::kTernary;
+      return writer->Ternary(which, form);
+    }
+    if (density >= 1) return writer->Whole(which, {.kind = target_.values});
+    if (method_ == Method::kThreshold) {
+      SelectAboveQuantile selector(density, place.begin, &thresholds_, scratch_->group.sent);
+      return writer->Sparse(which, form, &selector);
+    }
+    SelectChunkTop selector(density, &scratch_->top);
+    return writer->Sparse(which, form, &selector);
   }
 
-  ValueKind WholeKindOf(TensorClass which) const {
-    if (which == TensorClass::kLarge) return target_.values;
-    return std::min(target_.values, ValueKind::kInt8);  // kinds are in the order of their bits
+  Status WriteSmall(Form form, double density, UpdateWriter* writer) {
+    const TensorClass which = TensorClass::kSmall;
+    if (density >= 1) {
+      // Kinds are in the order of their bits.
+      return writer->Whole(which, {.kind = std::min(target_.values, ValueKind::kInt8)});
+    }
+    form.joined = true;
+    SelectChunkTop selector(density, &scratch_->top);
+    return writer->Sparse(which, form, &selector);
   }
 
   CodecOptions options_;
+  Method method_;
   Target target_;
+  size_t rank_;
   bool aims_;
   bool lossless_;
   uint64_t tensors_hash_;
   std::unique_ptr<WriterScratch> scratch_;
-  std::map<int64_t, uint64_t> encodes_;  // of ranges that begin there, for turns
+  // What lasts from one update to the next, by where a range or a piece begins.
+  std::map<int64_t, uint64_t> encodes_;  // of the range
+  SelectAboveQuantile::Thresholds thresholds_;
+  std::map<int64_t, std::vector<float>> factors_;
 };
 
 // What a codec does by itself.
 struct Defaults {
   const char* name;
+  Method method;
   Target target;
-  bool selects;  // density, warmup and flush mean something
+  bool selects;  // density, values and warmup mean something
   bool aims;
 };
 
 constexpr Defaults kCodecs[] = {
-    {"int8", {1, ValueKind::kInt8}, false, false},
-    {"chunk-topk", {kTopDensity, ValueKind::kInt2}, true, false},
-    {"auto", {1, ValueKind::kFloat32}, true, true},
+    {"int8", Method::kTop, {1, ValueKind::kInt8}, false, false},
+    {"3lc", Method::kTernary, {1, ValueKind::kTernary}, false, false},
+    {"chunk-topk", Method::kTop, {kTopDensity, ValueKind::kInt2}, true, false},
+    {"dgc", Method::kThreshold, {kThresholdDensity, ValueKind::kInt2}, true, false},
+    {"powersgd", Method::kLowRank, {1, ValueKind::kFloat16}, false, false},
+    {"auto", Method::kTop, {1, ValueKind::kFloat32}, true, true},
 };
 
 const Defaults* DefaultsOf(const std::string& name) {
@@ -199,20 +232,25 @@ const Defaults* DefaultsOf(const std::string& name) {
 }
 
 Status CheckOptions(const CodecOptions& options, const Defaults& codec) {
-  const auto refuse = [&](const char* what, double got, const char* want) {
+  const auto check = [&](bool right, const char* what, auto got, const std::string& want) {
+    if (right) return OkStatus();
     return InvalidArgument(
         fmt::format("codec \"{}\", {}: got {}, want {}", options.name, what, got, want));
   };
-  if (!(options.density >= 0 && options.density <= 1)) {
-    return refuse("density", options.density, "0 to 1");
+  const bool low_rank = codec.method == Method::kLowRank;
+  const int64_t most_rank = low_rank ? int64_t{kMostRank} : 0;
+  if (!codec.selects) {
+    RETURN_IF_ERROR(check(options.density == 0, "density", options.density, "none"));
+    RETURN_IF_ERROR(check(options.warmup == 0, "warmup", options.warmup, "none"));
+    RETURN_IF_ERROR(check(options.values.empty(), "values", options.values, "none"));
   }
-  if (options.warmup < 0) return refuse("warmup", static_cast<double>(options.warmup), "0 or more");
-  if (options.flush < 0) return refuse("flush", static_cast<double>(options.flush), "0 or more");
-  if (options.rank != 0) return refuse("rank", static_cast<double>(options.rank), "none");
-  if (!codec.selects && options.density != 0) return refuse("density", options.density, "none");
-  if (!codec.selects && options.warmup + options.flush != 0) {
-    return refuse("warmup or flush", static_cast<double>(options.warmup + options.flush), "none");
-  }
+  if (low_rank) RETURN_IF_ERROR(check(options.flush == 0, "flush", options.flush, "none"));
+  RETURN_IF_ERROR(
+      check(options.density >= 0 && options.density <= 1, "density", options.density, "0 to 1"));
+  RETURN_IF_ERROR(check(options.warmup >= 0, "warmup", options.warmup, "0 or more"));
+  RETURN_IF_ERROR(check(options.flush >= 0, "flush", options.flush, "0 or more"));
+  RETURN_IF_ERROR(check(options.rank >= 0 && options.rank <= most_rank, "rank", options.rank,
+                        fmt::format("0 to {}", most_rank)));
   return CheckTensors(options.tensors);
 }
 
@@ -229,7 +267,8 @@ Result<std::unique_ptr<Codec>> MakeUpdateCodec(const CodecOptions& options) {
   if (!options.values.empty()) {
     ASSIGN_OR_RETURN(target.values, ParseValueKind(options.values));
   }
-  return std::unique_ptr<Codec>(std::make_unique<UpdateCodec>(options, target, codec->aims));
+  return std::unique_ptr<Codec>(
+      std::make_unique<UpdateCodec>(options, codec->method, target, codec->aims));
 }
 
 }  // namespace weft::codec

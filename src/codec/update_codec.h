@@ -13,7 +13,7 @@
 
 namespace weft::codec {
 
-// "int8", "chunk-topk", "auto".
+// "int8", "3lc", "chunk-topk", "dgc", "powersgd", "auto".
 bool IsUpdateCodec(const std::string& name);
 
 // Errors: kInvalidArgument for options out of range, or that this codec has no use for.

@@ -69,6 +69,16 @@ std::vector<float> Decoded(const Codec& codec, const Place& place, const Bytes& 
   return values;
 }
 
+std::string Hex(ByteView bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (const uint8_t byte : bytes) {
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
+}
+
 bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() &&
          (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
@@ -80,10 +90,12 @@ size_t CountNonZero(std::span<const float> values) {
   return count;
 }
 
-// Of a difference that is too fine for f32, half a unit of the larger number may be lost.
+// Of a difference that is too fine for f32, half a unit of its larger part may be lost.
 void ExpectSame(float sum, float sent, float left, size_t at) {
   if (sent + left == sum) return;
-  EXPECT_LE(std::fabs(double{sent} + left - sum), std::fabs(sent) * 0x1p-24) << "at " << at;
+  EXPECT_LE(std::fabs(double{sent} + left - sum),
+            std::max(std::fabs(sent), std::fabs(left)) * 0x1p-24)
+      << "at " << at;
 }
 
 // Several steps of a range with its residual: nothing of a gradient is lost.
@@ -240,6 +252,141 @@ TEST(UpdateCodec, VelocityIsMaskedWhereValuesWereSelected) {
   std::fill(velocity.begin(), velocity.end(), 1.0f);
   Encoded(*Make("int8"), {}, values, {.residual = {}, .velocity = velocity});
   EXPECT_EQ(velocity, std::vector<float>(n, 1.0f));
+}
+
+// The example of docs/formats/update.md.
+TEST(UpdateCodec, GoldenBytes) {
+  const std::vector<Tensor> tensors = {{.begin = 0, .count = 2050},
+                                       {.begin = 2050, .count = 3},
+                                       {.begin = 2053, .count = 2, .trained = false}};
+  const auto codec =
+      MakeCodec(CodecOptions{
+                    .name = "chunk-topk", .density = 0.001, .values = "int8", .tensors = tensors})
+          .value();
+  std::vector<float> values(2055);
+  values[5] = 254;
+  values[300] = -100;
+  values[301] = 8;
+  values[2049] = 3;
+  values[2050] = 1;
+  values[2051] = -127;
+  values[2053] = 0.5f;
+  values[2054] = 2;
+  const Place place{.begin = 0, .run = 0x1234, .base = 7};
+  const Bytes packet = Encoded(*codec, place, values);
+  EXPECT_EQ(Hex(packet),
+            "c7030100f035cf2b"  // magic, codec, version; checksum
+            "981487b08710000e"  // identity; 2,055 values from 0 on, of version 7
+            "0a558049001e"      // large: sparse int8; positions 5, 300, 301
+            "000000407fce04"    // times 2: 127, -50, 4
+            "2aa7"              // small: the same, joined; position 1
+            "0000803f81"        // times 1: -127
+            "0100380040");      // statistics: whole fp16; 0.5, 2
+  const std::vector<float> sent = Decoded(*codec, place, packet, values.size());
+  for (const size_t at : {5, 300, 301, 2051, 2053, 2054}) EXPECT_EQ(sent[at], values[at]);
+  EXPECT_EQ(CountNonZero(sent), 6u);
+}
+
+TEST(UpdateCodec, EveryTruncationAndEveryFlippedBitIsRefused) {
+  const std::vector<Tensor> tensors = SomeTensors();
+  const Place place{.begin = 400, .run = 5, .base = 9};
+  std::vector<float> values = Gradient(1, 11000);
+  for (const std::string& name : SparseNames()) {
+    const auto codec = Make(name, tensors);
+    const Bytes packet = Encoded(*codec, place, values);
+    std::vector<float> read(values.size());
+    const size_t stride = 1 + packet.size() / 300;
+    for (size_t i = 0; i < packet.size(); i += stride) {
+      EXPECT_EQ(codec->Decode(place, ByteView(packet).first(i), read).code(), Code::kDataLoss);
+      Bytes damaged = packet;
+      damaged[i] ^= static_cast<uint8_t>(1 << i % 8);
+      EXPECT_EQ(codec->Decode(place, damaged, read).code(), Code::kDataLoss) << name << i;
+      EXPECT_EQ(codec->Add(place, damaged, 1, values).code(), Code::kDataLoss);
+    }
+  }
+  EXPECT_EQ(values, Gradient(1, 11000));
+}
+
+TEST(UpdateCodec, AddingIsDecodingAndAdding) {
+  const std::vector<Tensor> tensors = SomeTensors();
+  const size_t n = SizeOf(tensors);
+  for (const std::string& name : CodecNames()) {
+    const auto codec = Make(name, tensors);
+    const Bytes packet = Encoded(*codec, {}, Gradient(1, n));
+    const std::vector<float> sent = Decoded(*codec, {}, packet, n);
+    std::vector<float> sum = Gradient(2, n);
+    std::vector<float> want = sum;
+    for (size_t i = 0; i < n; ++i) want[i] += 0.3f * sent[i];
+    ASSERT_TRUE(codec->Add({}, packet, 0.3f, sum).ok());
+    EXPECT_EQ(sum, want) << name;
+  }
+}
+
+TEST(UpdateCodec, StatisticsAreSentWholeAsHalves) {
+  const std::vector<Tensor> tensors = {{.begin = 0, .count = 5000},
+                                       {.begin = 5000, .count = 100, .trained = false}};
+  for (const std::string& name : SparseNames()) {
+    const std::vector<float> values = Gradient(1, 5100);
+    const auto codec = Make(name, tensors);
+    const std::vector<float> sent = Decoded(*codec, {}, Encoded(*codec, {}, values), 5100);
+    for (size_t i = 5000; i < 5100; ++i) {
+      const float most = name == "auto" ? 0 : std::max(std::fabs(values[i]) * 0x1p-11f, 0x1p-25f);
+      EXPECT_LE(std::fabs(sent[i] - values[i]), most) << name;
+    }
+  }
+}
+
+TEST(UpdateCodec, SmallTensorsAreSentMoreDensely) {
+  std::vector<Tensor> tensors = {{.begin = 0, .count = 409600}};
+  for (int64_t i = 0; i < 20; ++i) tensors.push_back({.begin = 409600 + 32 * i, .count = 32});
+  const std::vector<float> values = Gradient(1, SizeOf(tensors));
+  const auto count = [&](double density) {
+    const auto codec =
+        MakeCodec(
+            CodecOptions{
+                .name = "chunk-topk", .density = density, .values = "fp32", .tensors = tensors})
+            .value();
+    const Bytes packet = Encoded(*codec, {}, values);
+    const std::vector<float> sent = Decoded(*codec, {}, packet, values.size());
+    return CountNonZero(std::span(sent).subspan(409600));
+  };
+  EXPECT_EQ(count(0.001), 20u * 3);  // 64 times the density, rounded up in each
+  EXPECT_EQ(count(0.02), 20u * 32);
+}
+
+TEST(UpdateCodec, SelectsAboutTheDensityByThreshold) {
+  const size_t n = 300000;
+  const auto codec = Make("dgc");
+  std::vector<float> residual(n);
+  for (uint64_t step = 0; step < 8; ++step) {
+    const Bytes packet =
+        Encoded(*codec, {}, Gradient(step, n), {.residual = residual, .velocity = {}});
+    const size_t count = CountNonZero(Decoded(*codec, {}, packet, n));
+    EXPECT_GE(count, 300 / 1.25);
+    EXPECT_LE(count, 300 * 1.25);
+  }
+}
+
+TEST(UpdateCodec, OptionsOutOfRangeOrOfNoUseAreRefused) {
+  const std::vector<CodecOptions> wrong = {
+      {.name = "chunk-topk", .density = 1.5},
+      {.name = "chunk-topk", .density = -0.1},
+      {.name = "chunk-topk", .density = std::numeric_limits<double>::quiet_NaN()},
+      {.name = "chunk-topk", .values = "int3"},
+      {.name = "chunk-topk", .warmup = -1},
+      {.name = "dgc", .flush = -1},
+      {.name = "dgc", .rank = 2},
+      {.name = "powersgd", .rank = 33},
+      {.name = "powersgd", .flush = 5},
+      {.name = "3lc", .density = 0.5},
+      {.name = "int8", .values = "int4"},
+      {.name = "dgc", .tensors = {{.begin = 0, .count = 5}, {.begin = 6, .count = 1}}},
+      {.name = "dgc", .tensors = {{.begin = 0, .count = 5, .rows = 2}}},
+      {.name = "dgc", .tensors = {{.begin = 0, .count = 0}}},
+  };
+  for (const CodecOptions& options : wrong) {
+    EXPECT_EQ(MakeCodec(options).status().code(), Code::kInvalidArgument) << options.name;
+  }
 }
 
 TEST(UpdateCodec, PacketsOfAnotherPlaceAreRefused) {

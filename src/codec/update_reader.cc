@@ -4,9 +4,10 @@
 #include <array>
 #include <vector>
 
+#include "codec/low_rank.h"
 #include "codec/selection.h"
+#include "codec/ternary.h"
 #include "codec/update_frame.h"
-#include "codec/update_writer.h"
 
 namespace weft::codec {
 namespace {
@@ -42,9 +43,12 @@ class BodyReader {
         return ReadWhole(which, form);
       case Layout::kSparse:
         return ReadSparse(which, form);
-      default:
-        return DataLoss("update: unknown layout");
+      case Layout::kTernary:
+        return ReadTernaries(which, form);
+      case Layout::kLowRank:
+        return pieces_.ForEach(which, [&](const Piece& piece) { return ReadMatrix(piece); });
     }
+    return DataLoss("update: unknown layout");
   }
 
   Status ReadChunk(ValueKind kind, size_t begin, size_t count) {
@@ -96,6 +100,42 @@ class BodyReader {
     sink_.Put(std::span(group_.at).first(group_.size), std::span(group_.values).first(group_.size));
     group_.size = 0;
     group_.open = false;
+    return OkStatus();
+  }
+
+  Status ReadTernaries(TensorClass which, const Form& form) {
+    uint64_t chunks = 0;
+    const auto read_chunk = [&](size_t begin, size_t count) {
+      if (form.HasTurn(chunks++)) return ReadChunk(ValueKind::kInt8, begin, count);
+      const std::span<float> values = std::span(group_.sent).first(count);
+      size_t used = 0;
+      RETURN_IF_ERROR(ReadTernary(body_.subspan(in_.position()), values, &positions_, &used));
+      ByteView read;
+      RETURN_IF_ERROR(in_.GetRaw(used, &read));
+      sink_.Put(begin, values);
+      return OkStatus();
+    };
+    return pieces_.ForEach(which,
+                           [&](const Piece& piece) { return ForEachChunk(piece, read_chunk); });
+  }
+
+  Status ReadMatrix(const Piece& piece) {
+    uint8_t rank = 0;
+    RETURN_IF_ERROR(in_.Get(&rank));
+    if (rank > kMostRank) return DataLoss("update: rank above the most");
+    if (rank == 0) {
+      return ForEachChunk(piece, [&](size_t begin, size_t count) {
+        return ReadChunk(ValueKind::kInt8, begin, count);
+      });
+    }
+    const Matrix matrix = MatrixOf(piece, pieces_.begin());
+    ByteView factors;
+    RETURN_IF_ERROR(in_.GetRaw(1 + FactorBytes(matrix, rank), &factors));
+    ASSIGN_OR_RETURN(const FactorProduct product, FactorProduct::Open(matrix, rank, factors));
+    if (sink_.mode == ValueSink::Mode::kCheck) return OkStatus();
+    product.ForEachStretch([&](size_t begin, std::span<const float> values) {
+      sink_.Put(piece.begin + begin, values);
+    });
     return OkStatus();
   }
 

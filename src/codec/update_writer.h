@@ -1,7 +1,7 @@
 #pragma once
 // UpdateWriter: one packet of UpdateCodec, class of tensors by class of tensors.
 
-#include <functional>
+#include <map>
 #include <vector>
 
 #include "base/bytes.h"
@@ -9,6 +9,7 @@
 #include "codec/pieces.h"
 #include "codec/select_top.h"
 #include "codec/selection.h"
+#include "codec/selectors.h"
 #include "codec/update_frame.h"
 
 namespace weft::codec {
@@ -20,10 +21,6 @@ struct WriterScratch {
   std::vector<uint16_t> positions;
 };
 
-// Which values of a chunk are sent: fills `positions` for the chunk of a piece.
-using Select = std::function<void(const Piece& piece, std::span<const float> chunk,
-                                  std::vector<uint16_t>* positions)>;
-
 // Each value of the range has to be in just one class that is written. Threads: one.
 class UpdateWriter {
  public:
@@ -33,13 +30,20 @@ class UpdateWriter {
 
   // Appends the form and all values of a class; nothing if the range has none of it.
   Status Whole(TensorClass which, const Form& form);
-  Status Sparse(TensorClass which, const Form& form, const Select& select);
+  Status Sparse(TensorClass which, const Form& form, Selector* selector);
+  Status Ternary(TensorClass which, const Form& form);
+  // Matrices by factors of that rank, where it pays.
+  //   warm  the factors of the update before, by where the piece begins in the flat vector
+  Status LowRank(TensorClass which, size_t rank, std::map<int64_t, std::vector<float>>* warm);
 
  private:
-  // values + residual of a stretch; it is in the residual then, if there is one.
-  std::span<const float> Sums(size_t begin, size_t count);
+  // values + residual of a stretch, once in a packet; it is in the residual then, if there is one.
+  std::span<const float> SumUp(size_t begin, size_t count);
+  Sums SumsOf(const Piece& piece) const;
   std::span<float> ResidualOf(size_t begin, size_t count) const;
   Status WriteChunk(ValueKind kind, size_t begin, size_t count);
+  Status WriteSums(ValueKind kind, size_t begin, std::span<const float> sums);
+  Status WriteMatrix(const Piece& piece, size_t rank, std::vector<float>* warm);
 
   const PieceWalk* pieces_;
   std::span<const float> values_;
