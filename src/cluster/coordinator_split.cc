@@ -5,6 +5,7 @@
 #include <map>
 
 #include "cluster/coordinator.h"
+#include "plan/update_size.h"
 
 namespace weft::cluster {
 namespace {
@@ -33,7 +34,11 @@ double Seconds(double bytes, double bytes_per_s) { return bytes / bytes_per_s; }
 }  // namespace
 
 double Coordinator::BytesAsSent(const codec::CodecOptions& codec) const {
-  return spec_.value_weight * (codec.name == "fp16" ? 2.0 : 4.0);
+  if (codec.name == "dense") return spec_.value_weight * sizeof(float);
+  if (codec.name == "fp16") return spec_.value_weight * sizeof(uint16_t);
+  // Of the model's values, as codecs cut them into chunks.
+  const double values = spec_.value_weight * static_cast<double>(spec_.parameter_count());
+  return spec_.value_weight * plan::UpdateBytes(codec, static_cast<int64_t>(values)) / values;
 }
 
 // The coordinator's own, as devices have measured theirs: while it leads all they share it, so

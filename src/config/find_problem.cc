@@ -346,6 +346,12 @@ std::optional<Problem> InLink(const RunConfig& config) {
                                "gradients; want it left out",
                                link.clip, config.cluster.local_steps)};
   }
+  if (config.job.deterministic && !IsOneOf(link.down_codec, {"dense", "fp16"})) {
+    return Problem{"link", "down_codec",
+                   fmt::format("got \"{}\" with job.deterministic, want dense or fp16: what is "
+                               "sent later depends on who led",
+                               link.down_codec)};
+  }
   const bool exact = link.density == 1 && link.values == "fp32";
   if (config.job.deterministic && !IsOneOf(link.codec, {"dense", "fp16"}) && !exact) {
     return Problem{"link", "codec",
