@@ -26,7 +26,7 @@ enum class Method { kTop, kThreshold, kTernary, kLowRank };  // of large tensors
 constexpr double kTopDensity = 64.0 / 4096;
 constexpr double kThresholdDensity = 0.001;
 constexpr int64_t kDefaultRank = 2;
-// What of small tensors is sent, in densities of the others: they cost a few percent then.
+// What of small tensors is sent, in densities of the others: they are few, their positions short.
 constexpr double kSmallTensorGain = 64;
 constexpr double kWarmupDensity = 0.25;
 constexpr size_t kMostValues = std::numeric_limits<uint32_t>::max();
