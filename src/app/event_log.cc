@@ -136,6 +136,14 @@ struct Fill {
     json["reason"] = changed.reason;
     return json;
   }
+  ordered_json operator()(const cluster::LinksChanged& changed) const {
+    ordered_json json = Start("links", seconds);
+    json["local_steps"] = changed.local_steps;
+    json["dense_devices"] = changed.dense;
+    json["devices"] = changed.devices;
+    json["poorest"] = changed.poorest;
+    return json;
+  }
   ordered_json operator()(const cluster::ModeChanged& changed) const {
     ordered_json json = Start("mode", seconds);
     json["mode"] = changed.mode;
@@ -237,6 +245,8 @@ ordered_json ToJson(const RunResult& result) {
   }
   json["lost_samples"] = result.lost_samples;
   json["duplicated_samples"] = result.duplicated_samples;
+  json["up_bytes"] = result.up_bytes;
+  json["down_bytes"] = result.down_bytes;
   json["weights_sha256"] = result.weights_sha256;
   json["folder"] = result.folder;
   json["model"] = result.model;

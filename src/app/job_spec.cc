@@ -195,6 +195,7 @@ cluster::JobSpec JobSpecOf(const Job& job, const JobSpecExtras& extras) {
   spec.statistics = StatisticsOf(*job.graph, config.cluster.local_steps);
   spec.codec_up = UpCodecOf(job);
   spec.codec_down = DownCodecOf(job);
+  spec.link_budget = config.link.budget;
   spec.aggregation = AggregationOf(config);
   spec.share_by_speed = config.cluster.share_by_speed;
   spec.leaders = config.cluster.leaders;

@@ -13,6 +13,7 @@
 #include "app/command.h"
 #include "app/job.h"
 #include "app/job_spec.h"
+#include "app/plan_network.h"
 #include "app/profile.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -34,6 +35,9 @@ struct PlanFlags {
   int64_t batch = 0;    // 0: the job's
   int64_t threads = 0;  // 0: the profile's
   bool steps = false;
+  std::string link, leader_link;  // ParseLink; empty: not asked for, no limit
+  int64_t count = 1;
+  bool batch_each = false;
 };
 
 // What is to be trained, and how many samples of it a step.
@@ -41,6 +45,9 @@ struct Task {
   std::shared_ptr<const model::Graph> graph;
   plan::UpdateCost update;
   int64_t batch = kDefaultBatch;
+  codec::CodecOptions up, down;
+  int64_t local_steps = 1;
+  plan::LinkLimits limits = {.most_local_steps = config::LinkOptions().most_local_steps};
 };
 
 struct Device {
@@ -64,6 +71,11 @@ Result<Task> OpenTask(const PlanFlags& flags) {
     ASSIGN_OR_RETURN(const auto job, OpenJob(config, {.test_data = false}));
     task.graph = job->graph;
     task.batch = config.job.batch;
+    task.up = UpCodecOf(*job);
+    task.down = DownCodecOf(*job);
+    task.local_steps = config.cluster.local_steps;
+    task.limits.budget = config.link.budget;
+    task.limits.most_local_steps = config.link.most_local_steps;
     task.update.state_vectors =
         static_cast<int64_t>(engine::StateVectors(JobSpecOf(*job, {}).optimizer));
   } else {
@@ -296,15 +308,54 @@ void PrintJson(const Task& task, const std::vector<DevicePlan>& plans, const Pla
                  {"peak_bytes", peak}});
 }
 
+Result<sim::LinkOptions> LinkFlag(const char* flag, const std::string& text) {
+  if (text.empty()) return sim::LinkOptions();
+  Result<sim::LinkOptions> link = ParseLink(text);
+  if (link.ok()) return link;
+  return InvalidArgument(fmt::format("{}: {}", flag, link.status().message()));
+}
+
+// The devices as kinds of them, behind links.
+Status PlanNetwork(const Task& task, std::span<const Device> devices, const PlanFlags& flags,
+                   bool json) {
+  NetworkTask network;
+  network.graph = task.graph.get();
+  network.batch = task.batch;
+  network.up = task.up;
+  network.down = task.down;
+  network.tensors = TensorsOf(*task.graph);
+  network.local_steps = task.local_steps;
+  network.limits = task.limits;
+  network.count = flags.count;
+  network.batch_each = flags.batch_each;
+  ASSIGN_OR_RETURN(network.link, LinkFlag("--link", flags.link));
+  ASSIGN_OR_RETURN(network.leader, LinkFlag("--leader-link", flags.leader_link));
+  std::vector<const plan::DeviceProfile*> profiles;
+  std::vector<double> alone_seconds;
+  for (const Device& device : devices) {
+    ASSIGN_OR_RETURN(const DevicePlan alone, PlanDevice(task, device, task.batch));
+    profiles.push_back(&device.profile);
+    alone_seconds.push_back(alone.time.total_us() * 1e-6);
+  }
+  network.profiles = profiles;
+  network.alone_seconds = alone_seconds;
+  ASSIGN_OR_RETURN(const std::vector<NetworkRow> rows, PredictNetwork(network));
+  if (!json) {
+    std::printf("\n%s", NetworkText(network, rows).c_str());
+    return OkStatus();
+  }
+  for (const NetworkRow& row : rows) PrintJsonLine(NetworkJson(row));
+  return OkStatus();
+}
+
 Status Plan(const PlanFlags& flags, const CommonFlags& common) {
   ASSIGN_OR_RETURN(const std::vector<Device> devices, OpenDevices(flags));
   ASSIGN_OR_RETURN(const Task task, OpenTask(flags));
   ASSIGN_OR_RETURN(const std::vector<DevicePlan> plans, PlanDevices(task, devices));
-  if (common.json) {
-    PrintJson(task, plans, flags);
-  } else {
-    Print(task, plans, flags);
-  }
+  const bool network = !flags.link.empty();
+  if (!common.json) Print(task, plans, flags);
+  if (network) RETURN_IF_ERROR(PlanNetwork(task, devices, flags, common.json));
+  if (common.json) PrintJson(task, plans, flags);
   return OkStatus();
 }
 
@@ -338,6 +389,17 @@ void AddPlan(CLI::App* program, CommonFlags* common, std::vector<Command>* comma
       ->check(CLI::Range(1, 1024));
   app->add_option("--devices", flags->devices,
                   "Profiles of the devices to share a batch (default: what `weft profile` saved)");
+  CLI::Option* link = app->add_option(
+      "--link", flags->link,
+      "Of each device, as UP/DOWN,LATENCY or RATE,LATENCY (10Mbit/s,20ms): also the speed-up");
+  app->add_option("--leader-link", flags->leader_link, "Of the leader (default: without limit)")
+      ->needs(link);
+  app->add_option("--count", flags->count, "As many equal devices does each profile stand for")
+      ->check(CLI::Range(1, 100'000))
+      ->needs(link);
+  app->add_flag("--batch-each", flags->batch_each,
+                "Each device computes a whole batch, instead of a part of it")
+      ->needs(link);
   app->add_flag("--steps", flags->steps, "Also each step of the program");
   commands->push_back({app, [flags, common] { return RunPlan(*flags, *common); }});
 }

@@ -65,6 +65,7 @@ std::vector<std::string> ProgressState::Handle(TimePoint now, const cluster::Eve
              std::holds_alternative<cluster::SaturationChanged>(event) ||
              std::holds_alternative<cluster::SitesChanged>(event) ||
              std::holds_alternative<cluster::ModeChanged>(event) ||
+             std::holds_alternative<cluster::LinksChanged>(event) ||
              std::holds_alternative<cluster::Joined>(event) ||
              std::holds_alternative<cluster::CoordinatorLost>(event)) {
     lines.push_back(cluster::Describe(event));

@@ -29,6 +29,8 @@ struct RunResult {
   double test_accuracy = -1;  // below 0: there was no test data
   int64_t lost_samples = 0;
   int64_t duplicated_samples = 0;
+  int64_t up_bytes = 0;    // that came from the devices over their connections to this process,
+  int64_t down_bytes = 0;  // and that went to them
   std::string weights_sha256;
   std::string folder;
   std::string model;   // path of model.safetensors

@@ -429,6 +429,9 @@ RunHost::Outcome RunHost::Run() {
     base::LogDebug("some devices did not say goodbye");
   hub_->Shutdown(kShutdownGrace);
   RunResult& result = outcome_.result;
+  const net::HubTraffic traffic = hub_->traffic();
+  result.up_bytes = static_cast<int64_t>(traffic.received_bytes);
+  result.down_bytes = static_cast<int64_t>(traffic.sent_bytes);
   result.seconds = base::Seconds(Now() - began_);
   result.samples_per_second = static_cast<double>(result.samples) / std::max(result.seconds, 1e-9);
   result.lost_samples = outcome_.done.lost_samples;

@@ -114,6 +114,24 @@ Status GoOn(Setup* setup) {
   return OkStatus();
 }
 
+// Within one process nothing is slow that a codec could make faster.
+void DropAuto(config::LinkOptions* link) {
+  if (link->codec != "auto" && link->down_codec != "auto") return;
+  base::LogInfo("link: the workers of one process have none, so \"auto\" is \"dense\"");
+  const config::LinkOptions defaults;
+  if (link->codec == "auto") {
+    link->codec = "dense";
+    link->density = 0;
+    link->flush_updates = 0;
+    link->most_local_steps = defaults.most_local_steps;
+  }
+  if (link->down_codec == "auto") {
+    link->down_codec = "dense";
+    link->down_density = 0;
+  }
+  link->budget = defaults.budget;
+}
+
 Result<Setup> Prepare(const RunFlags& flags) {
   Setup setup;
   if (!flags.resume.empty()) {
@@ -121,7 +139,8 @@ Result<Setup> Prepare(const RunFlags& flags) {
                      RunFolder::Open(&base::LocalFileSystem(), flags.resume, base::WallTimeUtc()));
     setup.folder = std::make_unique<RunFolder>(std::move(folder));
   }
-  ASSIGN_OR_RETURN(const config::RunConfig config, ReadConfig(flags, setup.folder.get()));
+  ASSIGN_OR_RETURN(config::RunConfig config, ReadConfig(flags, setup.folder.get()));
+  if (!flags.has_links) DropAuto(&config.link);
   OpenJobOptions open;
   if (flags.job.empty() && config.model.preset.empty()) {
     // The run's own copy: the file it came from may have changed or gone.

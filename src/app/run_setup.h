@@ -21,7 +21,8 @@ struct RunFlags {
   std::vector<std::string> overrides;  // --set
   std::string out;
   std::string resume;
-  std::string listen;  // empty: workers of this process only
+  std::string listen;     // empty: workers of this process only
+  bool has_links = true;  // false: all workers are in this process
   std::string token;
   int64_t start_workers = 1;
   std::string site;  // of this process

@@ -1,12 +1,14 @@
 #include "app/sim_costs.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "cluster/range_state.h"
 #include "codec/codec.h"
 #include "kernel/backend.h"
 #include "plan/gradient_times.h"
 #include "plan/predict.h"
+#include "plan/update_size.h"
 
 namespace weft::app {
 namespace {
@@ -19,15 +21,22 @@ double WireSeconds(int64_t bytes, bool paced) {
   return static_cast<double>(bytes) * kCostRates.wire_s_per_byte + packets * kCostRates.packet_s;
 }
 
+double EncodeSeconds(const codec::CodecOptions& options) {
+  const bool plain = options.name == "dense" || options.name == "fp16";
+  return plain ? kCostRates.pack_s_per_value : kCostRates.encode_s_per_value;
+}
+
 }  // namespace
 
-Result<PayloadSize> PayloadSizeOf(const config::LinkOptions& link, int64_t parameter_count) {
-  ASSIGN_OR_RETURN(const auto up, codec::MakeCodec(link.codec));
-  ASSIGN_OR_RETURN(const auto down, codec::MakeCodec(link.down_codec));
-  const auto n = static_cast<size_t>(parameter_count);
+Result<PayloadSize> PayloadSizeOf(const codec::CodecOptions& up, const codec::CodecOptions& down,
+                                  int64_t parameter_count) {
+  RETURN_IF_ERROR(codec::MakeCodec(up).status());
+  RETURN_IF_ERROR(codec::MakeCodec(down).status());
   return PayloadSize{.values = parameter_count,
-                     .push_bytes = static_cast<int64_t>(up->MaxBytes(n)),
-                     .parameters_bytes = static_cast<int64_t>(down->MaxBytes(n))};
+                     .push_bytes = std::llround(plan::UpdateBytes(up, parameter_count)),
+                     .parameters_bytes = std::llround(plan::UpdateBytes(down, parameter_count)),
+                     .push_encode_s_per_value = EncodeSeconds(up),
+                     .parameters_encode_s_per_value = EncodeSeconds(down)};
 }
 
 sim::HubOptions HubCosts(const config::CoordinatorOptions& coordinator, const PayloadSize& size,
@@ -36,7 +45,7 @@ sim::HubOptions HubCosts(const config::CoordinatorOptions& coordinator, const Pa
   const auto values = static_cast<double>(size.values);
   const double push = WireSeconds(size.push_bytes, paced) +
                       values * (rates.pack_s_per_value + rates.add_s_per_value);
-  const double apply = values * (rates.apply_s_per_value + rates.pack_s_per_value);
+  const double apply = values * (rates.apply_s_per_value + size.parameters_encode_s_per_value);
   sim::HubOptions hub;
   hub.link = coordinator.link;
   hub.restart = coordinator.restart;
@@ -58,7 +67,8 @@ sim::LeaderOptions LeadingCosts(const PayloadSize& size, bool paced) {
 
 double LeaseSeconds(const PayloadSize& size, bool paced) {
   return WireSeconds(size.push_bytes + size.parameters_bytes, paced) +
-         2 * static_cast<double>(size.values) * kCostRates.pack_s_per_value;
+         static_cast<double>(size.values) *
+             (kCostRates.pack_s_per_value + size.push_encode_s_per_value);
 }
 
 sim::WireOptions WireBytes(const PayloadSize& size, const cluster::JobSpec& spec) {

@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "cluster/job_spec.h"
+#include "codec/codec.h"
 #include "config/scenario.h"
 #include "model/graph.h"
 #include "plan/device_profile.h"
@@ -25,7 +26,9 @@ struct CostRates {
   // More for each packet of it where some link has a limited rate: packets then come and go one by
   // one, each with its own wake-ups and calls.
   double packet_s = 11e-6;
-  double pack_s_per_value = 1e-9;   // codec with checksum, either way
+  double pack_s_per_value = 1e-9;  // dense or half-precision codec with checksum, either way
+  // Of all other codecs; decoding takes no longer than that of dense, as it reads less.
+  double encode_s_per_value = 4e-9;
   double add_s_per_value = 0.5e-9;  // an update into the step's sum
   double apply_s_per_value = 2e-9;  // optimizer
   // Of a training process where no profile says it: memory beside its plan.
@@ -33,14 +36,18 @@ struct CostRates {
 };
 inline constexpr CostRates kCostRates;
 
-// Of one update and of one set of parameters on the wire.
+// Of one update and of one answer with parameters on the wire, as they are expected
+// (plan/update_size.h), and how long it takes to make them.
 struct PayloadSize {
   int64_t values = 0;
   int64_t push_bytes = 0;
   int64_t parameters_bytes = 0;
+  double push_encode_s_per_value = kCostRates.pack_s_per_value;
+  double parameters_encode_s_per_value = kCostRates.pack_s_per_value;
 };
-// Errors: kInvalidArgument for an unknown codec.
-Result<PayloadSize> PayloadSizeOf(const config::LinkOptions& link, int64_t parameter_count);
+// Errors: kInvalidArgument for codecs that MakeCodec refuses.
+Result<PayloadSize> PayloadSizeOf(const codec::CodecOptions& up, const codec::CodecOptions& down,
+                                  int64_t parameter_count);
 
 // The coordinator's costs: what the scenario gives, the rest from the payload's size. `paced`: the
 // rate of its link, or of some device's, is limited.

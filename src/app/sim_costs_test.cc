@@ -28,13 +28,32 @@ TEST(SimCosts, LeaseSizesCoverWhatALeaseCanHave) {
 }
 
 TEST(SimCosts, PayloadIsWhatTheCodecMakes) {
-  config::LinkOptions link;
-  link.codec = "fp16";
-  const auto size = PayloadSizeOf(link, 1000);
+  const auto size = PayloadSizeOf({.name = "fp16"}, {.name = "dense"}, 1000);
   ASSERT_TRUE(size.ok());
   EXPECT_EQ(size->values, 1000);
-  EXPECT_NEAR(static_cast<double>(size->push_bytes), 2000, 64);
-  EXPECT_NEAR(static_cast<double>(size->parameters_bytes), 4000, 64);
+  for (const auto& [name, bytes] :
+       {std::pair("fp16", size->push_bytes), std::pair("dense", size->parameters_bytes)}) {
+    Bytes packet;
+    const std::vector<float> values(1000, 1);
+    const auto codec = codec::MakeCodec(name);
+    ASSERT_TRUE(codec.ok() && (*codec)->Encode(values, {}, &packet).ok());
+    EXPECT_EQ(bytes, static_cast<int64_t>(packet.size())) << name;
+  }
+  EXPECT_EQ(size->push_encode_s_per_value, kCostRates.pack_s_per_value);
+  EXPECT_FALSE(PayloadSizeOf({.name = "gzip"}, {}, 1000).ok());
+  EXPECT_FALSE(PayloadSizeOf({}, {.name = "gzip"}, 1000).ok());
+}
+
+TEST(SimCosts, WhatTakesLongerToEncodeCostsMore) {
+  PayloadSize size{.values = 1'000'000, .push_bytes = 4'000'000, .parameters_bytes = 4'000'000};
+  const double lease = LeaseSeconds(size, false);
+  const double apply = HubCosts({}, size, false).apply_seconds;
+  size.push_encode_s_per_value += 3e-9;
+  EXPECT_NEAR(LeaseSeconds(size, false) - lease, 3e-3, 1e-9);
+  EXPECT_EQ(HubCosts({}, size, false).apply_seconds, apply);
+  size.parameters_encode_s_per_value += 3e-9;
+  EXPECT_NEAR(LeaseSeconds(size, false) - lease, 3e-3, 1e-9);
+  EXPECT_NEAR(HubCosts({}, size, false).apply_seconds - apply, 3e-3, 1e-9);
 }
 
 TEST(SimCosts, CoordinatorsCostsFollowSizeAndSpeed) {

@@ -248,7 +248,7 @@ Result<SimSetup> SetUpSimulation(Scenario scenario, const std::string& profile) 
   ASSIGN_OR_RETURN(setup.job, OpenJobOf(setup.scenario));
   const Job& job = *setup.job;
   ASSIGN_OR_RETURN(const PayloadSize payload,
-                   PayloadSizeOf(job.config.link, job.graph->parameter_count()));
+                   PayloadSizeOf(UpCodecOf(job), DownCodecOf(job), job.graph->parameter_count()));
   sim::ClusterOptions& options = setup.options;
   options.job = JobSpecOf(job, {.run = setup.scenario.name,
                                 .token = "",

@@ -20,7 +20,7 @@ Result<std::shared_ptr<TrainingWorkload>> TrainingWorkload::Make(std::shared_ptr
   options.threads = 1;
   options.kernels = job->config.cluster.kernels;
   options.seed = static_cast<uint64_t>(job->config.job.seed);
-  if (job->config.cluster.local_steps > 1) {
+  if (AggregationOf(job->config).TrainsLocally()) {
     options.state_vectors = engine::StateVectors(OptimizerOf(job->config.optimizer));
   }
   ASSIGN_OR_RETURN(auto engine, engine::Engine::Create(job->graph, options));
@@ -37,8 +37,8 @@ Result<sim::Workload::Computed> TrainingWorkload::Compute(std::span<const float>
   Computed computed;
   computed.gradient.resize(parameters.size());
   ASSIGN_OR_RETURN(const engine::StepResult result,
-                   job_->config.cluster.local_steps > 1
-                       ? LocalUpdate(parameters, compute.lr, computed.gradient)
+                   AggregationOf(job_->config).TrainsLocally()
+                       ? LocalUpdate(parameters, compute, computed.gradient)
                        : Gradient(parameters, computed.gradient));
   computed.loss_sum = result.loss_sum;
   computed.correct = result.correct;
@@ -58,12 +58,16 @@ Result<engine::StepResult> TrainingWorkload::Gradient(std::span<const float> par
 }
 
 Result<engine::StepResult> TrainingWorkload::LocalUpdate(std::span<const float> parameters,
-                                                         double lr, std::span<float> update) {
+                                                         const cluster::Compute& compute,
+                                                         std::span<float> update) {
   engine_->ResetOptimizer();
-  const engine::LocalOptions local = {.steps = job_->config.cluster.local_steps,
-                                      .least = job_->least_local_batch(),
-                                      .optimizer = OptimizerOf(job_->config.optimizer),
-                                      .lr = lr};
+  const int64_t steps = job_->config.cluster.local_steps;
+  const engine::LocalOptions local = {
+      .steps = compute.local_steps > 0 ? compute.local_steps : steps,
+      .least = job_->least_local_batch(),
+      .optimizer = OptimizerOf(job_->config.optimizer),
+      .lr = compute.lr,
+      .final_statistics = compute.local_steps > 0};
   return engine::TrainLocally(engine_.get(), batch_, local, parameters, update);
 }
 

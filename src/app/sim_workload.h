@@ -31,8 +31,8 @@ class TrainingWorkload : public sim::Workload {
                    std::vector<float> start);
 
   Result<engine::StepResult> Gradient(std::span<const float> parameters, std::span<float> gradient);
-  Result<engine::StepResult> LocalUpdate(std::span<const float> parameters, double lr,
-                                         std::span<float> update);
+  Result<engine::StepResult> LocalUpdate(std::span<const float> parameters,
+                                         const cluster::Compute& compute, std::span<float> update);
 
   const std::shared_ptr<const Job> job_;
   const std::unique_ptr<engine::Engine> engine_;

@@ -86,6 +86,7 @@ void AddTrain(CLI::App* program, CommonFlags* common, std::vector<Command>* comm
   commands->push_back(
       {app, [flags, common] {
          flags->token = fmt::format("{:016x}", base::EntropySeed());
+         flags->has_links = false;
          return RunToEnd(
              *flags, *common,
              [&](RunHost* host, std::shared_ptr<const Job> job) -> Result<std::shared_ptr<void>> {

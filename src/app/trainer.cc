@@ -9,6 +9,7 @@
 #include "app/job_spec.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "cluster/delta_log.h"
 #include "kernel/update.h"
 #include "plan/shares.h"
 
@@ -46,8 +47,8 @@ int64_t Overlap(const cluster::Range& range, int64_t begin, int64_t count) {
   return std::max<int64_t>(0, std::min(range.end(), begin + count) - std::max(range.begin, begin));
 }
 
-plan::Mode ModeOf(int64_t local_steps) {
-  return local_steps > 1 ? plan::Mode::kTrainStreaming : plan::Mode::kTrain;
+plan::Mode ModeOf(const TrainerOptions& options) {
+  return options.TrainsLocally() ? plan::Mode::kTrainStreaming : plan::Mode::kTrain;
 }
 
 }  // namespace
@@ -226,18 +227,18 @@ Result<std::unique_ptr<Trainer>> Trainer::Make(std::shared_ptr<const Job> job,
   of_engine.seed = static_cast<uint64_t>(job->config.job.seed);
   of_engine.clock = job->config.job.deterministic ? nullptr : &base::SystemClock();
   of_engine.memory_budget = options.memory_budget;
-  if (options.local_steps > 1) {
+  if (options.TrainsLocally()) {
     of_engine.state_vectors = engine::StateVectors(OptimizerOf(job->config.optimizer));
   }
   if (options.memory_budget > 0) {
     // A lease of any size can go through one sample at a time if one of two samples can. Apart from
     // the engine, whose first plan settles how the weights lie.
     ASSIGN_OR_RETURN(const auto probe, engine::Engine::Create(job->graph, of_engine));
-    RETURN_IF_ERROR(probe->Prepare(ModeOf(options.local_steps), 2));
+    RETURN_IF_ERROR(probe->Prepare(ModeOf(options), 2));
   }
   ASSIGN_OR_RETURN(auto engine, engine::Engine::Create(job->graph, of_engine));
   ASSIGN_OR_RETURN(auto up, codec::MakeCodec(UpCodecOf(*job)));
-  ASSIGN_OR_RETURN(auto down, codec::MakeCodec(DownCodecOf(*job)));
+  ASSIGN_OR_RETURN(auto down, cluster::MakeWholeCodec(DownCodecOf(*job)));
   return std::unique_ptr<Trainer>(
       new Trainer(std::move(job), options, std::move(engine), std::move(up), std::move(down)));
 }
@@ -299,18 +300,20 @@ Status Trainer::Check(const cluster::Compute& compute) const {
   return OkStatus();
 }
 
-engine::LocalOptions Trainer::LocalOptionsFor(double lr) const {
-  return {.steps = options_.local_steps,
+engine::LocalOptions Trainer::LocalOptionsFor(const cluster::Compute& compute) const {
+  return {.steps = compute.local_steps > 0 ? compute.local_steps : options_.local_steps,
           .least = job_->least_local_batch(),
           .optimizer = OptimizerOf(job_->config.optimizer),
-          .lr = lr};
+          .lr = compute.lr,
+          .final_statistics = options_.adapts_local_steps};
 }
 
 // Plans, and says what was given up for the memory budget. Returns the seconds of a size that is
 // new, else 0.
-Result<double> Trainer::Prepare(int64_t samples) {
-  const plan::Mode mode = ModeOf(options_.local_steps);
-  const int64_t steps = engine::LocalStepsOf(LocalOptionsFor(0), samples);
+Result<double> Trainer::Prepare(const cluster::Compute& compute) {
+  const plan::Mode mode = ModeOf(options_);
+  const int64_t samples = compute.lease.count;
+  const int64_t steps = engine::LocalStepsOf(LocalOptionsFor(compute), samples);
   const int64_t batch = plan::EqualShares(samples, steps)[0];
   const bool is_new = !engine_->IsPrepared(mode, batch);
   const TimePoint start = base::SystemClock().Now();
@@ -327,15 +330,16 @@ Status Trainer::ComputeGradient(const data::Batch& batch, Arrival* arrival, Depa
   return result.status();
 }
 
-Status Trainer::ComputeLocally(const data::Batch& batch, double lr, Arrival* arrival,
-                               Departure* departure) {
+Status Trainer::ComputeLocally(const data::Batch& batch, const cluster::Compute& compute,
+                               Arrival* arrival, Departure* departure) {
   RETURN_IF_ERROR(arrival->Fetch(0, static_cast<int64_t>(flat_.size())));
   start_ = flat_;
   // The optimizer's state stays with the device from lease to lease, unless that would let the
   // result depend on which device computed which.
   if (job_->config.job.deterministic) engine_->ResetOptimizer();
-  ASSIGN_OR_RETURN(const engine::StepResult result,
-                   engine::TrainLocally(engine_.get(), batch, LocalOptionsFor(lr), start_, flat_));
+  ASSIGN_OR_RETURN(
+      const engine::StepResult result,
+      engine::TrainLocally(engine_.get(), batch, LocalOptionsFor(compute), start_, flat_));
   departure->OnLoss(result);
   return OkStatus();
 }
@@ -345,13 +349,13 @@ Result<cluster::Worker::Update> Trainer::Compute(const cluster::Compute& compute
   const cluster::Lease& lease = compute.lease;
   const TimePoint start = base::SystemClock().Now();
   RETURN_IF_ERROR(Check(compute));
-  ASSIGN_OR_RETURN(const double plan_seconds, Prepare(lease.count));
+  ASSIGN_OR_RETURN(const double plan_seconds, Prepare(compute));
   if (!compute.alone && !corrects_momentum_) momentum_.Clear();
   if (compute.target) encoder_.Aim(*compute.target);
   Arrival arrival(this, compute, hooks);
   Departure departure(this, compute, hooks);
   data::Batch batch = reader_.Get(RangeOf(lease));
-  RETURN_IF_ERROR(options_.local_steps > 1 ? ComputeLocally(batch, compute.lr, &arrival, &departure)
+  RETURN_IF_ERROR(options_.TrainsLocally() ? ComputeLocally(batch, compute, &arrival, &departure)
                                            : ComputeGradient(batch, &arrival, &departure));
   reader_.Recycle(std::move(batch));
   ASSIGN_OR_RETURN(cluster::Worker::Update update, departure.Finish());

@@ -28,7 +28,11 @@ struct TrainerOptions {
   // Above 1: the update of a lease is what so many optimizer steps on its samples change
   // (engine/local_steps.h), and not its gradient.
   int64_t local_steps = 1;
+  // The same, with as many steps as each lease says.
+  bool adapts_local_steps = false;
   std::string run;  // its id
+
+  bool TrainsLocally() const { return local_steps > 1 || adapts_local_steps; }
 };
 
 // What Compute says and asks while it runs, on its thread. Either may be empty.
@@ -80,10 +84,10 @@ class Trainer {
           std::unique_ptr<engine::Engine> engine, std::unique_ptr<codec::Codec> up,
           std::unique_ptr<codec::Codec> down);
   Status Check(const cluster::Compute& compute) const;
-  Result<double> Prepare(int64_t samples);
-  engine::LocalOptions LocalOptionsFor(double lr) const;
+  Result<double> Prepare(const cluster::Compute& compute);
+  engine::LocalOptions LocalOptionsFor(const cluster::Compute& compute) const;
   Status ComputeGradient(const data::Batch& batch, Arrival* arrival, Departure* departure);
-  Status ComputeLocally(const data::Batch& batch, double lr, Arrival* arrival,
+  Status ComputeLocally(const data::Batch& batch, const cluster::Compute& compute, Arrival* arrival,
                         Departure* departure);
   std::span<float> Flat(int64_t begin, int64_t count);
 

@@ -213,17 +213,17 @@ void WorkerHost::Do(const cluster::OpenRun& open) {
                             ? options_.memory_budget
                             : static_cast<size_t>((*job)->config.cut.memory_budget.value);
     const cluster::JobSpec spec = JobSpecOf(**job, {.run = welcome.run, .token = ""});
-    const int64_t local_steps = (*job)->config.cluster.local_steps;
+    const aggregate::Options how = spec.aggregation;
     auto trainer =
-        Trainer::Make(std::move(job).value(),
-                      {.threads = threads,
-                       .memory_budget = budget,
-                       .local_steps = local_steps,
-                       .run = welcome.run});
+        Trainer::Make(std::move(job).value(), {.threads = threads,
+                                               .memory_budget = budget,
+                                               .local_steps = how.local_steps,
+                                               .adapts_local_steps = how.most_local_steps > 0,
+                                               .run = welcome.run});
     open_status_ = trainer.status();
     if (trainer.ok()) {
       trainer_ = std::move(trainer).value();
-      loop_.Post([this, welcome, spec] { MakeLeader(welcome, spec); });
+      loop_.Post([this, welcome, spec] { Opened(welcome, spec); });
     } else {
       // What this device cannot compute now it will not compute later either.
       loop_.Post([this, status = open_status_] {

@@ -94,6 +94,7 @@ class WorkerHost {
   void DoFor(cluster::Address self, const cluster::Actions& actions);
   void TellRelayLost(cluster::DeviceId device);
   void DeliverLocal();
+  void Opened(const cluster::Welcome& welcome, const cluster::JobSpec& spec);
   void MakeLeader(const cluster::Welcome& welcome, const cluster::JobSpec& spec);
   void Do(const cluster::PeerLines::Actions& actions);
   void Do(const cluster::PeerLines::Dial& dial);

@@ -126,10 +126,17 @@ void WorkerHost::DeliverLocal() {
   delivering_ = false;
 }
 
-// The job is open.
-void WorkerHost::MakeLeader(const cluster::Welcome& welcome, const cluster::JobSpec& spec) {
+// The job of a Welcome is open.
+void WorkerHost::Opened(const cluster::Welcome& welcome, const cluster::JobSpec& spec) {
   const bool newest = welcome.device == welcome_.device && welcome.term == welcome_.term;
-  if (options_.listen.empty() || !newest) return;
+  if (!newest) return;
+  if (auto down = codec::MakeCodec(spec.codec_down); down.ok()) {
+    worker_.UseCodec(std::move(down).value());
+  }
+  if (!options_.listen.empty()) MakeLeader(welcome, spec);
+}
+
+void WorkerHost::MakeLeader(const cluster::Welcome& welcome, const cluster::JobSpec& spec) {
   const cluster::Address self{welcome.device, Role::kLeader};
   auto leader = options_.make_leader ? options_.make_leader(spec, self)
                                      : cluster::Leader::MakeEmpty(spec, self);

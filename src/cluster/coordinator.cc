@@ -38,6 +38,7 @@ Coordinator::Coordinator(JobSpec spec, CoordStore* store, int64_t first_step, in
       records_(store),
       ledger_(spec_.samples),
       patience_(std::chrono::milliseconds(spec_.device_timeout_ms)),
+      links_(LinkOptionsOf(spec_)),
       shares_(plan_.batch()),
       leaders_({.fewest_values = spec_.least_range,
                 .alignment = std::min<int64_t>(spec_.least_range, 64),

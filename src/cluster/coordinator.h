@@ -34,6 +34,7 @@
 #include "cluster/job_spec.h"
 #include "cluster/layout_keeper.h"
 #include "cluster/ledger.h"
+#include "cluster/link_keeper.h"
 #include "cluster/message.h"
 #include "cluster/mode_chooser.h"
 #include "cluster/patience.h"
@@ -227,6 +228,11 @@ class Coordinator {
   double ExchangeSeconds(const DeviceStats& stats) const;
   void TakeMode();
 
+  // coordinator_link.cc: what links carry.
+  void PlanLinks();
+  bool LinksCarryAll(const std::vector<LinkKeeper::Member>& members) const;
+  int64_t StepsAtOnce() const;
+
   // coordinator_layout.cc: who leads what.
   bool ReshapeIfDue();
   plan::LeaderInput LinksOf(std::vector<plan::LinkedDevice>* devices) const;
@@ -306,6 +312,9 @@ class Coordinator {
   size_t left_out_told_ = 0;
   std::set<DeviceId> unable_;
 
+  LinkKeeper links_;
+  LinksChanged told_links_;
+  int64_t steps_at_once_ = 1;  // of the job's batch, that the open step covers
   plan::ShareKeeper shares_;
   plan::LeaderPlanner leaders_;
   SplitWatch split_;

@@ -144,7 +144,7 @@ void Coordinator::WatchSaturation(double seconds) {
   const std::set<DeviceId> workers(first_record_->devices.begin(), first_record_->devices.end());
   if (workers.empty()) return;
   const auto count = static_cast<int64_t>(workers.size());
-  const auto batch = static_cast<double>(plan_.batch());
+  const auto batch = static_cast<double>(step_samples_);
   saturation_.Took({.workers = count, .samples = batch, .seconds = seconds});
   const auto predicted = PredictSaturation();
   if (!saturation_.Judge(predicted ? predicted->slope : 1)) return;

@@ -13,7 +13,8 @@
 namespace weft::cluster {
 
 bool Coordinator::CheckpointAfter(int64_t step) const {
-  const bool due = spec_.checkpoint_every > 0 && (step + 1) % spec_.checkpoint_every == 0;
+  const int64_t every = spec_.checkpoint_every;
+  const bool due = every > 0 && (step + 1) / every > (step + 1 - steps_at_once_) / every;
   return due || ends_epoch_;
 }
 
@@ -44,6 +45,10 @@ void Coordinator::BeginStep() {
   committed_.clear();
   norm_squared_ = 0;
   NoteQuiet();
+  PlanLinks();
+  // It goes by the number of the last of them.
+  steps_at_once_ = StepsAtOnce();
+  step_ += steps_at_once_ - 1;
   Cut cut = CutStep();
   if (cut.leases.empty() && carried_.empty()) {
     // Nothing of what is left belongs to a device that is here.
@@ -77,7 +82,7 @@ void Coordinator::BeginStep() {
 
 Coordinator::Cut Coordinator::CutStep() {
   Cut cut;
-  cut.samples = std::min(plan_.batch(), deck_.left());
+  cut.samples = std::min(plan_.batch() * steps_at_once_, deck_.left());
   if (plan_.fixed_slots() > 0) {
     for (const int64_t share : plan_.FixedShares(cut.samples)) AddLeases(share, 0, &cut);
     return cut;
@@ -157,6 +162,10 @@ void Coordinator::SendBeginStep(const Layout::Part& part) {
                            .lr = engine::LearningRate(spec_.schedule, step_, total_steps()),
                            .range = part.range,
                            .version = version_};
+  if (const auto down = links_.down()) {
+    begin.density = down->density;
+    begin.value_kind = static_cast<uint8_t>(down->values);
+  }
   for (size_t slot = 0; slot < dealer_.leases().size(); ++slot) {
     const Lease& lease = dealer_.leases()[slot];
     const auto had = had_.find(part.range);
@@ -217,14 +226,20 @@ void Coordinator::DealCopies() {
 void Coordinator::SendGrant(const Dealer::Dealt& dealt, int64_t joint) {
   const auto slot = static_cast<size_t>(dealt.lease.slot);
   const bool probable = dealt.lease.step == step_ && slot < next_.size();
-  ToWorker(dealt.device, Grant{.term = term_,
-                               .lease = dealt.lease,
-                               .version = version_,
-                               .next = probable ? next_[slot] : Lease{},
-                               .again = dealt.again,
-                               .overlap = MayCarry(),
-                               .lr = engine::LearningRate(spec_.schedule, step_, total_steps()),
-                               .joint = joint});
+  Grant grant{.term = term_,
+              .lease = dealt.lease,
+              .version = version_,
+              .next = probable ? next_[slot] : Lease{},
+              .again = dealt.again,
+              .overlap = MayCarry(),
+              .lr = engine::LearningRate(spec_.schedule, step_, total_steps()),
+              .joint = joint};
+  if (spec_.aggregation.most_local_steps > 0) grant.local_steps = steps_at_once_;
+  if (const auto up = links_.UpOf(dealt.device)) {
+    grant.density = up->density;
+    grant.value_kind = static_cast<uint8_t>(up->values);
+  }
+  ToWorker(dealt.device, std::move(grant));
 }
 
 // A device keeps its slot from step to step if as many devices are there then.
@@ -233,8 +248,10 @@ std::vector<Lease> Coordinator::ProbablyNext() const {
   const bool same_epoch = deck_.left() > 0;
   if (!same_epoch && epoch_ + 1 >= spec_.epochs) return {};
   const int64_t left = same_epoch ? deck_.left() : spec_.samples;
-  return plan_.Leases(step_ + 1, same_epoch ? epoch_ : epoch_ + 1, same_epoch ? deck_.next() : 0,
-                      std::min(plan_.batch(), left), static_cast<int64_t>(dealer_.leases().size()));
+  const int64_t samples = std::min(plan_.batch() * steps_at_once_, left);
+  return plan_.Leases(step_ + steps_at_once_, same_epoch ? epoch_ : epoch_ + 1,
+                      same_epoch ? deck_.next() : 0, samples,
+                      static_cast<int64_t>(dealer_.leases().size()));
 }
 
 void Coordinator::RecordStep(const Committed& first) {

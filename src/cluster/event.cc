@@ -69,6 +69,11 @@ std::string Line(const SitesChanged& e) {
   if (text.empty()) text = "no site sends sums from now on";
   return e.reason.empty() ? text : text + ": " + e.reason;
 }
+std::string Line(const LinksChanged& e) {
+  return fmt::format("links: {} of {} devices send all, {} step{} an update; the poorest: {}",
+                     e.dense, e.devices, e.local_steps, e.local_steps == 1 ? "" : "s", e.poorest);
+}
+
 std::string Line(const ModeChanged& e) {
   return fmt::format("aggregation is {} from now on: {}", e.mode, e.reason);
 }

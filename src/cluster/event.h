@@ -113,6 +113,15 @@ struct SitesChanged {
 };
 
 // Updates are joined in another way from now on.
+// What links are asked to carry (link_keeper.h).
+struct LinksChanged {
+  int64_t local_steps = 1;
+  int64_t dense = 0;    // devices that send all as fp32
+  int64_t devices = 0;  // that compute
+  std::string poorest;  // what the poorest link carries: a sentence
+  bool operator==(const LinksChanged&) const = default;
+};
+
 struct ModeChanged {
   std::string mode;
   std::string reason;
@@ -158,8 +167,8 @@ struct Warning {
 
 using Event = std::variant<StepDone, EpochDone, DeviceJoined, DeviceLeft, DeviceSilent, DeviceHeard,
                            DeviceProgress, LeaseRedealt, WaitingForWorkers, LeadersChanged,
-                           SaturationChanged, SitesChanged, ModeChanged, CheckpointSaved, RunDone,
-                           Joined, CoordinatorLost, Left, Warning>;
+                           SaturationChanged, SitesChanged, ModeChanged, LinksChanged,
+                           CheckpointSaved, RunDone, Joined, CoordinatorLost, Left, Warning>;
 
 // One line for people: "lost the coordinator (connection reset); trying again in 0.8 s".
 std::string Describe(const Event& event);

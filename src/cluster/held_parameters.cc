@@ -4,6 +4,8 @@
 #include <limits>
 #include <utility>
 
+#include "cluster/delta_log.h"
+
 namespace weft::cluster {
 
 void HeldParameters::SetCut(const Layout& layout) {
@@ -20,26 +22,65 @@ void HeldParameters::SetCut(const Layout& layout) {
   cut_ = std::move(next);
 }
 
-bool HeldParameters::Put(const Parameters& parameters) {
-  const auto it = cut_.find(parameters.range);
-  if (it == cut_.end() || parameters.values == nullptr) return false;
-  Slot& slot = it->second;
-  const Piece piece{parameters.range, parameters.version, parameters.values};
+void HeldParameters::UseCodec(std::unique_ptr<codec::Codec> down, uint64_t run) {
+  codec_ = std::move(down);
+  run_ = run;
+}
+
+bool HeldParameters::Wants(const Slot& slot, int64_t version) {
   const auto is_newer = [&](const Piece& held) {
-    return held.values == nullptr || piece.version > held.version;
+    return held.values == nullptr || version > held.version;
   };
-  if (is_newer(slot.newest)) {
-    slot.before = std::exchange(slot.newest, piece);
-  } else if (piece.version + 1 == slot.newest.version && is_newer(slot.before)) {
-    slot.before = piece;
-  } else {
-    return false;
+  return is_newer(slot.newest) || (version + 1 == slot.newest.version && is_newer(slot.before));
+}
+
+HeldParameters::Got HeldParameters::Put(const Parameters& parameters) {
+  const auto it = cut_.find(parameters.range);
+  if (it == cut_.end()) return Got::kNotWanted;
+  Slot& slot = it->second;
+  if (!Wants(slot, parameters.version)) return Got::kNotWanted;
+  Piece piece{parameters.range, parameters.version, parameters.values, parameters.log};
+  if (parameters.base >= 0) {
+    piece.values = Added(slot, parameters);
+    if (piece.values == nullptr) return Got::kLacksBase;
   }
+  if (piece.values == nullptr) return Got::kNotWanted;
+  const bool newest = slot.newest.values == nullptr || piece.version > slot.newest.version;
+  if (newest) slot.before = std::move(slot.newest);
+  (newest ? slot.newest : slot.before) = std::move(piece);
   if (!old_.empty() && IsWhole(cut_)) old_.clear();
-  return true;
+  return Got::kTaken;
+}
+
+// The whole packet that deltas lead to; null: they cannot be added.
+Payload HeldParameters::Added(const Slot& slot, const Parameters& deltas) const {
+  const auto is_base = [&](const Piece& held) {
+    return held.values != nullptr && held.version == deltas.base && held.log == deltas.log;
+  };
+  if (codec_ == nullptr || deltas.log == 0 || deltas.values == nullptr) return nullptr;
+  if (!is_base(slot.newest) && !is_base(slot.before)) return nullptr;
+  const Piece& base = is_base(slot.newest) ? slot.newest : slot.before;
+  std::vector<float> values(static_cast<size_t>(deltas.range.count));
+  std::vector<float> scratch(values.size());
+  const codec::Place from{.begin = deltas.range.begin, .run = run_, .base = deltas.base};
+  const bool added = whole_->Decode(*base.values, values).ok() &&
+                     AddDeltas(*codec_, from, deltas.version, *deltas.values, values, scratch).ok();
+  if (!added) return nullptr;
+  auto packet = std::make_shared<Bytes>();
+  packet->reserve(whole_->MaxBytes(values.size()));
+  if (!whole_->Encode(values, {}, packet.get()).ok()) return nullptr;
+  return packet;
+}
+
+HeldParameters::Base HeldParameters::BaseOf(const Range& range) const {
+  const auto it = cut_.find(range);
+  const bool held = it != cut_.end() && it->second.newest.values != nullptr;
+  if (codec_ == nullptr || !held || it->second.newest.log == 0) return {};
+  return {it->second.newest.log, it->second.newest.version};
 }
 
 void HeldParameters::Clear() {
+  codec_ = nullptr;
   cut_.clear();
   old_.clear();
 }

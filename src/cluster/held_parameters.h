@@ -1,13 +1,17 @@
 #pragma once
 // HeldParameters: what a worker holds of the parameters, range by range as their leaders send them:
 // the newest version of each and the one before, which a lease that is dealt late may still need.
+// Both are whole packets, whether they came whole or as deltas (delta_log.h).
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "cluster/message.h"
+#include "codec/codec.h"
+#include "codec/dense.h"
 
 namespace weft::cluster {
 
@@ -15,7 +19,8 @@ namespace weft::cluster {
 struct Piece {
   Range range;
   int64_t version = 0;
-  Payload values;  // codec packet; null: yet to come
+  Payload values;    // codec packet; null: yet to come
+  uint64_t log = 0;  // of the leader, that the version is of; 0: none
 };
 
 class HeldParameters {
@@ -23,9 +28,22 @@ class HeldParameters {
   // From now on the vector comes in these ranges. What is held in others stays until all of the new
   // ones have come.
   void SetCut(const Layout& layout);
-  // False if it is of another cut, or neither newer than what is held nor the version before it.
-  bool Put(const Parameters& parameters);
+  // Deltas are of this codec and run (RunTag); before this is said they cannot be added.
+  void UseCodec(std::unique_ptr<codec::Codec> down, uint64_t run);
+  enum class Got {
+    kTaken,
+    kNotWanted,  // of another cut, or neither newer than what is held nor the version before it
+    kLacksBase,  // deltas for a version that is not held, or damaged ones
+  };
+  // Deltas cost a pass over the whole range, and twice its values in memory meanwhile.
+  Got Put(const Parameters& parameters);
   void Clear();
+  // What deltas of this range can be added to.
+  struct Base {
+    uint64_t log = 0;  // 0: nothing
+    int64_t version = -1;
+  };
+  Base BaseOf(const Range& range) const;
 
   // Pieces that tile the vector, all of this version.
   std::optional<std::vector<Piece>> Exactly(int64_t version) const;
@@ -51,11 +69,16 @@ class HeldParameters {
     Piece before;
   };
   using Cut = std::map<Range, Slot>;
+  static bool Wants(const Slot& slot, int64_t version);
+  Payload Added(const Slot& slot, const Parameters& deltas) const;
   static Payload ValuesIn(const Slot& slot, int64_t version);
   static bool IsWhole(const Cut& cut);
   // The newest cut that is held whole.
   const Cut* Whole() const;
 
+  std::unique_ptr<codec::Codec> codec_;
+  uint64_t run_ = 0;
+  std::unique_ptr<codec::Codec> whole_ = codec::MakeDense();  // of ranges that have a log
   Cut cut_;
   Cut old_;  // empty once cut_ is whole
 };

@@ -6,6 +6,7 @@
 namespace weft::cluster {
 namespace {
 
+using Got = HeldParameters::Got;
 using ::testing::SizeIs;
 
 constexpr Range kAll = {0, 8};
@@ -37,11 +38,11 @@ TEST(HeldParameters, NothingIsHeldAtFirst) {
 TEST(HeldParameters, TheNewestAndTheOneBeforeAreHeld) {
   HeldParameters held;
   held.SetCut(LayoutOf({kAll}));
-  for (const int64_t version : {3, 4, 5}) EXPECT_TRUE(held.Put(Of(kAll, version)));
-  EXPECT_FALSE(held.Put(Of(kAll, 5))) << "twice";
-  EXPECT_FALSE(held.Put(Of(kAll, 3))) << "older";
-  EXPECT_FALSE(held.Put(Of(kFirst, 9))) << "of another cut";
-  EXPECT_FALSE(held.Put({1, 6, nullptr, kAll}));
+  for (const int64_t version : {3, 4, 5}) EXPECT_EQ(held.Put(Of(kAll, version)), Got::kTaken);
+  EXPECT_EQ(held.Put(Of(kAll, 5)), Got::kNotWanted) << "twice";
+  EXPECT_EQ(held.Put(Of(kAll, 3)), Got::kNotWanted) << "older";
+  EXPECT_EQ(held.Put(Of(kFirst, 9)), Got::kNotWanted) << "of another cut";
+  EXPECT_EQ(held.Put({1, 6, nullptr, kAll}), Got::kNotWanted);
   EXPECT_FALSE(held.Exactly(3).has_value());
   EXPECT_EQ(held.Exactly(4)->at(0).values->at(0), 4);
   EXPECT_EQ(held.Exactly(5)->at(0).values->at(0), 5);
@@ -126,7 +127,7 @@ TEST(HeldParameters, ClearForgetsAll) {
   held.Put(Of(kAll, 1));
   held.Clear();
   EXPECT_FALSE(held.AtLeast(0).has_value());
-  EXPECT_FALSE(held.Put(Of(kAll, 2))) << "of no cut";
+  EXPECT_EQ(held.Put(Of(kAll, 2)), Got::kNotWanted) << "of no cut";
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "base/hash.h"
@@ -47,6 +48,15 @@ Status CheckStatistics(const JobSpec& spec) {
   return OkStatus();
 }
 
+// What workers hold would depend on who has led, and since when.
+Status CheckDown(const JobSpec& spec) {
+  RETURN_IF_ERROR(codec::MakeCodec(spec.codec_down).status());
+  if (!spec.deterministic || !codec::SendsDifferences(spec.codec_down)) return OkStatus();
+  return base::InvalidArgument(fmt::format(
+      "codec of the parameters: got \"{}\", want \"dense\" or \"fp16\" in a deterministic job",
+      spec.codec_down.name));
+}
+
 }  // namespace
 
 int64_t JobSpec::parameter_count() const {
@@ -66,6 +76,11 @@ bool CorrectsMomentum(const codec::CodecOptions& up, const aggregate::Options& a
 
 uint64_t RunTag(const std::string& run) { return base::Fnv1a(base::AsBytes(run)); }
 
+std::optional<codec::Target> TargetOf(double density, uint8_t value_kind) {
+  if (!(density > 0) || value_kind >= codec::kValueKinds) return std::nullopt;
+  return codec::Target{std::min(density, 1.0), static_cast<codec::ValueKind>(value_kind)};
+}
+
 Status Validate(const JobSpec& spec) {
   RETURN_IF_ERROR(AtLeast("samples", spec.samples, 1));
   RETURN_IF_ERROR(AtLeast("epochs", spec.epochs, 1));
@@ -81,7 +96,7 @@ Status Validate(const JobSpec& spec) {
   RETURN_IF_ERROR(AtLeast("trainable_count", spec.trainable_count, 1));
   RETURN_IF_ERROR(CheckStatistics(spec));
   RETURN_IF_ERROR(codec::MakeCodec(spec.codec_up).status());
-  return codec::MakeCodec(spec.codec_down).status();
+  return CheckDown(spec);
 }
 
 }  // namespace weft::cluster

@@ -3,6 +3,7 @@
 // layers.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,8 @@ struct JobSpec {
   codec::CodecOptions codec_up;                      // of gradients
   codec::CodecOptions codec_down;                    // of parameters
 
+  double link_budget = 0.1;  // of codec "auto": communication over computing, at most
+
   aggregate::Options aggregation;
   PolicyOptions policy;  // where aggregation.automatic
   // Shares of a step follow the devices' speeds; otherwise they are equal. Not read where `shares`
@@ -90,6 +93,9 @@ bool CorrectsMomentum(const codec::CodecOptions& up, const aggregate::Options& a
 
 // What packets of a run say it is.
 uint64_t RunTag(const std::string& run);
+
+// What a Grant or BeginStep says is to be sent; nothing: as the job's codec does.
+std::optional<codec::Target> TargetOf(double density, uint8_t value_kind);
 
 // Errors: kInvalidArgument, "field: got X, want Y".
 Status Validate(const JobSpec& spec);

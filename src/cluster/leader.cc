@@ -32,7 +32,7 @@ Leader::Leader(const JobSpec& spec, Address self) : archive_(&context_.spec) {
 Result<std::unique_ptr<Leader>> Leader::MakeBare(const JobSpec& spec, Address self) {
   std::unique_ptr<Leader> leader(new Leader(spec, self));
   ASSIGN_OR_RETURN(leader->context_.up, codec::MakeCodec(spec.codec_up));
-  ASSIGN_OR_RETURN(leader->context_.down, codec::MakeCodec(spec.codec_down));
+  ASSIGN_OR_RETURN(leader->context_.down, MakeWholeCodec(spec.codec_down));
   ASSIGN_OR_RETURN(leader->context_.dense, codec::MakeCodec("dense"));
   return leader;
 }

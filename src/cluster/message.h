@@ -249,14 +249,21 @@ struct Pull {
   DeviceId device = 0;
   int64_t version = 0;
   Range range{};
+  // What it holds of the range already, so that the difference will do: a version of this log of
+  // its leader (delta_log.h). 0 and -1: nothing.
+  uint64_t log = 0;
+  int64_t base = -1;
+  bool operator==(const Pull&) const = default;
 };
 
 // Leader -> worker.
 struct Parameters {
   uint64_t term = 0;
   int64_t version = 0;
-  Payload values;  // codec packet of the range
+  Payload values;  // codec packet of the range, or deltas (delta_log.h)
   Range range{};
+  uint64_t log = 0;   // that the version is of; 0: none
+  int64_t base = -1;  // the version that the deltas are to be added to; -1: it is the whole range
 };
 
 // ---- the coordinator and a leader

@@ -83,6 +83,8 @@ void Shard::Stand() {
   CloseStep();
   stream_.reset();
   replicas_.Clear();
+  log_ = nullptr;
+  encoded_ = nullptr;
 }
 
 void Shard::CloseStep() {
@@ -232,51 +234,6 @@ void Shard::Acknowledge(const Held& held, bool applied) {
   Due due;
   due.actions.push_back(Send{held.from, AckOf(held, applied)});
   applied ? Say(std::move(due)) : SayWhenSafe(std::move(due));
-}
-
-// ---- parameters
-
-void Shard::On(Address from, const Pull& pull) {
-  if (pull.term < term()) return;
-  if (pull.term > term() || pull.version > version_) {
-    pulls_[from] = pull;
-    return;
-  }
-  AnswerPull(pull, from);
-}
-
-Payload Shard::Encoded() {
-  if (encoded_ != nullptr) return encoded_;
-  auto packet = std::make_shared<Bytes>();
-  packet->reserve(context_->down->MaxBytes(parameters_.size()));
-  CHECK(context_->down->Encode(parameters_, {}, packet.get()).ok());
-  return encoded_ = std::move(packet);
-}
-
-// The newest, but to one that computes a lease of the step that is applied here, and elsewhere is
-// not, what it started from. In a stream once the standby has the version: one that dies with its
-// leader has gone to nobody, so whoever leads next has all that its workers computed with.
-void Shard::AnswerPull(const Pull& pull, Address to) {
-  if (!stream_ && before_ != nullptr && pull.version == version_ - 1) {
-    return context_->SendTo(to, Parameters{pull.term, pull.version, before_, range_});
-  }
-  const aggregate::Options& options = context_->spec.aggregation;
-  const bool compensates = options.delay_compensation > 0 && !options.TrainsLocally();
-  if (stream_ && compensates) bases_.Note(to, version_, parameters_);
-  Parameters parameters{pull.term, version_, Encoded(), range_};
-  if (!stream_) return context_->SendTo(to, std::move(parameters));
-  Due due;
-  due.actions.push_back(Send{to, std::move(parameters)});
-  SayWhenSafe(std::move(due));
-}
-
-void Shard::AnswerPulls() {
-  for (auto it = pulls_.begin(); it != pulls_.end();) {
-    const auto& [to, pull] = *it;
-    const bool due = pull.term == term() && pull.version <= version_;
-    if (due) AnswerPull(pull, to);
-    it = due ? pulls_.erase(it) : std::next(it);
-  }
 }
 
 // ---- the numbers

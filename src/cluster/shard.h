@@ -21,6 +21,7 @@
 
 #include "aggregate/aggregator.h"
 #include "cluster/action.h"
+#include "cluster/delta_log.h"
 #include "cluster/job_spec.h"
 #include "cluster/message.h"
 #include "cluster/range_history.h"
@@ -39,12 +40,13 @@ struct ShardContext {
   JobSpec spec;
   Address self;
   std::unique_ptr<codec::Codec> up;
-  std::unique_ptr<codec::Codec> down;
+  std::unique_ptr<codec::Codec> down;  // of whole ranges
   std::unique_ptr<codec::Codec> dense;
   uint64_t run = 0;                // RunTag
   bool corrects_momentum = false;  // the devices do (job_spec.h)
   uint64_t term = 0;
   uint64_t layout = 0;  // number of the one that holds
+  uint32_t logs = 0;    // of deltas, begun so far
   Actions actions;      // asked for by the message in hand
 
   codec::Place PlaceOf(const Range& range, int64_t version) const {
@@ -171,13 +173,19 @@ class Shard {
   bool Decode(const Held& held);
   void Acknowledge(const Held& held, bool applied);
   PushAck AckOf(const Held& held, bool applied) const;
-  Payload Encoded();
-  void AnswerPull(const Pull& pull, Address to);
-  void AnswerPulls();
   static Key KeyOf(const Held& held);
   static Applied AppliedOf(const Held& held);
   int64_t Round() const;
   uint64_t term() const { return context_->term; }
+
+  // shard_parameters.cc
+  void Aim(const BeginStep& begin);
+  DeltaLog* Log();
+  std::unique_ptr<DeltaLog> BeginLog();
+  Payload Encoded();
+  Parameters Newest(const Pull& pull);
+  void AnswerPull(const Pull& pull, Address to);
+  void AnswerPulls();
 
   // shard_step.cc
   bool WasBegun(const BeginStep& begin) const;
@@ -221,11 +229,13 @@ class Shard {
   engine::Optimizer optimizer_;
   int64_t version_;
   int64_t next_step_;
-  int64_t over_before_;            // leases of earlier steps are of a stream that is over
-  std::vector<float> parameters_;  // [n]
-  std::vector<float> gradient_;    // [n] scratch: one decoded update
-  Payload encoded_;                // of version_; null until somebody asks
-  Payload before_;                 // of the version before it, while other ranges may be there
+  int64_t over_before_;               // leases of earlier steps are of a stream that is over
+  std::vector<float> parameters_;     // [n]
+  std::vector<float> gradient_;       // [n] scratch: one decoded update, or a difference
+  std::unique_ptr<DeltaLog> log_;     // null until somebody asks, and where all is sent whole
+  std::optional<codec::Target> aim_;  // of the log
+  Payload encoded_;                   // of version_, whole; null until somebody asks
+  Payload before_;                    // of the version before it, while other ranges may be there
 
   bool leads_ = false;
   DeviceId standby_ = 0;

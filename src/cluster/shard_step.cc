@@ -81,6 +81,7 @@ void Shard::Open(const BeginStep& begin) {
   left_.clear();
   took_over_ = false;
   before_ = nullptr;  // this step begins everywhere
+  Aim(begin);
   if (!begin.leases.empty()) {
     aggregator_->Begin(static_cast<int64_t>(begin.leases.size()), SamplesOf(begin.leases));
   }

@@ -155,7 +155,7 @@ void SiteRelay::Forget(const Range& range) {
   if (PartOf(range) == nullptr) {
     fetches_.erase(fetch);  // the workers ask again, by the new layout
   } else {
-    fetch->second.asked = -1;
+    fetch->second.asked.reset();
     Ask(range, &fetch->second);
   }
 }
@@ -187,33 +187,59 @@ Actions SiteRelay::Tick(TimePoint now) {
 
 // ---- parameters
 
+namespace {
+
+// Deltas are for those that hold what they start from.
+bool Answers(const Parameters& parameters, const Pull& pull) {
+  const bool fits =
+      parameters.base < 0 || (parameters.base == pull.base && parameters.log == pull.log);
+  return fits && parameters.version >= pull.version;
+}
+
+}  // namespace
+
 void SiteRelay::On(TimePoint, Address from, const Pull& pull) {
   if (pull.term != term_ || !Serves(from, pull.range)) return;
   Fetch& fetch = fetches_[pull.range];
-  if (fetch.newest && fetch.newest->version >= pull.version) return SendTo(from, *fetch.newest);
-  fetch.waiting[from] = pull.version;
+  if (fetch.newest && Answers(*fetch.newest, pull)) return SendTo(from, *fetch.newest);
+  fetch.waiting[from] = pull;
   Ask(pull.range, &fetch);
 }
 
-// The least that somebody waits for, as a later one may be long in coming.
+// For all that wait: the least version, as a later one may be long in coming, and the difference
+// only if all hold the same.
+Pull SiteRelay::PullFor(const Fetch& fetch) const {
+  Pull pull = fetch.waiting.begin()->second;
+  pull.device = self_.device;
+  for (const auto& [who, each] : fetch.waiting) {
+    pull.version = std::min(pull.version, each.version);
+    if (each.log == pull.log && each.base == pull.base) continue;
+    pull.log = 0;
+    pull.base = -1;
+  }
+  return pull;
+}
+
 void SiteRelay::Ask(const Range& range, Fetch* fetch) {
   if (fetch->waiting.empty()) return;
-  int64_t least = fetch->waiting.begin()->second;
-  for (const auto& [who, version] : fetch->waiting) least = std::min(least, version);
-  if (std::exchange(fetch->asked, least) == least) return;
-  SendTo(PartOf(range)->leader, Pull{term_, self_.device, least, range});
+  const Pull pull = PullFor(*fetch);
+  const bool comes = fetch->asked && fetch->asked->version == pull.version &&
+                     (fetch->asked->base < 0 || *fetch->asked == pull);
+  if (comes) return;
+  fetch->asked = pull;
+  SendTo(PartOf(range)->leader, pull);
 }
 
 void SiteRelay::On(TimePoint, Address from, const Parameters& parameters) {
   const auto it = fetches_.find(parameters.range);
   const Layout::Part* part = PartOf(parameters.range);
   if (parameters.term != term_ || part == nullptr || from != part->leader) return;
-  if (it == fetches_.end() || parameters.values == nullptr) return;
+  if (it == fetches_.end() || (parameters.values == nullptr && parameters.base < 0)) return;
   Fetch& fetch = it->second;
-  if (!fetch.newest || parameters.version > fetch.newest->version) fetch.newest = parameters;
-  if (fetch.newest->version >= fetch.asked) fetch.asked = -1;
+  if (!fetch.newest || parameters.version >= fetch.newest->version) fetch.newest = parameters;
+  if (fetch.asked && Answers(*fetch.newest, *fetch.asked)) fetch.asked.reset();
   for (auto each = fetch.waiting.begin(); each != fetch.waiting.end();) {
-    const bool due = each->second <= fetch.newest->version;
+    const bool due = Answers(*fetch.newest, each->second);
     if (due) SendTo(each->first, *fetch.newest);
     each = due ? fetch.waiting.erase(each) : std::next(each);
   }

@@ -59,8 +59,8 @@ class SiteRelay {
     bool sent = false;  // once already: what still comes goes on at once
   };
   struct Fetch {
-    std::map<Address, int64_t> waiting;  // who wants at least which version
-    int64_t asked = -1;                  // of the leader; -1: nothing
+    std::map<Address, Pull> waiting;
+    std::optional<Pull> asked;  // of the leader
     std::optional<Parameters> newest;
   };
 
@@ -83,6 +83,7 @@ class SiteRelay {
   void Send(const Range& range, Sum* sum);
   void PushAgainTo(const Push& push);
   void Forget(const Range& range);
+  Pull PullFor(const Fetch& fetch) const;
   void Ask(const Range& range, Fetch* fetch);
   void SendTo(Address to, Message message) {
     actions_.push_back(cluster::Send{to, std::move(message)});

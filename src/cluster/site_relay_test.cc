@@ -192,6 +192,58 @@ TEST_F(Relay, AsksForTheLeastThatSomebodyWaitsFor) {
   EXPECT_EQ(Sent<Pull>(actions).at(0).version, 7);
 }
 
+Parameters Newer(int64_t version, int64_t base) {
+  return {.term = 1,
+          .version = version,
+          .values = Packet({1, 2}),
+          .range = kAll,
+          .log = 40,
+          .base = base};
+}
+
+TEST_F(Relay, PullsTheDifferenceForThoseThatHoldTheSame) {
+  const auto asked = Sent<Pull>(Hear(WorkerAt(5), Pull{1, 5, 3, kAll, 40, 2}));
+  ASSERT_THAT(asked, SizeIs(1));
+  EXPECT_EQ(asked[0], (Pull{1, 4, 3, kAll, 40, 2}));
+  EXPECT_THAT(Hear(WorkerAt(6), Pull{1, 6, 3, kAll, 40, 2}), IsEmpty());
+  const auto sent = Asked<Send>(Hear(kHub, Newer(3, 2)));
+  ASSERT_THAT(sent, SizeIs(2));
+  EXPECT_EQ(std::get<Parameters>(sent[1].message).base, 2);
+  EXPECT_THAT(Sent<Parameters>(Hear(WorkerAt(4), Pull{1, 4, 3, kAll, 40, 2})), SizeIs(1));
+}
+
+TEST_F(Relay, PullsAllOfItForThoseThatHoldDifferentThings) {
+  Hear(WorkerAt(5), Pull{1, 5, 3, kAll, 40, 2});
+  const auto asked = Sent<Pull>(Hear(WorkerAt(6), Pull{1, 6, 3, kAll, 40, 1}));
+  ASSERT_THAT(asked, SizeIs(1));
+  EXPECT_EQ(asked[0], (Pull{1, 4, 3, kAll}));
+  EXPECT_THAT(Hear(WorkerAt(4), Pull{1, 4, 3, kAll}), IsEmpty()) << "all of it comes";
+  const auto first = Asked<Send>(Hear(kHub, Newer(3, 2)));
+  ASSERT_THAT(first, SizeIs(1)) << "the difference is for one of them";
+  EXPECT_EQ(first[0].to, WorkerAt(5));
+  const auto rest = Asked<Send>(Hear(kHub, Newer(3, -1)));
+  ASSERT_THAT(rest, SizeIs(2));
+  EXPECT_EQ(rest[0].to, WorkerAt(4));
+  EXPECT_EQ(rest[1].to, WorkerAt(6));
+}
+
+TEST_F(Relay, ADifferenceThatIsHereIsNotForWhoHoldsAnotherVersion) {
+  Hear(WorkerAt(5), Pull{1, 5, 3, kAll, 40, 2});
+  Hear(kHub, Newer(3, 2));
+  for (const Pull& pull :
+       {Pull{1, 6, 3, kAll, 40, 1}, Pull{1, 6, 3, kAll, 41, 2}, Pull{1, 6, 3, kAll}}) {
+    const Actions actions = Hear(WorkerAt(6), pull);
+    EXPECT_THAT(Sent<Parameters>(actions), IsEmpty());
+    EXPECT_THAT(Sent<Pull>(actions), SizeIs(1));
+  }
+}
+
+TEST_F(Relay, NothingNewerIsHandedOn) {
+  Hear(WorkerAt(5), Pull{1, 5, 2, kAll, 40, 2});
+  const Parameters none{.term = 1, .version = 2, .range = kAll, .log = 40, .base = 2};
+  EXPECT_THAT(Sent<Parameters>(Hear(kHub, none)), SizeIs(1));
+}
+
 TEST_F(Relay, PullsAgainWhatMayBeLost) {
   Hear(WorkerAt(5), Pull{1, 5, 1, kAll});
   EXPECT_THAT(Sent<Pull>(relay_->OnLost(now_, kCoordinatorDevice)), SizeIs(1));

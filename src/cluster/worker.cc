@@ -6,18 +6,10 @@
 
 #include "base/check.h"
 #include "base/planted.h"
+#include "cluster/job_spec.h"
 #include "cluster/wire_status.h"
 
 namespace weft::cluster {
-namespace {
-
-std::optional<codec::Target> TargetOf(const Grant& grant) {
-  if (!(grant.density > 0) || grant.value_kind >= codec::kValueKinds) return std::nullopt;
-  return codec::Target{std::min(grant.density, 1.0),
-                       static_cast<codec::ValueKind>(grant.value_kind)};
-}
-
-}  // namespace
 
 Worker::Worker(const WorkerOptions& options) : options_(options), back_off_(options.jitter_seed) {}
 
@@ -211,6 +203,10 @@ void Worker::UseStore(SampleCacheOptions options) {
   cache_->SetTerm(term_);
 }
 
+void Worker::UseCodec(std::unique_ptr<codec::Codec> down) {
+  held_.UseCodec(std::move(down), RunTag(run_));
+}
+
 void Worker::TakeLayout(const Layout& layout) {
   layout_ = layout;
   held_.SetCut(layout);
@@ -258,7 +254,7 @@ void Worker::AskAgain(TimePoint now, const Range& range) {
   const auto it = pulled_.find(range);
   if (it == pulled_.end()) return;
   it->second.at = now;
-  ToLeader(range, Pull{term_, device_, it->second.version, range});
+  ToLeader(range, PullOf(range, it->second.version));
 }
 
 // Under another term the leases were dealt anew, and the same version may have other parameters.
@@ -307,7 +303,7 @@ void Worker::On(TimePoint now, const Grant& grant) {
   if (grant.again) SayAgain(now, grant);
   if (Has(grant.lease) || !WantSamples(grant.lease)) return;
   queue_.push_back({grant.lease, grant.version, grant.newest, grant.overlap, grant.lr, grant.joint,
-                    grant.local_steps, TargetOf(grant)});
+                    grant.local_steps, TargetOf(grant.density, grant.value_kind)});
   if (grant.next.count > 0) next_.push_back(grant.next);
   if (cache_ && grant.next.count > 0) Ask(cache_->Ahead(grant.next));
   ReadAheadOnce(grant.lease);
@@ -325,14 +321,19 @@ void Worker::SayAgain(TimePoint now, const Grant& grant) {
 }
 
 void Worker::On(TimePoint now, const Parameters& parameters) {
-  if (parameters.term != term_ || parameters.values == nullptr) return;
+  if (parameters.term != term_ || (parameters.values == nullptr && parameters.base < 0)) return;
   const auto pulled = pulled_.find(parameters.range);
   const bool asked = pulled != pulled_.end() && parameters.version >= pulled->second.version;
+  if (held_.Put(parameters) == HeldParameters::Got::kLacksBase) {
+    if (!asked) return;
+    pulled->second.at = now;
+    return ToLeader(parameters.range,
+                    Pull{term_, device_, pulled->second.version, parameters.range});  // whole
+  }
   // A leader that has nothing so old any more is not asked for it again.
   if (asked && (!pulled->second.exactly || parameters.version == pulled->second.version)) {
     pulled_.erase(pulled);
   }
-  held_.Put(parameters);
   ComputeNext(now);
 }
 

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -31,6 +32,7 @@
 #include "cluster/message.h"
 #include "cluster/profiler.h"
 #include "cluster/sample_cache.h"
+#include "codec/codec.h"
 
 namespace weft::cluster {
 
@@ -66,6 +68,9 @@ class Worker {
   // The run that the host was just asked to open (OpenRun) feeds its samples from the store. To be
   // called before anything else.
   void UseStore(SampleCacheOptions options);
+  // The run that the host was last asked to open sends its parameters with this codec. Until this
+  // is said they come whole.
+  void UseCodec(std::unique_ptr<codec::Codec> down);
 
   // A direct way to this device is gone; what went over it may be lost.
   Actions OnPeerLost(TimePoint now, DeviceId device);
@@ -175,6 +180,7 @@ class Worker {
   std::optional<Compute> TakeResult();
   void PullUnlessHeld(TimePoint now, int64_t version);
   void PullFrom(TimePoint now, const Layout::Part& part, int64_t version, bool exactly = false);
+  Pull PullOf(const Range& range, int64_t version) const;
   void PullBefore(TimePoint now, int64_t version);
   void PullFresher(TimePoint now);
   bool WaitsForFresher(TimePoint now) const;

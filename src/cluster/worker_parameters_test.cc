@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "cluster/delta_testing.h"
 #include "cluster/testing.h"
 #include "cluster/worker.h"
 
@@ -261,6 +262,116 @@ TEST_F(WorkerParameters, ItDoesNotWaitForEver) {
   }
   EXPECT_THAT(computes, SizeIs(1));
   EXPECT_GE(now_ - computed, std::chrono::seconds(1));
+}
+
+// Differences of the parameters: a worker of two ranges, each with a log of its leader.
+class WorkerDifferences : public WorkerParameters {
+ protected:
+  WorkerDifferences() { worker_.UseCodec(std::make_unique<testing::FewLargest>(1)); }
+
+  static Payload Whole(const std::vector<float>& values) {
+    auto packet = std::make_shared<Bytes>();
+    EXPECT_TRUE(codec::MakeDense()->Encode(values, {}, packet.get()).ok());
+    return packet;
+  }
+  Actions GetWhole(const Range& range, int64_t version, const std::vector<float>& values) {
+    return worker_.Handle(
+        now_, kLeader,
+        Parameters{
+            .term = 1, .version = version, .values = Whole(values), .range = range, .log = 40});
+  }
+  // That adds 1 to the first value.
+  static Payload Delta(int64_t base, uint32_t versions) {
+    auto delta = std::make_shared<Bytes>();
+    base::ByteWriter out(delta.get());
+    out.Put(uint32_t{8 + 6});
+    out.Put(versions);
+    out.Put(base);
+    out.Put(uint32_t{0});
+    out.Put(uint16_t{0x3F80});
+    return delta;
+  }
+  Actions GetDelta(const Range& range, int64_t base, int64_t version, Payload delta,
+                   uint64_t log = 40) {
+    return worker_.Handle(now_, kLeader,
+                          Parameters{.term = 1,
+                                     .version = version,
+                                     .values = std::move(delta),
+                                     .range = range,
+                                     .log = log,
+                                     .base = base});
+  }
+};
+
+TEST_F(WorkerDifferences, APullSaysWhatIsHeld) {
+  const auto first = Sent<Pull>(Step(0, 0));
+  ASSERT_THAT(first, SizeIs(2));
+  EXPECT_EQ(first[0].log, 0u);
+  EXPECT_EQ(first[0].base, -1);
+  GetWhole(kFront, 0, {1, 2});
+  Get(kBack, 0);  // of no log
+  const auto next = Sent<Pull>(Computed());
+  ASSERT_THAT(next, SizeIs(2));
+  EXPECT_EQ(next[0].log, 40u);
+  EXPECT_EQ(next[0].base, 0);
+  EXPECT_EQ(next[1].log, 0u);
+  EXPECT_EQ(next[1].base, -1);
+}
+
+TEST_F(WorkerDifferences, BeforeTheCodecIsKnownAllIsPulledWhole) {
+  worker_.OnDisconnected(now_, "cut");
+  Rejoin(2);
+  worker_.Handle(now_, kLeader,
+                 Parameters{.term = 2, .values = Whole({1, 2}), .range = kFront, .log = 40});
+  const auto pulls = Sent<Pull>(
+      worker_.Handle(now_, kCoordinator, Grant{.term = 2, .lease = LeaseOf(1), .version = 1}));
+  ASSERT_THAT(pulls, SizeIs(2));
+  EXPECT_EQ(pulls[0].range, kFront);
+  EXPECT_EQ(pulls[0].base, -1);
+}
+
+TEST_F(WorkerDifferences, MakeWholePackets) {
+  Step(2, 2);
+  GetWhole(kBack, 0, {3, 4});
+  GetDelta(kBack, 0, 2, Delta(0, 2));
+  const auto computes = Asked<Compute>(GetWhole(kFront, 2, {1, 2}));
+  ASSERT_THAT(computes, SizeIs(1));
+  ASSERT_THAT(computes[0].pieces, SizeIs(2));
+  EXPECT_EQ(*computes[0].pieces[1].values, *Whole({4, 4}));
+}
+
+TEST_F(WorkerDifferences, ForWhatIsNotHeldAreDroppedAndAllIsPulled) {
+  GetWhole(kFront, 0, {1, 2});
+  GetWhole(kBack, 0, {3, 4});
+  Step(2, 2);
+  auto damaged = std::make_shared<Bytes>(*Delta(0, 2));
+  damaged->front() ^= 1;
+  const auto whole_again = [&](const Actions& actions) {
+    const auto pulls = Sent<Pull>(actions);
+    ASSERT_THAT(pulls, SizeIs(1));
+    EXPECT_EQ(pulls[0].range, kFront);
+    EXPECT_EQ(pulls[0].version, 2);
+    EXPECT_EQ(pulls[0].log, 0u);
+    EXPECT_EQ(pulls[0].base, -1);
+    EXPECT_THAT(Asked<Compute>(actions), IsEmpty());
+  };
+  whole_again(GetDelta(kFront, 1, 2, Delta(1, 1)));
+  whole_again(GetDelta(kFront, 0, 2, Delta(0, 2), 41));
+  whole_again(GetDelta(kFront, 0, 2, damaged));
+  whole_again(GetDelta(kFront, 0, 2, Delta(0, 1)));
+  whole_again(GetDelta(kFront, 0, 2, nullptr));
+  EXPECT_THAT(Asked<Compute>(GetWhole(kFront, 2, {5, 6})), SizeIs(1));
+  EXPECT_THAT(GetDelta(kFront, 1, 4, Delta(1, 3)), IsEmpty()) << "nobody asked for it";
+}
+
+TEST_F(WorkerDifferences, NothingNewerEndsTheWaitOfAStream) {
+  GetWhole(kFront, 0, {1, 2});
+  GetWhole(kBack, 0, {3, 4});
+  Stream(0);
+  Stream(1);
+  EXPECT_THAT(Asked<Compute>(Computed()), IsEmpty());
+  GetDelta(kFront, 0, 0, nullptr);
+  EXPECT_THAT(Asked<Compute>(GetDelta(kBack, 0, 0, nullptr)), SizeIs(1));
 }
 
 }  // namespace

@@ -34,10 +34,21 @@ void Worker::PullFrom(TimePoint now, const Layout::Part& part, int64_t version, 
     return;
   }
   pulled_[part.range] = {version, now, exactly};
-  const Pull pull{term_, device_, version, part.range};
+  const Pull pull = PullOf(part.range, version);
   const auto relay = exactly ? std::nullopt : RelayFor(part);
   if (!relay) return ToLeader(part.range, pull);
   actions_.push_back(Send{*relay, pull});
+}
+
+// With what is held, so that the leader may send the difference.
+Pull Worker::PullOf(const Range& range, int64_t version) const {
+  const HeldParameters::Base base = held_.BaseOf(range);
+  return {.term = term_,
+          .device = device_,
+          .version = version,
+          .range = range,
+          .log = base.log,
+          .base = base.version};
 }
 
 // In a stream: the newest there is. The leader hears this after the update that was pushed before,

@@ -17,11 +17,18 @@ Status Codec::Add(const Place& place, ByteView packet, float weight, std::span<f
 }
 
 bool Selects(const CodecOptions& options) {
-  return (options.name == "chunk-topk" || options.name == "dgc") && options.density != 1;
+  const std::string& name = options.name;
+  return name == "auto" || ((name == "chunk-topk" || name == "dgc") && options.density != 1);
 }
 
 std::vector<std::string> CodecNames() {
   return {"dense", "fp16", "int8", "3lc", "chunk-topk", "dgc", "powersgd", "auto"};
+}
+
+bool SendsDifferences(const CodecOptions& options) {
+  if (options.name == "dense" || options.name == "fp16") return false;
+  const bool sends_all = options.density == 1 && options.values == "fp32";
+  return !sends_all || options.name == "auto";
 }
 
 Result<std::unique_ptr<Codec>> MakeCodec(const CodecOptions& options) {

@@ -99,6 +99,10 @@ struct CodecOptions {
 // Leaves values out of a packet, to send them later.
 bool Selects(const CodecOptions& options);
 
+// True for codecs whose packets leave something out that later ones make up for: of parameters they
+// carry differences, and a whole vector travels as it is.
+bool SendsDifferences(const CodecOptions& options);
+
 // Known names, in the order to show them.
 std::vector<std::string> CodecNames();
 // Errors: kInvalidArgument for an unknown name, with a did-you-mean, and for options out of range.

@@ -22,10 +22,11 @@ void Slice(const data::Batch& whole, int64_t begin, int64_t count, data::Batch* 
 }
 
 // update: [n], in: the parameters at the end.
-void Difference(const model::Graph& graph, int64_t steps, std::span<const float> start,
-                std::span<float> update) {
+void Difference(const model::Graph& graph, int64_t steps, bool final_statistics,
+                std::span<const float> start, std::span<float> update) {
   const auto trainable = static_cast<size_t>(graph.trainable_count());
   for (size_t i = 0; i < trainable; ++i) update[i] = start[i] - update[i];
+  if (final_statistics) return;
   for (const model::Parameter& parameter : graph.parameters()) {
     if (parameter.trainable()) continue;
     const double weight = StatisticWeight(parameter.momentum, steps);
@@ -70,7 +71,7 @@ Result<StepResult> TrainLocally(Engine* engine, const data::Batch& batch,
     begin += count;
   }
   engine->GetParameters(update);
-  Difference(engine->graph(), steps, start, update);
+  Difference(engine->graph(), steps, options.final_statistics, start, update);
   return result;
 }
 

@@ -17,6 +17,9 @@ struct LocalOptions {
   int64_t least = 1;  // samples of a step: of a small batch there are fewer steps
   OptimizerOptions optimizer;
   double lr = 0;
+  // Of running statistics the update holds those that the device arrived at, and not the measured
+  // ones.
+  bool final_statistics = false;
 };
 
 // How many steps are made of so many samples: options.steps, or as many as have options.least

@@ -3,6 +3,7 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -34,6 +35,7 @@ class SessionOwner {
   virtual ~SessionOwner() = default;
   virtual void OnMessage(uint64_t connection, cluster::Envelope envelope) = 0;
   virtual void OnPart(uint64_t connection) = 0;
+  virtual void OnFrame(bool up, uint64_t bytes) = 0;
   virtual void OnDone(uint64_t connection, Status status) = 0;
 };
 
@@ -58,6 +60,7 @@ class ServerSession final : public ServerEnd {
   }
 
   void NotePart() override { owner_->OnPart(number_); }
+  void NoteFrame(bool up, uint64_t bytes) override { owner_->OnFrame(up, bytes); }
 
   // Finish tells the peer why, but waits for the write under way; cancelling does neither.
   void Cancel(bool stuck) override {
@@ -108,6 +111,7 @@ class Hub::Service final : public v1::Weft::CallbackService, public SessionOwner
   }
 
   int port() const { return port_; }
+  HubTraffic traffic() const { return {.sent_bytes = sent_, .received_bytes = received_}; }
   // With the lock held, so that the server is not shut down meanwhile: gRPC 1.51 crashes on the
   // first call of an in-process channel to a server that is.
   Result<std::shared_ptr<grpc::Channel>> InProcessChannel() {
@@ -165,6 +169,7 @@ class Hub::Service final : public v1::Weft::CallbackService, public SessionOwner
   }
 
   void OnPart(uint64_t connection) override { handler_->OnPart(connection); }
+  void OnFrame(bool up, uint64_t bytes) override { (up ? sent_ : received_) += bytes; }
 
   void OnDone(uint64_t connection, Status status) override {
     {
@@ -189,6 +194,8 @@ class Hub::Service final : public v1::Weft::CallbackService, public SessionOwner
   const HubOptions options_;
   HubHandler* const handler_;
   int port_ = 0;
+  std::atomic<uint64_t> sent_{0};
+  std::atomic<uint64_t> received_{0};
 
   std::mutex mutex_;
   std::condition_variable session_gone_;
@@ -211,6 +218,7 @@ Hub::Hub(std::unique_ptr<Service> service) : service_(std::move(service)) {}
 Hub::~Hub() { Shutdown(Duration::zero()); }
 
 int Hub::port() const { return service_->port(); }
+HubTraffic Hub::traffic() const { return service_->traffic(); }
 
 Result<std::unique_ptr<Connection>> Hub::Connect(const ConnectOptions& options,
                                                  ConnectionHandler* handler) {

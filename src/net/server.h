@@ -37,6 +37,13 @@ struct HubOptions {
   SessionOptions session{};
 };
 
+// What all connections of a hub have carried so far, with the headers of gRPC's messages and of
+// HTTP/2's data frames.
+struct HubTraffic {
+  uint64_t sent_bytes = 0;
+  uint64_t received_bytes = 0;
+};
+
 // Threads: any, but one at the end of its life.
 class Hub {
  public:
@@ -50,6 +57,7 @@ class Hub {
 
   // The port it listens at; 0 if it does not.
   int port() const;
+  HubTraffic traffic() const;
 
   // A connection from this process, without a socket: otherwise like Connection::Dial.
   Result<std::unique_ptr<Connection>> Connect(const ConnectOptions& options,

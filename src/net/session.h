@@ -63,6 +63,9 @@ class Session : public Reactor {
   virtual void NotePart() {}
   // Part of a payload has passed. Called without the lock; one at a time for each direction.
   virtual void NoteTransfer(const Transfer& /*transfer*/) {}
+  // A frame has passed, of so many bytes. Called without the lock; one at a time for each
+  // direction.
+  virtual void NoteFrame(bool /*up*/, uint64_t /*bytes*/) {}
   // The session ends early: dropped, or the peer's frames are not what they should be. `stuck`:
   // something is under way that may never end by itself. Lock held.
   virtual void Cancel(bool stuck) = 0;
@@ -80,12 +83,16 @@ class Session : public Reactor {
 
  private:
   enum class State { kOpen, kDraining, kEnded };
+  // Of a frame on the wire, beside what protobuf makes of it: gRPC's prefix of a message and the
+  // head of an HTTP/2 DATA frame.
+  static constexpr uint64_t kFrameHeaderBytes = 5 + 9;
 
   void OnReadDone(bool ok) final {
     if (!ok) {
       const std::lock_guard lock(mutex_);
       return End(OkStatus());
     }
+    NoteFrame(false, read_frame_.ByteSizeLong() + kFrameHeaderBytes);
     if (const auto transfer = down_timer_.Add(read_frame_, base::SystemClock().Now())) {
       NoteTransfer(*transfer);
     }
@@ -104,6 +111,7 @@ class Session : public Reactor {
     const TimePoint now = base::SystemClock().Now();
     const auto transfer = up_timer_.Add(write_frame_, now);
     if (ok && transfer) NoteTransfer(*transfer);
+    if (ok) NoteFrame(true, write_frame_.ByteSizeLong() + kFrameHeaderBytes);
     const std::lock_guard lock(mutex_);
     sender_.NoteWrite(write_frame_.data().size(), base::Seconds(now - write_began_));
     writing_ = false;

@@ -153,14 +153,18 @@ class Decoder {
     return {.term = from.term(),
             .device = from.device(),
             .version = from.version(),
-            .range = Get(from.range())};
+            .range = Get(from.range()),
+            .log = from.log(),
+            .base = static_cast<int64_t>(from.base() - 1)};
   }
 
   static cluster::Parameters Get(const v1::Parameters& from) {
     return {.term = from.term(),
             .version = from.version(),
             .values = nullptr,
-            .range = Get(from.range())};
+            .range = Get(from.range()),
+            .log = from.log(),
+            .base = static_cast<int64_t>(from.base() - 1)};
   }
 
   cluster::BeginStep Get(const v1::BeginStep& from) {

@@ -188,6 +188,8 @@ class Encoder {
     to->set_device(from.device);
     to->set_version(from.version);
     Put(from.range, to->mutable_range());
+    to->set_log(from.log);
+    to->set_base(static_cast<uint64_t>(from.base) + 1);
   }
 
   void Put(const cluster::Parameters& from, v1::Envelope* envelope) {
@@ -195,6 +197,8 @@ class Encoder {
     to->set_term(from.term);
     to->set_version(from.version);
     Put(from.range, to->mutable_range());
+    to->set_log(from.log);
+    to->set_base(static_cast<uint64_t>(from.base) + 1);
   }
 
   void Put(const cluster::BeginStep& from, v1::Envelope* envelope) {

@@ -54,9 +54,9 @@ TEST(LinkPlan, ChoosesTheFirstThatFits) {
       {kBit * 10 * 3, 0, 0.25, ValueKind::kInt2, 1},
       {kBit * 10 * 1.1, 0, 1.0 / 16, ValueKind::kInt2, 1},
       {kBit * 10 * 0.6, 0, 1.0 / 32, ValueKind::kInt2, 1},
-      // Even 0.1 % of the values, 0.026 bits, only after two or four steps.
-      {kBit * 10 * 0.03, 0, 0.001, ValueKind::kInt2, 2},
-      {kBit * 10 * 0.015, 0, 0.001, ValueKind::kInt2, 4},
+      // Even 0.1 % of the values, 0.017 bits, only after two or four steps.
+      {kBit * 10 * 0.022, 0, 0.001, ValueKind::kInt2, 2},
+      {kBit * 10 * 0.011, 0, 0.001, ValueKind::kInt2, 4},
       // A round trip that fills the budget: at two steps it has half of the 0.2 s, at four a
       // quarter of the 0.4 s.
       {kBit * 1e6, 0.099, 1, ValueKind::kFloat32, 1},

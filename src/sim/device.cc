@@ -34,7 +34,7 @@ SimDevice::SimDevice(const Options& options, const cluster::JobSpec& spec)
       parameter_count_(spec.parameter_count()),
       can_be_dialled_(CanBeDialled(options, spec)),
       costs_(options.box->leading, spec.parameter_count()),
-      down_(codec::MakeCodec(spec.codec_down).value()),
+      down_(cluster::MakeWholeCodec(spec.codec_down).value()),
       momentum_(spec.trainable_count, engine::MomentumOf(cluster::UpdateRule(spec)),
                 spec.parameter_count()),
       corrects_momentum_(
@@ -220,6 +220,7 @@ void SimDevice::Do(const cluster::OpenRun& open) {
     };
     worker_.UseStore(std::move(cache));
   }
+  worker_.UseCodec(codec::MakeCodec(spec_.codec_down).value());
   ready_ = options_.tempo->Finish(std::max(ready_, loop_->now()), options_.box->open_seconds);
   if (!can_be_dialled_) return;
   const cluster::Address self{open.welcome.device, cluster::Role::kLeader};

@@ -123,7 +123,7 @@ struct HubOptions {
 struct WireOptions {
   int64_t values = 0;            // of the vector, as ranges count them; 0: each message has it all
   int64_t push_bytes = 0;        // payload of an update; 0: its real size
-  int64_t parameters_bytes = 0;  // payload of the parameters; 0: their real size
+  int64_t parameters_bytes = 0;  // payload of the parameters, or of a delta; 0: their real size
   int64_t replica_bytes = 0;     // what a leader sends its standby for a step; 0: its real size
   int64_t state_bytes = 0;       // of the parameters with the optimizer's memory; 0: its real size
   int64_t sample_bytes = 0;      // of each fed sample; 0: its real size

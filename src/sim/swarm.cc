@@ -221,12 +221,24 @@ class Draw {
       // To and fro, whatever is predicted.
       job.policy = {.better = -100, .in_a_row = 1, .rounds_between = 2, .rounds_for_losses = 2};
     }
+    Differences();
     if (OneIn(6)) how.combine = aggregate::Combine::kMedian;
     if (OneIn(6)) how.combine = aggregate::Combine::kTrimmedMean;
     if (!OneIn(4)) return;
     how.local_steps = 3;
     how.outer_lr = 0.3;
     how.outer_momentum = OneIn(2) ? 0.5 : 0;
+  }
+
+  // Parameters go down as such in two of seven. Drawn from what is drawn already, likewise; small
+  // as the toy is, they are to pay.
+  void Differences() {
+    cluster::JobSpec& job = options_.job;
+    constexpr const char* kCodecs[] = {"int8", "chunk-topk"};
+    const auto drawn = static_cast<size_t>(job.heartbeat_ms % 7);
+    if (drawn >= std::size(kCodecs)) return;
+    job.codec_down.name = kCodecs[drawn];
+    job.value_weight = 16;
   }
 
   void Leading() {
@@ -344,12 +356,13 @@ std::string Describe(const ClusterOptions& options) {
   constexpr const char* kModes[] = {"sync", "ssp", "async", "buffered"};
   return fmt::format(
       "{} of {} samples, {} epochs, {}, {} devices, {} leaders, quorum {:.2f}, over-selection {}, "
-      "local steps {}, max staleness {}, combine {}, {} shards, {} bytes a fed sample, {}, {}",
+      "local steps {}, max staleness {}, combine {}, {} shards, {} bytes a fed sample, {} up, {} "
+      "down, {}",
       job.batch, job.samples, job.epochs,
       job.deterministic ? "deterministic" : kModes[static_cast<size_t>(how.mode)],
       options.devices.size(), job.leaders, how.quorum, how.over_selection, how.local_steps,
       how.max_staleness, static_cast<int>(how.combine), job.shard_samples.size(),
-      job.fed_sample_bytes, job.codec_up.name,
+      job.fed_sample_bytes, job.codec_up.name, job.codec_down.name,
       job.optimizer.kind == engine::OptimizerOptions::Kind::kAdamw ? "adamw" : "sgd");
 }
 

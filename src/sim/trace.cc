@@ -72,8 +72,14 @@ void Add(Digest& d, const cluster::Push& m) {
 void Add(Digest& d, const cluster::PushAck& m) {
   d << m.term << m.sequence << m.applied << m.version << m.range;
 }
-void Add(Digest& d, const cluster::Pull& m) { d << m.term << m.device << m.version << m.range; }
-void Add(Digest& d, const cluster::Parameters& m) { d << m.term << m.version << m.range; }
+void Add(Digest& d, const cluster::Pull& m) {
+  d << m.term << m.device << m.version << m.range;
+  if (m.log != 0) d << m.log << m.base;
+}
+void Add(Digest& d, const cluster::Parameters& m) {
+  d << m.term << m.version << m.range;
+  if (m.log != 0) d << m.log << m.base;
+}
 void Add(Digest& d, const cluster::BeginStep& m) {
   d << m.term << m.step << m.epoch << m.total_samples << m.leases << m.checkpoint << m.range
     << m.quorum_samples << m.version << m.value_kind;

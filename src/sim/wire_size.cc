@@ -1,7 +1,10 @@
 #include "sim/wire_size.h"
 
+#include <algorithm>
 #include <cmath>
 #include <variant>
+
+#include "cluster/delta_log.h"
 
 namespace weft::sim {
 namespace {
@@ -22,6 +25,7 @@ int64_t Size(const cluster::Payload& payload) {
 constexpr int64_t kRange = 12;    // two varints, tag and length
 constexpr int64_t kApplied = 30;  // four varints, tag and length
 constexpr int64_t kStats = 75;    // seven doubles and three varints
+constexpr int64_t kLog = 9;       // two varints with tags
 constexpr int64_t kDouble = 9;    // with its tag; one that is 0 is left out
 
 int64_t Size(const cluster::Layout& layout) {
@@ -51,8 +55,8 @@ int64_t Head(const cluster::Finished& m) { return 10 + Size(m.reason); }
 int64_t Head(const cluster::Bye& m) { return 5 + Size(m.reason); }
 int64_t Head(const cluster::Push&) { return 60 + kLease + kRange; }
 int64_t Head(const cluster::PushAck&) { return 15 + kRange; }
-int64_t Head(const cluster::Pull&) { return 15 + kRange; }
-int64_t Head(const cluster::Parameters&) { return 15 + kRange; }
+int64_t Head(const cluster::Pull& m) { return 15 + kRange + (m.log != 0 ? kLog : 0); }
+int64_t Head(const cluster::Parameters& m) { return 15 + kRange + (m.log != 0 ? kLog : 0); }
 int64_t Head(const cluster::BeginStep& m) {
   return 44 + kRange + kLease * static_cast<int64_t>(m.leases.size());
 }
@@ -99,6 +103,16 @@ int64_t ShareOf(int64_t whole, const cluster::Range& range, const WireOptions& w
   return static_cast<int64_t>(std::llround(static_cast<double>(whole) * share));
 }
 
+// Where there are differences, parameters_bytes is one delta's, and a whole range is dense.
+int64_t ParametersBytes(const cluster::Parameters& parameters, const WireOptions& wire) {
+  if (wire.parameters_bytes == 0) return Size(parameters.values);
+  const int64_t whole = parameters.log == 0 ? wire.parameters_bytes : wire.replica_bytes;
+  if (parameters.base < 0) return ShareOf(whole, parameters.range, wire);
+  if (parameters.values == nullptr) return 0;
+  const int64_t deltas = cluster::CountDeltas(*parameters.values) * wire.parameters_bytes;
+  return ShareOf(std::min(deltas, whole), parameters.range, wire);
+}
+
 int64_t PayloadBytes(const cluster::Message& message, const WireOptions& wire) {
   const auto told_or_real = [&](int64_t told, const auto* m, const cluster::Payload& real) {
     return told > 0 ? ShareOf(told, m->range, wire) : Size(real);
@@ -110,7 +124,7 @@ int64_t PayloadBytes(const cluster::Message& message, const WireOptions& wire) {
     return told_or_real(wire.replica_bytes, joint, joint->gradient);  // dense, as that is
   }
   if (const auto* parameters = std::get_if<cluster::Parameters>(&message)) {
-    return told_or_real(wire.parameters_bytes, parameters, parameters->values);
+    return ParametersBytes(*parameters, wire);
   }
   if (const auto* replicate = std::get_if<cluster::Replicate>(&message)) {
     return told_or_real(wire.replica_bytes, replicate, replicate->gradient);

@@ -49,6 +49,27 @@ TEST(WireSize, PayloadsCountByTheirSizeOrAsTold) {
   EXPECT_TRUE(HasPayload(cluster::Samples{}));
 }
 
+cluster::Parameters Deltas(uint32_t count) {
+  auto deltas = std::make_shared<Bytes>();
+  base::ByteWriter out(deltas.get());
+  for (uint32_t i = 0; i < count; ++i) {
+    out.Put(uint32_t{4});
+    out.Put(uint32_t{1});
+    out.Put(uint32_t{0});
+  }
+  return {.version = 9, .values = deltas, .log = 3, .base = 9 - count};
+}
+
+TEST(WireSize, DeltasCountOneByOneUpToTheWhole) {
+  const WireOptions wire{.parameters_bytes = 1000, .replica_bytes = 10'000};
+  EXPECT_NEAR(StreamBytes(Deltas(1), wire), 1000, 150);
+  EXPECT_NEAR(StreamBytes(Deltas(5), wire) - StreamBytes(Deltas(4), wire), 1000, 15);
+  EXPECT_EQ(StreamBytes(Deltas(50), wire), StreamBytes(Deltas(10), wire));
+  EXPECT_NEAR(StreamBytes(cluster::Parameters{.log = 3}, wire), 10'000, 150) << "whole";
+  EXPECT_LT(StreamBytes(cluster::Parameters{.log = 3, .base = 9}, wire), 150) << "nothing newer";
+  EXPECT_NEAR(StreamBytes(cluster::Parameters{}, wire), 1000, 150) << "no differences at all";
+}
+
 TEST(WireSize, ARangeWeighsItsShareOfWhatTheVectorIsToldToWeigh) {
   const WireOptions wire{.values = 100,
                          .push_bytes = 40'000,

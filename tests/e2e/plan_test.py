@@ -72,6 +72,29 @@ class PlanTest(WeftTest):
         self.assertAlmostEqual(fast["samples"], 48, delta=6)
         self.assertAlmostEqual(fast["step_ms"] / slow["step_ms"], 1, delta=0.25)
 
+    def test_speed_up_over_a_link(self):
+        def rows(*args):
+            process = self.start("plan", *args, "--devices", self.profile)
+            process.result()
+            return [event for event in process.seen if event["event"] == "network"]
+
+        self.assertEqual(rows("--preset", "lenet5"), [], "without a link all is as it was")
+        slow = rows("--preset", "lenet5", "--batch-each", "--link", "1Mbit/s,80ms", "--count", "8")
+        self.assertEqual([row["devices"] for row in slow], [1, 2, 4, 8])
+        for row in slow:
+            dense, chosen = row["ways"]
+            self.assertEqual((dense["codec"], chosen["codec"]), ("dense", "auto"))
+            self.assertAlmostEqual(dense["speedup"], row["devices"] * dense["efficiency"])
+            self.assertGreater(dense["exchange_ms"], 4 * 2 * 61706 * 8 / 1e6 * 1e3, "all values twice, at 1 Mbit/s")
+            self.assertLess(chosen["up_bytes"], dense["up_bytes"] / 10)
+            self.assertGreater(chosen["efficiency"], 5 * dense["efficiency"])
+        fast = rows(self.job, "--link", "100Gbit/s,1us")
+        self.assertEqual(fast[0]["ways"][1]["density"], 1)
+
+    def test_bad_link(self):
+        self.run_to_failure("plan", "--preset", "lenet5", "--devices", self.profile, "--link", "fast", code=78,
+                            says=["--link", "want UP/DOWN,LATENCY"])
+
     def test_no_profile_says_what_to_run(self):
         self.run_to_failure("plan", "--preset", "lenet5", env={"XDG_STATE_HOME": self.path("empty")}, code=66,
                             says=["weft/profile.json", "`weft profile` measures this device"])
