@@ -21,7 +21,7 @@
 
 namespace weft::codec {
 
-// A scale of four bytes is a thirtieth of what 64 values take with their positions.
+// A scale of four bytes is about a twentieth of what 64 values take with their positions.
 inline constexpr size_t kGroupValues = 64;
 inline constexpr size_t kMostGroupValues = kGroupValues - 1 + kMaxSpan;
 
