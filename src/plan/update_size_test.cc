@@ -130,7 +130,7 @@ TEST(UpdateSize, IsWhatCodecsEncode) {
     for (const bool table : {false, true}) {
       if (table) options.tensors = tensors;
       const double expected = UpdateBytes(options, values);
-      const double tolerance = options.name == "3lc" ? 0.2 : options.name == "dgc" ? 0.15 : 0.015;
+      const double tolerance = options.name == "3lc" ? 0.2 : options.name == "dgc" ? 0.25 : 0.015;
       EXPECT_NEAR(MeasuredBytes(options, values, nullptr), expected, tolerance * expected + 8)
           << options.name << " " << options.density << (table ? ", tensors" : "");
     }
