@@ -111,8 +111,8 @@ struct LinkOptions {
   int64_t rank = 0;          // of powersgd
   int64_t warmup_steps = 0;  // in which the density of updates falls to its end
   int64_t flush_updates = 0;
-  double clip = 0;     // norm of a gradient, before it is added up; 0: any
-  double budget = 0.1;  // of auto: communication over computing, at most
+  double clip = 0;                // norm of a gradient, before it is added up; 0: any
+  double budget = 0.1;            // of auto: communication over computing, at most
   int64_t most_local_steps = 16;  // of auto
   bool operator==(const LinkOptions&) const = default;
 };

@@ -16,7 +16,9 @@ constexpr uint64_t kIdsPerStep = uint64_t{1} << 20;  // see Lease::id
 
 class AtMostOnce : public Checker {
  public:
-  explicit AtMostOnce(const cluster::JobSpec& spec) : lines_(spec.parameter_count()) {}
+  explicit AtMostOnce(const cluster::JobSpec& spec)
+      : most_at_once_(std::max<int64_t>(spec.aggregation.most_local_steps, 1)),
+        lines_(spec.parameter_count()) {}
   std::string_view name() const override { return "at-most-once"; }
 
   void OnHubStarted(TimePoint, uint64_t term, int64_t first_step) override {
@@ -148,7 +150,10 @@ class AtMostOnce : public Checker {
   bool Enter(TimePoint now, const Record& record, Line* line) {
     if (record.version <= line->version) return IsToldAgain(now, record, *line);
     line->version = record.version;
-    const bool in_order = streams_ || line->next_step < 0 || record.step == line->next_step;
+    // One that covers several steps goes by the number of the last.
+    const bool in_order =
+        streams_ || line->next_step < 0 ||
+        (record.step >= line->next_step && record.step < line->next_step + most_at_once_);
     if (!in_order) {
       Violate(now, fmt::format("step {} is committed; want step {}, each of them once", record.step,
                                line->next_step));
@@ -190,7 +195,8 @@ class AtMostOnce : public Checker {
 
   PushLog pushes_;
   uint64_t term_ = 0;
-  bool streams_ = false;  // there are no steps
+  bool streams_ = false;        // there are no steps
+  const int64_t most_at_once_;  // steps that one covers
   RangeLines<Line> lines_;
 };
 

@@ -58,8 +58,8 @@ void Add(Digest& d, const cluster::Refuse& m) { d << m.code << m.retry; }
 void Add(Digest& d, const cluster::Heartbeat& m) { d << m.term << m.version << m.leases; }
 void Add(Digest& d, const cluster::HeartbeatAck& m) { d << m.term; }
 void Add(Digest& d, const cluster::Grant& m) {
-  d << m.term << m.lease << m.version << m.next << m.again << m.newest << m.overlap
-    << m.local_steps << m.value_kind;
+  d << m.term << m.lease << m.version << m.next << m.again << m.newest << m.overlap << m.local_steps
+    << m.value_kind;
 }
 void Add(Digest& d, const cluster::ReturnLease& m) { d << m.term << m.lease << m.refused; }
 void Add(Digest& d, const cluster::Fault& m) { d << m.term << m.step << m.code; }
