@@ -30,7 +30,8 @@ Result<std::shared_ptr<TrainingWorkload>> TrainingWorkload::Make(std::shared_ptr
 }
 
 Result<sim::Workload::Computed> TrainingWorkload::Compute(std::span<const float> parameters,
-                                                          const cluster::Compute& compute) {
+                                                          const cluster::Compute& compute,
+                                                          int device) {
   const cluster::Lease& lease = compute.lease;
   data::ReadBatch(*job_->train, job_->order,
                   {.epoch = lease.epoch, .begin = lease.begin, .count = lease.count}, &batch_);
@@ -38,7 +39,7 @@ Result<sim::Workload::Computed> TrainingWorkload::Compute(std::span<const float>
   computed.gradient.resize(parameters.size());
   ASSIGN_OR_RETURN(const engine::StepResult result,
                    AggregationOf(job_->config).TrainsLocally()
-                       ? LocalUpdate(parameters, compute, computed.gradient)
+                       ? LocalUpdate(parameters, compute, device, computed.gradient)
                        : Gradient(parameters, computed.gradient));
   computed.loss_sum = result.loss_sum;
   computed.correct = result.correct;
@@ -59,8 +60,10 @@ Result<engine::StepResult> TrainingWorkload::Gradient(std::span<const float> par
 
 Result<engine::StepResult> TrainingWorkload::LocalUpdate(std::span<const float> parameters,
                                                          const cluster::Compute& compute,
-                                                         std::span<float> update) {
+                                                         int device, std::span<float> update) {
   engine_->ResetOptimizer();
+  engine::Engine::OptimizerMemory* memory = compute.local_steps > 0 ? &memories_[device] : nullptr;
+  if (memory != nullptr) engine_->ExchangeOptimizer(memory);
   const int64_t steps = job_->config.cluster.local_steps;
   const engine::LocalOptions local = {
       .steps = compute.local_steps > 0 ? compute.local_steps : steps,
@@ -68,7 +71,9 @@ Result<engine::StepResult> TrainingWorkload::LocalUpdate(std::span<const float> 
       .optimizer = OptimizerOf(job_->config.optimizer),
       .lr = compute.lr,
       .final_statistics = compute.local_steps > 0};
-  return engine::TrainLocally(engine_.get(), batch_, local, parameters, update);
+  auto result = engine::TrainLocally(engine_.get(), batch_, local, parameters, update);
+  if (memory != nullptr) engine_->ExchangeOptimizer(memory);
+  return result;
 }
 
 cluster::Snapshot TrainingWorkload::Start() {

@@ -4,6 +4,7 @@
 // whenever they come. For that, local steps begin with a new state of the optimizer each time, as
 // on devices of a deterministic job; other real devices keep theirs.
 
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -22,8 +23,8 @@ class TrainingWorkload : public sim::Workload {
   // Errors: those of StartParameters and the engine.
   static Result<std::shared_ptr<TrainingWorkload>> Make(std::shared_ptr<const Job> job);
 
-  base::Result<Computed> Compute(std::span<const float> parameters,
-                                 const cluster::Compute& compute) override;
+  base::Result<Computed> Compute(std::span<const float> parameters, const cluster::Compute& compute,
+                                 int device) override;
   cluster::Snapshot Start() override;
 
  private:
@@ -32,9 +33,11 @@ class TrainingWorkload : public sim::Workload {
 
   Result<engine::StepResult> Gradient(std::span<const float> parameters, std::span<float> gradient);
   Result<engine::StepResult> LocalUpdate(std::span<const float> parameters,
-                                         const cluster::Compute& compute, std::span<float> update);
+                                         const cluster::Compute& compute, int device,
+                                         std::span<float> update);
 
   const std::shared_ptr<const Job> job_;
+  std::map<int, engine::Engine::OptimizerMemory> memories_;  // by device, of adapted local steps
   const std::unique_ptr<engine::Engine> engine_;
   const std::vector<float> start_;
   data::Batch batch_;  // reused

@@ -30,9 +30,9 @@ TEST(TrainingWorkload, SameLeaseSameBits) {
   const cluster::Snapshot start = workload->Start();
   const cluster::Compute lease{.lease = {.id = 1, .count = 16}};
   const cluster::Compute other{.lease = {.id = 2, .slot = 1, .begin = 16, .count = 5}};
-  const auto first = workload->Compute(start.parameters, lease);
-  const auto between = workload->Compute(start.parameters, other);
-  const auto again = workload->Compute(start.parameters, lease);
+  const auto first = workload->Compute(start.parameters, lease, 0);
+  const auto between = workload->Compute(start.parameters, other, 1);
+  const auto again = workload->Compute(start.parameters, lease, 0);
   ASSERT_TRUE(first.ok() && between.ok() && again.ok());
   EXPECT_EQ(first->gradient.size(), start.parameters.size());
   EXPECT_EQ(first->gradient, again->gradient);
@@ -46,7 +46,7 @@ TEST(TrainingWorkload, LossThatIsNotFiniteEndsTheRun) {
   const auto workload = Open(Config("lenet5"));
   std::vector<float> parameters = workload->Start().parameters;
   parameters.back() = NAN;  // a bias of the logits
-  const auto computed = workload->Compute(parameters, {.lease = {.id = 1, .step = 7, .count = 4}});
+  const auto computed = workload->Compute(parameters, {.lease = {.id = 1, .step = 7, .count = 4}}, 0);
   EXPECT_EQ(computed.status().code(), Code::kFailedPrecondition);
   EXPECT_EQ(computed.status().message().find("step 7: "), 0U) << computed.status().message();
 }
@@ -60,15 +60,15 @@ TEST(TrainingWorkload, LocalStepsGiveWhatTheParametersLost) {
   const cluster::Snapshot start = plain->Start();
   constexpr float kRate = 0.125;
   const cluster::Compute four{.lease = {.id = 1, .count = 16}, .lr = kRate};
-  const auto update = local->Compute(start.parameters, four);
+  const auto update = local->Compute(start.parameters, four, 0);
   ASSERT_TRUE(update.ok());
-  EXPECT_EQ(local->Compute(start.parameters, four)->gradient, update->gradient) << "not pure";
+  EXPECT_EQ(local->Compute(start.parameters, four, 0)->gradient, update->gradient) << "not pure";
 
   // The same by plain gradients of the four parts.
   std::vector<float> parameters = start.parameters, momentum(parameters.size());
   for (int64_t part = 0; part < 4; ++part) {
     const auto gradient =
-        plain->Compute(parameters, {.lease = {.id = 1, .begin = 4 * part, .count = 4}});
+        plain->Compute(parameters, {.lease = {.id = 1, .begin = 4 * part, .count = 4}}, 0);
     ASSERT_TRUE(gradient.ok());
     for (size_t i = 0; i < parameters.size(); ++i) {
       momentum[i] = 0.5F * momentum[i] + gradient->gradient[i];
@@ -94,8 +94,8 @@ TEST(TrainingWorkload, ReadsTheOrderOfTheJob) {
   const auto sharded = Open(config), whole = Open(Config("lenet5"));
   const cluster::Snapshot start = whole->Start();
   const cluster::Compute lease{.lease = {.id = 1, .count = 16}};
-  EXPECT_NE(sharded->Compute(start.parameters, lease)->loss_sum,
-            whole->Compute(start.parameters, lease)->loss_sum);
+  EXPECT_NE(sharded->Compute(start.parameters, lease, 0)->loss_sum,
+            whole->Compute(start.parameters, lease, 0)->loss_sum);
 }
 
 }  // namespace

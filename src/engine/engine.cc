@@ -377,6 +377,11 @@ void Engine::ResetOptimizer() {
   optimizer_steps_ = 0;
 }
 
+void Engine::ExchangeOptimizer(OptimizerMemory* memory) {
+  std::swap(optimizer_state_, memory->state);
+  std::swap(optimizer_steps_, memory->steps);
+}
+
 void Engine::UpdateParameter(size_t i, std::span<const float> gradient, float gradient_scale,
                              const Update& update) {
   const model::Parameter& parameter = graph_->parameters()[i];

@@ -127,6 +127,13 @@ class Engine {
                                    double lr);
   // The optimizer's state begins anew with the next update.
   void ResetOptimizer();
+  // The optimizer's state of one device, where an engine computes for several.
+  struct OptimizerMemory {
+    tensor::Arena state;
+    int64_t steps = 0;
+  };
+  // Takes this state over and leaves its own in its place.
+  void ExchangeOptimizer(OptimizerMemory* memory);
 
   // Forward with running statistics. Errors as Train.
   Result<StepResult> Evaluate(const data::Batch& batch);

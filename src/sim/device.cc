@@ -516,7 +516,7 @@ void SimDevice::Produce() {
   for (const cluster::Piece& piece : compute.pieces) {
     CHECK(down_->Decode(*piece.values, part(parameters, piece.range)).ok());
   }
-  auto computed = options_.workload->Compute(parameters, compute);
+  auto computed = options_.workload->Compute(parameters, compute, options_.number);
   if (!computed.ok()) {
     output.status = computed.status();
     return;

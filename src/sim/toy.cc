@@ -71,8 +71,8 @@ namespace {
 class ToyWorkload : public Workload {
  public:
   explicit ToyWorkload(const cluster::JobSpec& spec) : spec_(spec) {}
-  Result<Computed> Compute(std::span<const float> parameters,
-                           const cluster::Compute& compute) override {
+  Result<Computed> Compute(std::span<const float> parameters, const cluster::Compute& compute,
+                           int) override {
     return ComputeToy(parameters, spec_.samples, compute.lease);
   }
   cluster::Snapshot Start() override { return ToyStart(spec_); }

@@ -8,7 +8,8 @@ namespace {
 class CostWorkload : public Workload {
  public:
   explicit CostWorkload(int64_t parameter_count) : zeros_(static_cast<size_t>(parameter_count)) {}
-  Result<Computed> Compute(std::span<const float> parameters, const cluster::Compute&) override {
+  Result<Computed> Compute(std::span<const float> parameters, const cluster::Compute&,
+                           int) override {
     CHECK_EQ(parameters.size(), zeros_.size());
     return Computed{.gradient = zeros_, .loss_sum = 0, .correct = 0};
   }

@@ -25,11 +25,14 @@ class Workload {
     double loss_sum = 0;
     int64_t correct = 0;
   };
-  // A pure function of the parameters, the lease and the rate, whichever device asks.
+  // A pure function of the parameters, the lease and the rate, whichever device asks; but where the
+  // links of a job choose its local steps (JobSpec::aggregation.most_local_steps), also of the
+  // optimizer's state that the device's earlier leases left.
+  //   device      its number
   //   parameters  [n] f32  read: the pieces of `compute`, decoded
   // Errors: kFailedPrecondition for a loss that is not finite: the run ends with it.
   virtual base::Result<Computed> Compute(std::span<const float> parameters,
-                                         const cluster::Compute& compute) = 0;
+                                         const cluster::Compute& compute, int device) = 0;
 
   // Where a run starts.
   virtual cluster::Snapshot Start() = 0;
