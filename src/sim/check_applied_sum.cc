@@ -40,6 +40,8 @@ class AppliedSum : public Checker {
       : spec_(spec),
         all_{0, spec.parameter_count()},
         codec_(codec::MakeCodec(spec.codec_up).value()),
+        corrects_momentum_(
+            cluster::CorrectsMomentum(spec.codec_up, spec.aggregation, spec.optimizer)),
         total_steps_(cluster::StepPlan(spec).total_steps()),
         states_(&spec_) {}
   std::string_view name() const override { return "applied-sum"; }
@@ -325,7 +327,7 @@ class AppliedSum : public Checker {
       last = step;
       if (!last->updates.empty()) {
         book->optimizer->Apply(last->rate, last->combined, wanted,
-                               {last->fraction, last->in_stream});
+                               {last->fraction, last->in_stream || corrects_momentum_});
       }
       book->progress.Advance(last->fraction);
     }
@@ -491,6 +493,7 @@ class AppliedSum : public Checker {
   const cluster::JobSpec spec_;
   const Range all_;
   const std::unique_ptr<codec::Codec> codec_;
+  const bool corrects_momentum_;  // the devices do
   const int64_t total_steps_;
   OptimizerStates states_;
   uint64_t term_ = 0;

@@ -40,6 +40,7 @@ class Draw {
       Placement();
       Sites();
     }
+    Compression(scope);
     return std::move(options_);
   }
 
@@ -287,28 +288,108 @@ class Draw {
     for (DeviceOptions& device : options_.devices) device.site = kSites[rng_.NextBelow(6)];
   }
 
+  // What updates become on their way, by a stream of its own: all other choices of a seed stay what
+  // they were.
+  void Compression(Scope scope) {
+    rng_ = base::Rng(base::DeriveSeed(options_.seed, 2));
+    codec::CodecOptions& up = options_.job.codec_up;
+    if (!OneIn(2)) return;
+    // Of one device's packets nothing may depend on those before.
+    if (options_.job.deterministic) {
+      up = {.name = OneIn(2) ? "chunk-topk" : "dgc", .density = 1, .values = "fp32"};
+      up.tensors = Tensors();
+      return;
+    }
+    constexpr const char* kCodecs[] = {"int8", "3lc", "chunk-topk", "dgc", "powersgd", "auto"};
+    up = {.name = kCodecs[rng_.NextBelow(std::size(kCodecs))]};
+    up.tensors = Tensors();
+    if (up.name == "powersgd") {
+      up.rank = Whole(0, 4);
+    } else if (OneIn(3)) {
+      up.flush = Whole(1, 12);
+    }
+    if (up.name == "chunk-topk" || up.name == "dgc") Selection(&up);
+    if (up.name == "auto") Adapt(scope);
+  }
+
+  // The toy's weights are the end of a matrix that begins before them, or a tensor by themselves:
+  // so few are sent almost whole.
+  std::vector<codec::Tensor> Tensors() {
+    constexpr int64_t kMatrix = 4096;
+    codec::Tensor weights{.begin = 0, .count = kToyFeatures};
+    if (!OneIn(4)) weights = {.begin = kToyFeatures - kMatrix, .count = kMatrix, .rows = 512};
+    return {weights, {.begin = kToyFeatures, .count = kToyFeatures, .trained = false}};
+  }
+
+  void Selection(codec::CodecOptions* up) {
+    constexpr double kDensities[] = {0, 0.004, 0.125, 0.25, 0.5, 1};
+    up->density = kDensities[rng_.NextBelow(std::size(kDensities))];
+    if (OneIn(3)) up->warmup = Whole(1, 40);
+    if (!OneIn(2)) return;
+    const uint64_t kind = rng_.NextBelow(codec::kValueKinds);
+    up->values = codec::ValueKindName(static_cast<codec::ValueKind>(kind));
+  }
+
+  // As links ask for, and local steps where nothing else says when updates are joined. The toy
+  // stands for a model of any size.
+  void Adapt(Scope scope) {
+    cluster::JobSpec& job = options_.job;
+    job.value_weight = Scaled(1, 1e5);
+    job.link_budget = Scaled(0.01, 1);
+    if (OneIn(2)) job.codec_up.density = Scaled(0.05, 0.5);
+    aggregate::Options& how = job.aggregation;
+    const bool sgd = job.optimizer.kind == engine::OptimizerOptions::Kind::kSgd;
+    const bool steps = how.mode == aggregate::Mode::kSync && !how.automatic &&
+                       how.local_steps == 1 && job.shard_samples.empty();
+    if (scope != Scope::kElastic || !sgd || !steps || OneIn(4)) return;
+    how.most_local_steps = 4;
+    how.outer_lr = 1;
+    how.outer_momentum = 0;
+    // A lease may be so many times as large.
+    for (DeviceOptions& device : options_.devices) device.storage_bytes *= how.most_local_steps;
+  }
+
   base::Rng rng_;
   ClusterOptions options_;
 };
 
-// Rounding of the codecs and of sums in any order, over the steps of a short run.
-double Tolerance(const cluster::JobSpec& job) {
-  const bool adamw = job.optimizer.kind == engine::OptimizerOptions::Kind::kAdamw;
-  if (job.codec_up.name != "dense" || job.codec_down.name != "dense") return 5e-2;
-  return adamw ? 1e-2 : 1e-4;
+// Sends each value of each update to within a hundredth of the largest.
+bool SendsAll(const codec::CodecOptions& up) {
+  if (codec::Selects(up) || up.name == "3lc") return false;
+  const bool chooses = up.name == "chunk-topk" || up.name == "dgc";
+  return !chooses || up.values == "fp32" || up.values == "fp16" || up.values == "int8";
 }
 
-// Each step has the samples that one plain loop would take, and all of their gradients.
+// Rounding of the codecs and of sums in any order, over the steps of a short run. What rounding
+// leaves of a whole batch weighs as many times more in an epoch's last step as that is smaller.
+double Tolerance(const cluster::JobSpec& job) {
+  const bool adamw = job.optimizer.kind == engine::OptimizerOptions::Kind::kAdamw;
+  const double exact = adamw ? 1e-2 : 1e-4;
+  const bool exact_up =
+      job.codec_up.name == "dense" || (job.deterministic && job.codec_up.name != "fp16");
+  if (exact_up) return job.codec_down.name == "dense" ? exact : 5e-2;
+  if (job.codec_up.name == "fp16") return 5e-2;
+  const int64_t batch = std::min(job.batch, job.samples);
+  const int64_t rest = job.samples % batch;
+  return 5e-2 * static_cast<double>(batch) / static_cast<double>(rest == 0 ? batch : rest);
+}
+
+// Each step has the samples that one plain loop would take, and all of their gradients: what a
+// codec leaves for later moves the parameters later, by other rates and momenta, and what it leaves
+// at the end of a run never does. How much of it there is says the ledger of the gradients' mass.
 bool StepsArePlain(const cluster::JobSpec& job) {
   const aggregate::Options& how = job.aggregation;
   return how.mode == aggregate::Mode::kSync && !how.automatic && how.quorum == 1 &&
-         job.shard_samples.empty() && how.combine == aggregate::Combine::kMean;
+         job.shard_samples.empty() && how.combine == aggregate::Combine::kMean &&
+         how.most_local_steps == 0 && SendsAll(job.codec_up);
 }
 
-// Deterministic jobs end with the same bits whatever happened, and whoever led.
+// Deterministic jobs end with the same bits whatever happened, and whoever led. Where a codec
+// leaves nothing out, they are those of plain updates.
 std::vector<float> BitsOfACalmRun(const ClusterOptions& options) {
   ClusterOptions calm;
   calm.job = options.job;
+  if (options.job.codec_up.name != "fp16") calm.job.codec_up = {};
   calm.job.start_workers = 1;
   calm.job.leaders = 1;
   calm.job.fed_sample_bytes = 0;
@@ -356,13 +437,15 @@ std::string Describe(const ClusterOptions& options) {
   constexpr const char* kModes[] = {"sync", "ssp", "async", "buffered"};
   return fmt::format(
       "{} of {} samples, {} epochs, {}, {} devices, {} leaders, quorum {:.2f}, over-selection {}, "
-      "local steps {}, max staleness {}, combine {}, {} shards, {} bytes a fed sample, {} up, {} "
-      "down, {}",
+      "local steps {} to {}, max staleness {}, combine {}, {} shards, {} bytes a fed sample, {} up "
+      "(density {}, values {:?}, {} warm-up, {} flush, {} of {}), {} down, {}",
       job.batch, job.samples, job.epochs,
       job.deterministic ? "deterministic" : kModes[static_cast<size_t>(how.mode)],
       options.devices.size(), job.leaders, how.quorum, how.over_selection, how.local_steps,
-      how.max_staleness, static_cast<int>(how.combine), job.shard_samples.size(),
-      job.fed_sample_bytes, job.codec_up.name, job.codec_down.name,
+      how.most_local_steps, how.max_staleness, static_cast<int>(how.combine),
+      job.shard_samples.size(), job.fed_sample_bytes, job.codec_up.name, job.codec_up.density,
+      job.codec_up.values, job.codec_up.warmup, job.codec_up.flush, kToyFeatures,
+      job.codec_up.tensors.empty() ? 0 : job.codec_up.tensors[0].count, job.codec_down.name,
       job.optimizer.kind == engine::OptimizerOptions::Kind::kAdamw ? "adamw" : "sgd");
 }
 
