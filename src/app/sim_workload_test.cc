@@ -46,7 +46,8 @@ TEST(TrainingWorkload, LossThatIsNotFiniteEndsTheRun) {
   const auto workload = Open(Config("lenet5"));
   std::vector<float> parameters = workload->Start().parameters;
   parameters.back() = NAN;  // a bias of the logits
-  const auto computed = workload->Compute(parameters, {.lease = {.id = 1, .step = 7, .count = 4}}, 0);
+  const auto computed =
+      workload->Compute(parameters, {.lease = {.id = 1, .step = 7, .count = 4}}, 0);
   EXPECT_EQ(computed.status().code(), Code::kFailedPrecondition);
   EXPECT_EQ(computed.status().message().find("step 7: "), 0U) << computed.status().message();
 }
