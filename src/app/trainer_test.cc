@@ -1,8 +1,10 @@
 #include "app/trainer.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -52,6 +54,9 @@ std::shared_ptr<const Job> MakeJob(const std::string& model, const std::string& 
   job->graph = std::make_shared<const model::Graph>(std::move(graph).value());
   return job;
 }
+
+// For MakeJob: a table [link] behind [job].
+std::string Link(const std::string& link) { return R"(}, "link": {)" + link; }
 
 std::span<const float> Cut(std::span<const float> flat, const Range& range) {
   return flat.subspan(static_cast<size_t>(range.begin), static_cast<size_t>(range.count));
@@ -256,6 +261,111 @@ TEST_F(TrainerTest, NothingLeavesIfTheLossIsNotFinite) {
   EXPECT_THAT(got.ranges, IsEmpty());
 }
 
+class CodecTrainerTest : public TrainerTest {
+ protected:
+  // A trainer of a job with this [link], and its updates as a leader has them.
+  void Use(const std::string& link) {
+    linked_ = MakeJob("shapes-cnn", Link(link));
+    codec_ = codec::MakeCodec(UpCodecOf(*linked_)).value();
+    trainer_ = Trainer::Make(linked_, {.run = "r"}).value();
+  }
+  std::vector<float> Sent(const cluster::Compute& compute) {
+    const auto update = trainer_->Compute(compute);
+    CHECK(update.ok()) << update.status().ToString();
+    std::vector<float> sent(start_.size(), NAN);
+    for (const auto& [range, packet] : update->parts) {
+      const codec::Place place = {.begin = range.begin, .run = cluster::RunTag("r")};
+      const auto part = std::span(sent).subspan(static_cast<size_t>(range.begin),
+                                                static_cast<size_t>(range.count));
+      CHECK(codec_->Decode(place, *packet, part).ok());
+    }
+    return sent;
+  }
+  size_t trained() const { return static_cast<size_t>(job_->graph->trainable_count()); }
+  static double NormOf(std::span<const float> values) {
+    double sum = 0;
+    for (const float value : values) sum += double{value} * value;
+    return std::sqrt(sum);
+  }
+
+  std::shared_ptr<const Job> linked_;
+  std::unique_ptr<codec::Codec> codec_;
+};
+
+TEST_F(CodecTrainerTest, AllValuesAsFp32AreTheGradientItself) {
+  const std::vector<float> gradient = Gradient();
+  for (const char* codec : {"chunk-topk", "dgc"}) {
+    Use(fmt::format(R"("codec": "{}", "density": 1, "values": "fp32")", codec));
+    cluster::Compute compute = Whole();
+    EXPECT_EQ(Sent(compute), gradient) << codec;
+    compute.ranges = Thirds();
+    compute.lease.id = 2;
+    EXPECT_EQ(Sent(compute), gradient) << codec << ", with nothing left of the first";
+  }
+}
+
+// With momentum m and gradient g in both steps: first velocity g, sent g + m g; then velocity
+// m g + g, or g where the first was sent, and the rest of the first comes along.
+TEST_F(CodecTrainerTest, MomentumIsAddedUpBeforeValuesAreChosenAndForgottenWhereTheyAreSent) {
+  Use(R"("codec": "auto", "most_local_steps": 1)");
+  const std::vector<float> gradient = Gradient();
+  cluster::Compute compute = Whole();
+  compute.target = {.density = 0.005, .values = codec::ValueKind::kFloat32};
+  const std::vector<float> first = Sent(compute);
+  compute.lease.id = 2;
+  compute.target = {.density = 1, .values = codec::ValueKind::kFloat32};
+  const std::vector<float> second = Sent(compute);
+  const double m = 0.9;
+  size_t sent = 0;
+  for (size_t i = 0; i < trained(); ++i) {
+    const double g = gradient[i];
+    const double corrected = g + m * g;
+    const bool was_sent = first[i] != 0;
+    sent += was_sent ? 1 : 0;
+    const double velocity = was_sent ? g : m * g + g;
+    const double left = was_sent ? 0 : corrected;
+    EXPECT_NEAR(first[i], was_sent ? corrected : 0, 1e-6 * std::abs(corrected)) << i;
+    EXPECT_NEAR(second[i], g + m * velocity + left, 2e-6 * std::abs(g) + 1e-12) << i;
+  }
+  EXPECT_GT(sent, trained() / 200);
+  EXPECT_LT(sent, trained() / 2);
+}
+
+TEST_F(CodecTrainerTest, AGradientIsClippedToItsShare) {
+  const std::vector<float> gradient = Gradient();
+  const double norm = NormOf(std::span(gradient).first(trained()));
+  // The lease is 12 of a batch of 16: its mean may be longer than that of all.
+  const double clip = 0.5 * norm * std::sqrt(12.0 / 16);
+  Use(fmt::format(R"("clip": {})", clip));
+  const std::vector<float> sent = Sent(Whole());
+  EXPECT_NEAR(NormOf(std::span(sent).first(trained())), 0.5 * norm, 1e-5 * norm);
+  for (size_t i = 0; i < trained(); ++i) {
+    EXPECT_NEAR(sent[i], 0.5 * gradient[i], 1e-5 * std::abs(gradient[i])) << i;
+  }
+  EXPECT_TRUE(std::ranges::equal(std::span(sent).subspan(trained()),
+                                 std::span(gradient).subspan(trained())))
+      << "statistics are no gradient";
+}
+
+TEST_F(CodecTrainerTest, ARangeIsClippedToItsPartOfTheNorm) {
+  Use(R"("clip": 1e-6)");  // shorter than any range
+  cluster::Compute compute = Whole();
+  compute.ranges = Thirds();
+  const std::vector<float> sent = Sent(compute);
+  for (const Range& range : compute.ranges) {
+    const auto count = std::min<int64_t>(range.count, job_->graph->trainable_count() - range.begin);
+    const double part = static_cast<double>(count) / static_cast<double>(trained());
+    const double most = 1e-6 * std::sqrt(part * 16 / 12);
+    EXPECT_NEAR(NormOf(Cut(sent, {range.begin, count})), most, 1e-4 * most);
+  }
+}
+
+TEST_F(CodecTrainerTest, AShorterGradientIsNotClipped) {
+  const std::vector<float> gradient = Gradient();
+  Use(fmt::format(R"("clip": {})", NormOf(gradient)));
+  EXPECT_EQ(Sent(Whole()), gradient);
+}
+
 class LinearTrainerTest : public TrainerTest {
  protected:
   LinearTrainerTest() : TrainerTest(MakeJob(kLinear)) {}
@@ -299,6 +409,26 @@ TEST_F(LinearTrainerTest, LocalStepsSendWhatTheyChange) {
     Collected got(*job_);
     got.Add(*update);
     EXPECT_EQ(got.values, want) << round;
+  }
+}
+
+TEST_F(LinearTrainerTest, ALeaseSaysHowManyLocalStepsToMake) {
+  trainer_ = Trainer::Make(job_, {.adapts_local_steps = true}).value();
+  const auto engine = MakeEngine();
+  engine::LocalOptions local = {
+      .optimizer = OptimizerOf(job_->config.optimizer), .lr = 0.05, .final_statistics = true};
+  std::vector<float> want(start_.size());
+  cluster::Compute compute = Whole();
+  for (const int64_t steps : {1, 4, 2, 0}) {
+    compute.local_steps = steps;
+    local.steps = std::max<int64_t>(steps, 1);  // 0: as the job says
+    ASSERT_TRUE(
+        engine::TrainLocally(engine.get(), BatchOf(compute.lease), local, start_, want).ok());
+    const auto update = trainer_->Compute(compute);
+    ASSERT_TRUE(update.ok()) << update.status().ToString();
+    Collected got(*job_);
+    got.Add(*update);
+    EXPECT_EQ(got.values, want) << steps;
   }
 }
 

@@ -210,7 +210,11 @@ TEST_F(Links, AChangeIsToldOnce) {
   EXPECT_EQ(changed.dense, 1);
   EXPECT_EQ(changed.devices, 2);
   EXPECT_THAT(changed.poorest, ::testing::HasSubstr("0.1 % of the values"));
-  EXPECT_EQ(Emitted<StepDone>(all_).size(), 4u);
+  Measure(1000);
+  Commit(1);
+  ASSERT_THAT(Emitted<LinksChanged>(all_), SizeIs(2));
+  EXPECT_EQ(Emitted<LinksChanged>(all_)[1].local_steps, 1);
+  EXPECT_EQ(Emitted<LinksChanged>(all_)[1].dense, 2);
 }
 
 // So short that links carry all, whatever devices measure of them.

@@ -414,6 +414,20 @@ TEST(RunConfig, TakesEveryCodecThereIs) {
   }
 }
 
+// Those that leave nothing out.
+TEST(RunConfig, OfADeterministicJobTakesExactCodecs) {
+  const auto error = [](const std::string& link) {
+    std::string toml = With("[link]\n" + link);
+    toml.insert(toml.find("[job]\n") + 6, "deterministic = true\n");
+    return ErrorOf(toml);
+  };
+  const std::string up = "codec = \"chunk-topk\"\ndensity = 1\n";
+  const std::string down = "down_codec = \"dgc\"\ndown_values = \"fp32\"\n";
+  EXPECT_EQ(error(up + "values = \"fp32\"\n" + down + "down_density = 1\n"), "ok");
+  EXPECT_NE(error(up).find("link.codec: got \"chunk-topk\""), std::string::npos) << error(up);
+  EXPECT_NE(error(down).find("link.down_codec: got \"dgc\""), std::string::npos) << error(down);
+}
+
 TEST(RunConfig, MissingFile) {
   const auto config = Load("/nowhere/job.toml", {});
   EXPECT_EQ(config.status().code(), Code::kNotFound);

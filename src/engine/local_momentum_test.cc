@@ -26,6 +26,23 @@ TEST(LocalMomentum, AddsWhatItRemembersOfEachStretch) {
   EXPECT_THAT(anew, ElementsAre(0, 3, 0, 8));
 }
 
+TEST(LocalMomentum, WhatIsTakenOutOfItsVelocityDoesNotComeBack) {
+  LocalMomentum momentum(2, 0.5, 4);
+  EXPECT_TRUE(momentum.Velocity(0, 4).empty()) << "nothing was added";
+  std::vector<float> gradient = {2, 4, 8, 8};
+  momentum.AddTo(0, gradient);
+  EXPECT_THAT(momentum.Velocity(0, 4), ElementsAre(2, 4, 0, 0)) << "statistics have none";
+  EXPECT_THAT(momentum.Velocity(1, 2), ElementsAre(4, 0));
+  EXPECT_TRUE(momentum.Velocity(4, 0).empty());
+  momentum.Velocity(0, 1)[0] = 0;
+  std::vector<float> next = {2, 4, 8, 8};
+  momentum.AddTo(0, next);
+  EXPECT_THAT(next, ElementsAre(3, 7, 8, 8));
+  EXPECT_THAT(momentum.Velocity(0, 2), ElementsAre(2, 6));
+  momentum.Clear();
+  EXPECT_TRUE(momentum.Velocity(0, 4).empty());
+}
+
 TEST(LocalMomentum, WithoutMomentumNothingChanges) {
   LocalMomentum momentum(2, 0);
   std::vector<float> gradient = {1, 2};

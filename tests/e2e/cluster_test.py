@@ -36,6 +36,24 @@ class ClusterTest(WeftTest):
         self.assertEqual(together["lost_samples"], 0)
         self.assertEqual(together["duplicated_samples"], 0)
 
+    def test_codecs_that_leave_nothing_out_reach_the_weights_of_dense(self):
+        dense = self.run_to_result("train", self.job, "--out", "dense")
+        for codec in ("chunk-topk", "dgc"):
+            exact = []
+            for way in ("", "down_"):
+                for key, value in (("codec", codec), ("density", "1"), ("values", "fp32")):
+                    exact += ["--set", f"link.{way}{key}={value}"]
+            alone = self.run_to_result("train", self.job, "--out", codec, *exact)
+            self.assertEqual(alone["weights_sha256"], dense["weights_sha256"], codec)
+            up, join = self.start_up("--out", f"joined-{codec}", *exact)
+            workers = [self.start(*join, "--name", f"w{i}") for i in range(2)]
+            together = up.result()
+            self.assertEqual([w.finish() for w in workers], [0] * 2)
+            self.assertEqual(together["weights_sha256"], dense["weights_sha256"], codec)
+        # The comparison tells weights apart.
+        halved = self.run_to_result("train", self.job, "--out", "halved", "--set", "link.codec=fp16")
+        self.assertNotEqual(halved["weights_sha256"], dense["weights_sha256"])
+
     def test_killed_worker_is_replaced_and_no_sample_is_lost(self):
         alone = self.run_to_result("train", self.job, "--out", "alone", "--set", "job.epochs=6")
         up, join = self.start_up("--out", "joined", "--set", "job.epochs=6")
