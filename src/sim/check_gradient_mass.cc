@@ -45,6 +45,7 @@ class GradientMass : public Checker {
     Books& books = BooksOf(device);
     const auto it = books.in_flight.find({settled.term, settled.lease.id});
     if (it == books.in_flight.end()) return;
+    books.moved += settled.applied ? 0 : Largest(books.left);
     Settle(settled.range, settled.applied, &books.left, &it->second);
     if (it->second.settled == trained_) books.in_flight.erase(it);
     CheckResidual(now, fmt::format("device {}, lease {} settled", device, settled.lease.id), books,
@@ -52,7 +53,9 @@ class GradientMass : public Checker {
   }
 
  private:
-  // Of rounding: a few units in the last place of each gradient that went in.
+  // Of rounding: a few units in the last place of each sum of the residual and a gradient, and of
+  // each that a refused packet's older part went back into. A residual may be larger than the
+  // gradients are: of few values that are sent, of few bits each, and in a step of fewer samples.
   static constexpr double kRounding = 0x1p-22;
 
   using Key = std::pair<uint64_t, uint64_t>;  // term, lease
@@ -64,9 +67,15 @@ class GradientMass : public Checker {
   };
   struct Books {
     std::vector<double> left;  // [trained] sum of (gradient - packet) * samples
-    double moved = 0;          // sum of the largest |gradient * samples|
+    double moved = 0;          // sum of the largest |residual| + |gradient|, times samples
     std::map<Key, InFlight> in_flight;
   };
+
+  static double Largest(std::span<const double> values) {
+    double largest = 0;
+    for (const double value : values) largest = std::max(largest, std::abs(value));
+    return largest;
+  }
 
   // A range of no values stands for all of them.
   void Settle(const cluster::Range& range, bool applied, std::vector<double>* left,
@@ -135,7 +144,7 @@ class GradientMass : public Checker {
       largest = std::max(largest, std::abs(static_cast<double>(gradient[i])) * samples);
     }
     books->left.resize(trained_);
-    books->moved += largest;
+    books->moved += largest + Largest(books->left);
     InFlight& kept = books->in_flight[{compute.term, compute.lease.id}];
     // If it is computed again, the first no longer counts.
     if (!kept.mass.empty()) Settle({}, false, &books->left, &kept);

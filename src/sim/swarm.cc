@@ -300,7 +300,8 @@ class Draw {
       up.tensors = Tensors();
       return;
     }
-    constexpr const char* kCodecs[] = {"int8", "3lc", "chunk-topk", "dgc", "powersgd", "auto"};
+    constexpr const char* kCodecs[] = {"int8", "3lc",      "chunk-topk", "dgc",
+                                       "dgc",  "powersgd", "auto",       "auto"};
     up = {.name = kCodecs[rng_.NextBelow(std::size(kCodecs))]};
     up.tensors = Tensors();
     if (up.name == "powersgd") {
@@ -330,18 +331,27 @@ class Draw {
     up->values = codec::ValueKindName(static_cast<codec::ValueKind>(kind));
   }
 
-  // As links ask for, and local steps where nothing else says when updates are joined. The toy
-  // stands for a model of any size.
+  // As links ask for. The toy stands for a model of any size, and travels as one whose links can be
+  // measured; then fewer steps take as long.
   void Adapt(Scope scope) {
     cluster::JobSpec& job = options_.job;
     job.value_weight = Scaled(1, 1e5);
     job.link_budget = Scaled(0.01, 1);
+    if (job.shard_samples.empty() && OneIn(2)) {
+      options_.wire.push_bytes = options_.wire.parameters_bytes = 40'000;
+      job.samples = std::min(job.samples, 30 * job.batch);
+    }
     if (OneIn(2)) job.codec_up.density = Scaled(0.05, 0.5);
-    aggregate::Options& how = job.aggregation;
+    if (OneIn(2)) job.codec_down = job.codec_up;
     const bool sgd = job.optimizer.kind == engine::OptimizerOptions::Kind::kSgd;
-    const bool steps = how.mode == aggregate::Mode::kSync && !how.automatic &&
-                       how.local_steps == 1 && job.shard_samples.empty();
-    if (scope != Scope::kElastic || !sgd || !steps || OneIn(4)) return;
+    if (scope == Scope::kElastic && sgd && job.shard_samples.empty() && !OneIn(4)) AdaptSteps();
+  }
+
+  // Local steps too, which nothing else may have a say in.
+  void AdaptSteps() {
+    aggregate::Options& how = options_.job.aggregation;
+    how = {.combine = how.combine, .quorum = how.quorum, .over_selection = how.over_selection};
+    if (OneIn(3)) how.quorum = rng_.NextUniform(0.5, 0.9);
     how.most_local_steps = 4;
     how.outer_lr = 1;
     how.outer_momentum = 0;
