@@ -1,28 +1,11 @@
 // Coordinator: what links carry, where the job leaves that to weft. A change takes effect with a
 // step.
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "cluster/coordinator.h"
-#include "plan/update_size.h"
 
 namespace weft::cluster {
-
-LinkKeeperOptions LinkOptionsOf(const JobSpec& spec) {
-  LinkKeeperOptions options;
-  options.up = spec.codec_up.name == "auto";
-  options.down = spec.codec_down.name == "auto";
-  options.limits = {.budget = spec.link_budget,
-                    .least_density = spec.codec_up.density > 0 ? spec.codec_up.density : 1.0 / 64,
-                    .most_local_steps = std::max<int64_t>(spec.aggregation.most_local_steps, 1)};
-  options.values =
-      static_cast<int64_t>(static_cast<double>(spec.parameter_count()) * spec.value_weight);
-  if (spec.value_weight == 1) options.tensors = spec.codec_up.tensors;
-  options.down_bytes = plan::UpdateBytes(spec.codec_down, options.values);
-  return options;
-}
 
 // Steps say so that were made while all was sent: what a busy device measures of its link may be
 // the work of its processor. Before there are enough of them only what is far too slow is believed.

@@ -20,6 +20,20 @@ plan::LinkChoice Next(std::map<DeviceId, plan::LinkChoice>* held, DeviceId devic
 
 }  // namespace
 
+LinkKeeperOptions LinkOptionsOf(const JobSpec& spec) {
+  LinkKeeperOptions options;
+  options.up = spec.codec_up.name == "auto";
+  options.down = spec.codec_down.name == "auto";
+  options.limits = {.budget = spec.link_budget,
+                    .least_density = spec.codec_up.density > 0 ? spec.codec_up.density : 1.0 / 64,
+                    .most_local_steps = std::max<int64_t>(spec.aggregation.most_local_steps, 1)};
+  options.values =
+      static_cast<int64_t>(static_cast<double>(spec.parameter_count()) * spec.value_weight);
+  if (spec.value_weight == 1) options.tensors = spec.codec_up.tensors;
+  options.down_bytes = plan::UpdateBytes(spec.codec_down, options.values);
+  return options;
+}
+
 plan::LinkLoad LinkKeeper::LoadOf(const Member& member, int64_t local_steps) const {
   plan::LinkLoad load{.compute_seconds = member.step_seconds * static_cast<double>(local_steps),
                       .values = options_.values,
